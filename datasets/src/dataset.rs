@@ -1,0 +1,111 @@
+use crate::{Error, Samples};
+
+/// A train and a test split of the same kind of images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dataset {
+    /// Name, for example that of the [`Source`](crate::Source).
+    pub name: String,
+    /// Samples to train with.
+    pub train: Samples,
+    /// Samples to measure accuracy with.
+    pub test: Samples,
+    /// What a reader of results should know about this copy, such as which of its files were there.
+    pub note: Option<String>,
+}
+
+impl Dataset {
+    /// Puts two splits together, without a note.
+    ///
+    /// # Errors
+    /// [`Error::SplitMismatch`] when shape, largest pixel value or class names differ.
+    pub fn new(name: impl Into<String>, train: Samples, test: Samples) -> Result<Self, Error> {
+        let name = name.into();
+        let compared = [
+            (
+                "image shape",
+                train.shape().to_string(),
+                test.shape().to_string(),
+            ),
+            (
+                "largest pixel value",
+                train.pixel_max().to_string(),
+                test.pixel_max().to_string(),
+            ),
+            (
+                "class names",
+                train.classes().join(", "),
+                test.classes().join(", "),
+            ),
+        ];
+        for (field, train, test) in compared {
+            if train != test {
+                return Err(Error::SplitMismatch {
+                    dataset: name,
+                    field,
+                    train,
+                    test,
+                });
+            }
+        }
+        Ok(Self {
+            name,
+            train,
+            test,
+            note: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ImageShape;
+
+    fn one_image(width: usize, pixel_max: u8, class: &str) -> Samples {
+        let shape = ImageShape {
+            channels: 1,
+            height: 1,
+            width,
+        };
+        Samples::new(
+            "test",
+            shape,
+            vec![1; width],
+            pixel_max,
+            vec![0],
+            vec![class.to_owned()],
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn splits_of_different_kinds_are_refused_by_name_of_the_difference() {
+        let others = [
+            (
+                one_image(3, 16, "a"),
+                "image shape is 1×1×2 in the train split but 1×1×3",
+            ),
+            (
+                one_image(2, 255, "a"),
+                "largest pixel value is 16 in the train split but 255",
+            ),
+            (
+                one_image(2, 16, "b"),
+                "class names is a in the train split but b",
+            ),
+        ];
+        for (test, expected) in others {
+            let error = Dataset::new("x", one_image(2, 16, "a"), test)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn splits_of_the_same_kind_make_a_dataset_without_a_note() {
+        let dataset = Dataset::new("x", one_image(2, 16, "a"), one_image(2, 16, "a")).unwrap();
+        assert_eq!((dataset.name.as_str(), dataset.note), ("x", None));
+    }
+}

@@ -1,0 +1,227 @@
+//! Opened files that remember their name for errors and how many bytes were asked of them.
+
+use std::cmp::Ordering;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::Error;
+
+/// No data set here comes near 1 GiB, so a file that claims or unpacks to more is damaged or hostile.
+pub(crate) const BYTES_LIMIT: u64 = 1 << 30;
+
+/// Bytes to read, decompressed where needed, and the name errors use for them.
+pub(crate) struct Input<'a> {
+    name: String,
+    reader: Box<dyn Read + 'a>,
+    position: u64,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn plain(name: impl Into<String>, reader: impl Read + 'a) -> Self {
+        Self {
+            name: name.into(),
+            reader: Box::new(reader),
+            position: 0,
+        }
+    }
+
+    pub(crate) fn gzip(name: impl Into<String>, reader: impl Read + 'a) -> Self {
+        Self::plain(name, MultiGzDecoder::new(reader))
+    }
+
+    /// Opens a file; one whose name ends in `.gz` is decompressed.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|cause| read_failed(&name, cause))?;
+        let compressed = path.extension().is_some_and(|extension| extension == "gz");
+        Ok(if compressed {
+            Self::gzip(name, file)
+        } else {
+            Self::plain(name, file)
+        })
+    }
+
+    /// Opens the first of `names` that is a file in `folder`.
+    pub(crate) fn find(folder: &Path, names: &[String]) -> Result<Self, Error> {
+        match names
+            .iter()
+            .map(|name| folder.join(name))
+            .find(|path| path.is_file())
+        {
+            Some(path) => Self::open(&path),
+            None => Err(Error::FileMissing {
+                place: folder.display().to_string(),
+                looked_for: names.join(", "),
+            }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads the next `limit` bytes, or fewer if the file ends before.
+    ///
+    /// The buffer grows with the data: a size from a header never turns into an allocation by itself.
+    pub(crate) fn read_at_most(&mut self, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let outcome = self.reader.by_ref().take(limit).read_to_end(&mut bytes);
+        outcome.map_err(|cause| read_failed(&self.name, cause))?;
+        self.position += bytes.len() as u64;
+        Ok(bytes)
+    }
+
+    /// Reads the next `size` bytes, which must end the file.
+    ///
+    /// Asking for one byte more finds trailing bytes, and makes the gzip decoder compare its checksum.
+    pub(crate) fn read_rest(&mut self, size: u64) -> Result<Vec<u8>, Error> {
+        let expected = self.position.saturating_add(size);
+        let bytes = self.read_at_most(size.saturating_add(1))?;
+        match self.position.cmp(&expected) {
+            Ordering::Less => Err(self.truncated(expected)),
+            Ordering::Equal => Ok(bytes),
+            Ordering::Greater => Err(Error::TrailingBytes {
+                file: self.name.clone(),
+                expected,
+            }),
+        }
+    }
+
+    /// The error for a file that should have had `expected` bytes and ended here.
+    pub(crate) fn truncated(&self, expected: u64) -> Error {
+        Error::Truncated {
+            file: self.name.clone(),
+            found: self.position,
+            expected,
+        }
+    }
+}
+
+/// Tells a failing disk from damaged contents: only the operating system's errors carry its number.
+pub(crate) fn read_failed(file: &str, cause: io::Error) -> Error {
+    let file = file.to_owned();
+    if cause.raw_os_error().is_some() {
+        return Error::Io { file, cause };
+    }
+    // A decoder may quote the file, and its bytes must not reach a terminal or break the line.
+    let reason = cause
+        .to_string()
+        .replace(char::is_control, "")
+        .trim()
+        .to_owned();
+    Error::Corrupt { file, reason }
+}
+
+/// Checks that a path names a folder, so that a mistyped path is not reported as missing files.
+pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+            Err(read_failed(&path.display().to_string(), cause))
+        }
+        _ => Err(Error::NotAFolder {
+            folder: path.display().to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gzipped;
+
+    #[test]
+    fn data_that_is_not_gzip_is_corrupt() {
+        let error = Input::gzip("a.gz", &b"plain text, no gzip"[..])
+            .read_rest(4)
+            .unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("a.gz is not a valid compressed file, or is damaged: ")
+        );
+    }
+
+    #[test]
+    fn a_cut_gzip_file_is_corrupt_at_every_length() {
+        let whole = gzipped(b"four");
+        for length in 1..whole.len() {
+            let error = Input::gzip("a.gz", &whole[..length])
+                .read_rest(4)
+                .unwrap_err();
+            assert!(matches!(error, Error::Corrupt { .. }), "{length}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_gzip_checksum_is_corrupt() {
+        let mut bytes = gzipped(b"four");
+        let checksum = bytes.len() - 8;
+        bytes[checksum] ^= 1;
+        let error = Input::gzip("a.gz", &bytes[..]).read_rest(4).unwrap_err();
+        assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+    }
+
+    #[test]
+    fn bytes_after_the_gzip_data_are_not_ignored() {
+        let mut bytes = gzipped(b"four");
+        bytes.extend(b"junk");
+        assert!(Input::gzip("a.gz", &bytes[..]).read_rest(4).is_err());
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_left_after_the_expected_bytes() {
+        let error = Input::plain("endless", io::repeat(0))
+            .read_rest(1000)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "endless goes on after the expected 1000 bytes"
+        );
+    }
+
+    #[test]
+    fn a_huge_expected_size_does_not_allocate() {
+        let error = Input::plain("small", &[1, 2, 3][..])
+            .read_rest(u64::MAX)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("small ends after 3 bytes, expected {}", u64::MAX)
+        );
+    }
+
+    #[test]
+    fn the_operating_systems_errors_are_not_called_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Input::open(&folder.path().join("missing")).err().unwrap();
+        assert!(matches!(missing, Error::Io { .. }), "{missing}");
+    }
+
+    #[test]
+    fn a_missing_file_lists_the_names_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["one".to_owned(), "one.gz".to_owned()];
+        let error = Input::find(folder.path(), &names).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("{} holds none of: one, one.gz", folder.path().display())
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_no_folder_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for path in [file.path(), &file.path().join("below")] {
+            let error = check_folder(path).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("{} is not a folder", path.display())
+            );
+        }
+    }
+}

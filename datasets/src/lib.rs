@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod dataset;
+mod error;
+mod idx;
+mod input;
+mod samples;
+mod source;
+#[cfg(test)]
+mod testing;
+
+pub use dataset::Dataset;
+pub use error::Error;
+pub use samples::{ImageShape, Samples};
+pub use source::Source;

@@ -1,0 +1,84 @@
+//! Samples with the indices that tie them to their auxiliary variables.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+/// Which samples of a split a batch holds: auxiliary variables belong to samples, not to positions.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// All of them, in order. Nothing is copied.
+    All,
+    /// The consecutive samples `start..end`.
+    Range(core::ops::Range<usize>),
+    /// Samples by index, `[samples]`, without repetition.
+    Indices(Tensor<1, Int>),
+}
+
+/// Inputs and labels of some samples.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Number of the block that these samples make up; a block always has the same members.
+    pub block: usize,
+    /// Where the samples stand in their split.
+    pub selection: Selection,
+    /// `x`, `[samples, d_0]`.
+    pub inputs: Tensor<2>,
+    /// Classes `y`, `[samples]`.
+    pub labels: Tensor<1, Int>,
+}
+
+impl Batch {
+    /// All samples of a split as one batch.
+    pub fn full(inputs: Tensor<2>, labels: Tensor<1, Int>) -> Self {
+        Self {
+            block: 0,
+            selection: Selection::All,
+            inputs,
+            labels,
+        }
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.inputs.dims()[0]
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The members of one block, picked from a whole split.
+    pub fn pick(&self, block: usize, indices: &[usize]) -> Self {
+        let indices = index_tensor(indices, &self.inputs.device());
+        Self {
+            block,
+            inputs: self.inputs.clone().select(0, indices.clone()),
+            labels: self.labels.clone().select(0, indices.clone()),
+            selection: Selection::Indices(indices),
+        }
+    }
+
+    /// Consecutive parts of at most `size` samples, in order; of a whole split only.
+    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Self> + '_ {
+        let total = self.len();
+        (0..total).step_by(size.max(1)).enumerate().map(move |(block, start)| {
+            let range = start..(start + size).min(total);
+            if range.len() == total {
+                return self.clone();
+            }
+            Self {
+                block,
+                inputs: self.inputs.clone().slice([range.clone()]),
+                labels: self.labels.clone().slice([range.clone()]),
+                selection: Selection::Range(range),
+            }
+        })
+    }
+}
+
+/// Sample indices as a tensor on `device`.
+pub fn index_tensor(indices: &[usize], device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+    let count = indices.len();
+    Tensor::from_data(TensorData::new(indices, [count]), device)
+}

@@ -1,0 +1,70 @@
+//! What can go wrong in the library: each variant carries the values that a reader needs to mend it.
+
+/// Result with this crate's [`Error`].
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// An error of `ls-core`.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting lies outside its range.
+    #[error("{field} = {value} is outside the allowed range: {allowed}")]
+    InvalidConfig {
+        /// Name of the setting.
+        field: &'static str,
+        /// The value found.
+        value: f64,
+        /// The values allowed, in words.
+        allowed: &'static str,
+    },
+    /// Two sizes that must agree do not.
+    #[error("{what}: expected {expected}, found {found}")]
+    ShapeMismatch {
+        /// Which size, in words.
+        what: String,
+        /// The size that would fit.
+        expected: usize,
+        /// The size found.
+        found: usize,
+    },
+    /// A method was asked to move a stage that lacks what the method needs.
+    #[error("{update} cannot treat stage {stage}: it offers no {needs}")]
+    Unsupported {
+        /// The update.
+        update: &'static str,
+        /// Number of the stage, from 1.
+        stage: usize,
+        /// The missing capability.
+        needs: &'static str,
+    },
+    /// A number left the finite range.
+    #[error("{quantity} became non-finite ({value}); lower the learning rate or the scale of the inputs")]
+    NotFinite {
+        /// Which number.
+        quantity: String,
+        /// NaN or an infinity.
+        value: f64,
+    },
+    /// A matrix that must be positive definite is not, even with its ridge.
+    #[error("the Gram matrix of a stage's inputs is not positive definite: {0}")]
+    NotPositiveDefinite(String),
+    /// Values could not be read from the device.
+    #[error("cannot read from the device: {0}")]
+    Device(String),
+}
+
+/// Checks that a setting lies in a range.
+///
+/// # Errors
+/// [`Error::InvalidConfig`] when `inside` is false.
+pub fn ensure(inside: bool, field: &'static str, value: f64, allowed: &'static str) -> Result<()> {
+    if inside {
+        Ok(())
+    } else {
+        Err(Error::InvalidConfig {
+            field,
+            value,
+            allowed,
+        })
+    }
+}

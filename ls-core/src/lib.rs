@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Map of the crate
+//!
+//! A module imports only from the ones above it in this list:
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`shape`], [`error`], [`batch`] | what everything speaks of |
+//! | [`linalg`] | norms that are true upper bounds, Gram matrices, Cholesky |
+//! | [`stage`] | one layer `f_l`, as data and as capabilities |
+//! | [`network`], [`auxiliary`] | the stages in order; one variable per sample and hidden stage |
+//! | [`objective`] | original loss, separated loss, certificate, and what one block minimizes |
+//! | [`update`] | how one block moves while all others stand still |
+//! | [`method`] | the order of the blocks in a sweep |
+//!
+//! The three types to know are [`Network`](network::Network), [`AuxiliaryStore`](auxiliary::AuxiliaryStore) and
+//! [`Method`](method::Method): a method moves the first two, held together by [`Separated`](method::Separated), and
+//! [`objective::measure`] says what came of it.
+
+pub mod auxiliary;
+pub mod batch;
+pub mod error;
+pub mod linalg;
+pub mod method;
+pub mod network;
+pub mod objective;
+pub mod shape;
+pub mod stage;
+pub mod update;
+
+pub use error::{Error, Result};

@@ -1,0 +1,49 @@
+//! Kernel and bias of an affine map as one value.
+
+use burn::tensor::Tensor;
+
+/// Coefficients `V = [W; b]` of an affine map `u = a W + b`, or a direction in their space.
+#[derive(Clone, Debug)]
+pub struct Affine {
+    /// `W`, `[d_in, d_out]`.
+    pub kernel: Tensor<2>,
+    /// `b`, `[d_out]`.
+    pub bias: Tensor<1>,
+}
+
+impl Affine {
+    /// `rows · W + b`, `[rows, d_in]` to `[rows, d_out]`.
+    pub fn apply(&self, rows: Tensor<2>) -> Tensor<2> {
+        rows.matmul(self.kernel.clone()) + self.bias.clone().unsqueeze()
+    }
+
+    /// `Âᵀ G` with `Â = [rows, 1]`: pulls the cotangent `[rows, d_out]` of the output back to the coefficients.
+    pub fn pull_back(rows: Tensor<2>, cotangent: Tensor<2>) -> Self {
+        Self {
+            bias: cotangent.clone().sum_dim(0).squeeze_dim(0),
+            kernel: rows.transpose().matmul(cotangent),
+        }
+    }
+
+    /// `self + t · direction`.
+    pub fn moved(&self, direction: &Self, t: f64) -> Self {
+        Self {
+            kernel: self.kernel.clone() + direction.kernel.clone() * t,
+            bias: self.bias.clone() + direction.bias.clone() * t,
+        }
+    }
+
+    /// `t · self`.
+    pub fn scaled(&self, t: f64) -> Self {
+        Self {
+            kernel: self.kernel.clone() * t,
+            bias: self.bias.clone() * t,
+        }
+    }
+
+    /// Sum of entrywise products, `⟨self, other⟩`, `[1]`.
+    pub fn inner(&self, other: &Self) -> Tensor<1> {
+        (self.kernel.clone() * other.kernel.clone()).sum()
+            + (self.bias.clone() * other.bias.clone()).sum()
+    }
+}

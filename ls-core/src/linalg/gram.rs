@@ -1,0 +1,97 @@
+//! Gram matrices of a stage's inputs and their factorization.
+
+use burn::tensor::{Tensor, TensorData};
+use faer::linalg::solvers::{Llt, Solve};
+use faer::{Mat, Side};
+
+use super::read::to_f64;
+use super::Affine;
+use crate::{Error, Result};
+
+/// `ÂᵀÂ` of the bordered inputs `Â = [a, 1]`, kept in its blocks `aᵀa`, `aᵀ1` and the number of rows.
+#[derive(Clone, Debug)]
+pub struct Gram {
+    cross: Tensor<2>,
+    sums: Tensor<1>,
+    rows: usize,
+}
+
+impl Gram {
+    /// The Gram matrix of `rows`, `[rows, d]`.
+    pub fn of(rows: Tensor<2>) -> Self {
+        let count = rows.dims()[0];
+        Self {
+            sums: rows.clone().sum_dim(0).squeeze_dim(0),
+            cross: rows.clone().transpose().matmul(rows),
+            rows: count,
+        }
+    }
+
+    /// Factors `ÂᵀÂ/m + μ (tr ÂᵀÂ/m)/(d+1) I` in f64 on the host.
+    ///
+    /// # Errors
+    /// [`Error::NotPositiveDefinite`] when the inputs are not finite or `μ` is too small for their condition.
+    pub fn factor(self, damping: f64) -> Result<Cholesky> {
+        let [d, _] = self.cross.dims();
+        // Leaves the device: once per weight block and pass, for the host solve.
+        let cross = to_f64(self.cross)?;
+        let sums = to_f64(self.sums)?;
+        let m = self.rows as f64;
+        let trace = (0..d).map(|i| cross[i * d + i]).sum::<f64>() / m + 1.0;
+        let ridge = damping * trace / (d + 1) as f64;
+        let matrix = Mat::from_fn(d + 1, d + 1, |i, j| {
+            let value = match (i < d, j < d) {
+                (true, true) => cross[i * d + j] / m,
+                (true, false) => sums[i] / m,
+                (false, true) => sums[j] / m,
+                (false, false) => 1.0,
+            };
+            value + if i == j { ridge } else { 0.0 }
+        });
+        let factor = Llt::new(matrix.as_ref(), Side::Lower)
+            .map_err(|error| Error::NotPositiveDefinite(format!("{error:?}")))?;
+        Ok(Cholesky { factor, size: d + 1 })
+    }
+}
+
+/// Cholesky factor of a Gram matrix with its ridge.
+#[derive(Clone, Debug)]
+pub struct Cholesky {
+    factor: Llt<f64>,
+    size: usize,
+}
+
+impl Cholesky {
+    /// Solves `(ÂᵀÂ/m + ridge) X = right` for the kernel and bias rows of `right` together.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] when `right` has other rows than the factor.
+    pub fn solve(&self, right: &Affine) -> Result<Affine> {
+        let [d, columns] = right.kernel.dims();
+        if d + 1 != self.size {
+            return Err(Error::ShapeMismatch {
+                what: "rows of the right-hand side".into(),
+                expected: self.size,
+                found: d + 1,
+            });
+        }
+        // Leaves the device: together with the Gram matrix, for the host solve.
+        let kernel = to_f64(right.kernel.clone())?;
+        let bias = to_f64(right.bias.clone())?;
+        let right_hand_side = Mat::from_fn(self.size, columns, |i, j| {
+            if i < d { kernel[i * columns + j] } else { bias[j] }
+        });
+        let solution = self.factor.solve(&right_hand_side);
+        let device = right.kernel.device();
+        let rows = |range: core::ops::Range<usize>| -> Vec<f32> {
+            range
+                .flat_map(|i| (0..columns).map(move |j| (i, j)))
+                .map(|(i, j)| solution[(i, j)] as f32)
+                .collect()
+        };
+        Ok(Affine {
+            kernel: Tensor::from_data(TensorData::new(rows(0..d), [d, columns]), &device),
+            bias: Tensor::from_data(TensorData::new(rows(d..self.size), [columns]), &device),
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! The only places where values leave the device. Each of them waits for it.
+
+use burn::tensor::Tensor;
+
+use crate::{Error, Result};
+
+/// Reads all values of a tensor, in row-major order.
+///
+/// # Errors
+/// [`Error::Device`] when the pending work failed.
+pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>> {
+    let values = tensor
+        .try_into_data_as::<f32>()
+        .map_err(|error| Error::Device(error.to_string()))?
+        .try_to_vec::<f32>()
+        .map_err(|error| Error::Device(format!("{error:?}")))?;
+    Ok(values.into_iter().map(f64::from).collect())
+}
+
+/// Reads a tensor of one element.
+///
+/// # Errors
+/// [`Error::Device`] when the pending work failed.
+pub fn scalar_f64(tensor: Tensor<1>) -> Result<f64> {
+    Ok(to_f64(tensor)?.first().copied().unwrap_or(f64::NAN))
+}
+
+/// Mean over samples, summed in f64: an f32 sum over 60,000 samples would drown the late sweeps' decrease.
+///
+/// # Errors
+/// [`Error::Device`] when the pending work failed.
+pub fn mean_f64(per_sample: Tensor<1>) -> Result<f64> {
+    let values = to_f64(per_sample)?;
+    Ok(values.iter().sum::<f64>() / values.len() as f64)
+}

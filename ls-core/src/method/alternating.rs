@@ -1,0 +1,347 @@
+//! Method `alternating`: auxiliary blocks backwards, then weight blocks forwards, each lowering the separated loss.
+
+use burn::module::ParamId;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Tensor;
+
+use super::{BlockCounts, Guarantee, Method, Separated};
+use crate::auxiliary::AuxiliaryStore;
+use crate::batch::Batch;
+use crate::error::ensure;
+use crate::linalg::Cholesky;
+use crate::network::Network;
+use crate::objective::{OutputLoss, Weighting, Weights};
+use crate::update::{
+    AuxiliaryBlock, GramStep, Penalty, WeightBlock, armijo_pass, optimize_auxiliary,
+    optimize_weights, restart,
+};
+use crate::{Error, Result};
+
+/// Relative length of the first auxiliary steps: `ψ` has curvature of about `4 ω_l`, half from each side.
+const FIRST_AUXILIARY_STEP: f64 = 0.25;
+
+/// Rows that the first stage's preconditioner is computed from, once; its inputs never change.
+const PRECONDITIONER_ROWS: usize = 8192;
+
+/// Settings of [`Alternating`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AlternatingConfig {
+    /// Weights of the residuals.
+    pub weighting: Weighting,
+    /// Passes over the auxiliary blocks in a sweep. More than one lets them run ahead of the weights.
+    pub auxiliary_passes: usize,
+    /// Passes over the weight blocks in a sweep.
+    pub weight_passes: usize,
+    /// Whether samples return to the feasible point when that lowers the separated loss.
+    pub restart: bool,
+}
+
+impl AlternatingConfig {
+    fn check(&self) -> Result<()> {
+        self.weighting.check()?;
+        let passes = self.auxiliary_passes.min(self.weight_passes);
+        ensure(passes >= 1, "passes", passes as f64, "1 or more")
+    }
+}
+
+/// How the blocks move.
+pub enum BlockRule {
+    /// Armijo steps per sample and Gram-preconditioned weight steps with a line search: in full batch the separated loss
+    /// never rises.
+    LineSearch {
+        /// Damping `μ` of the Gram matrices.
+        damping: f64,
+    },
+    /// A Burn optimizer for each group of blocks: no guarantee.
+    Optimizer {
+        /// Moves the weights.
+        weights: ModuleOptimizer,
+        /// Moves the auxiliary variables.
+        auxiliary: ModuleOptimizer,
+        /// Learning rate of the weights.
+        learning_rate: f64,
+        /// Learning rate of the auxiliary variables.
+        auxiliary_learning_rate: f64,
+    },
+}
+
+/// The paper's scheme, alternating minimization of the separated loss.
+pub struct Alternating {
+    config: AlternatingConfig,
+    rule: BlockRule,
+    memory: Memory,
+}
+
+/// What is kept between sweeps.
+struct Memory {
+    /// Step sizes of the auxiliary blocks, one per sample and stage.
+    auxiliary_steps: AuxiliaryStore,
+    /// First lengths of the weight blocks' line searches.
+    weight_steps: Vec<f64>,
+    /// Factor of the first stage's Gram matrix.
+    first_preconditioner: Option<Cholesky>,
+    /// Names of the auxiliary rows in the optimizer's state, by stage and block of samples.
+    auxiliary_ids: Vec<Vec<ParamId>>,
+}
+
+impl Alternating {
+    /// Starts the method for a network and its whole training split.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] for impossible settings, [`Error::NotPositiveDefinite`] when the inputs are not finite.
+    pub fn new(
+        config: AlternatingConfig,
+        rule: BlockRule,
+        network: &Network,
+        split: &Batch,
+    ) -> Result<Self> {
+        config.check()?;
+        let hidden = network.hidden();
+        let device = split.inputs.device();
+        let first_preconditioner = match &rule {
+            BlockRule::LineSearch { damping } => {
+                ensure(*damping > 0.0, "damping", *damping, "greater than 0")?;
+                let rows = split.len().min(PRECONDITIONER_ROWS);
+                let sample = split.inputs.clone().slice([0..rows]);
+                let step = GramStep { damping: *damping };
+                Some(step.precondition(&network.stages()[0], sample)?)
+            }
+            BlockRule::Optimizer { .. } => None,
+        };
+        let widths = vec![1; hidden];
+        Ok(Self {
+            config,
+            rule,
+            memory: Memory {
+                auxiliary_steps: AuxiliaryStore::constant(
+                    split.len(),
+                    &widths,
+                    FIRST_AUXILIARY_STEP,
+                    &device,
+                ),
+                weight_steps: vec![1.0; hidden + 1],
+                first_preconditioner,
+                auxiliary_ids: vec![Vec::new(); hidden],
+            },
+        })
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &AlternatingConfig {
+        &self.config
+    }
+
+    fn separation(&self, network: &Network) -> Result<Separation> {
+        let weighting = self.config.weighting;
+        let lipschitz = network.lipschitz(weighting.norm())?;
+        Ok(Separation {
+            weights: weighting.weights(lipschitz.as_deref(), network.hidden())?,
+            weighting,
+            lipschitz,
+        })
+    }
+
+    fn auxiliary_pass(
+        &mut self,
+        network: &Network,
+        separation: &Separation,
+        values: &mut [Tensor<2>],
+        steps: &mut [Tensor<2>],
+        batch: &Batch,
+    ) {
+        for l in (0..network.hidden()).rev() {
+            let input = if l == 0 { &batch.inputs } else { &values[l - 1] };
+            let block = AuxiliaryBlock {
+                target: network.stages()[l].forward(input.clone()),
+                omega: separation.weights.omega[l],
+                next: &network.stages()[l + 1],
+                next_loss: separation.output_loss(l + 1, values, batch),
+            };
+            let value = values[l].clone();
+            match &mut self.rule {
+                BlockRule::LineSearch { .. } => {
+                    (values[l], steps[l]) = armijo_pass(&block, value, steps[l].clone());
+                }
+                BlockRule::Optimizer {
+                    auxiliary,
+                    auxiliary_learning_rate,
+                    ..
+                } => {
+                    let id = row_id(&mut self.memory.auxiliary_ids[l], batch.block);
+                    let rate = *auxiliary_learning_rate;
+                    values[l] = optimize_auxiliary(&block, value, id, auxiliary, rate);
+                }
+            }
+        }
+    }
+
+    fn weight_pass(
+        &mut self,
+        network: &mut Network,
+        separation: &mut Separation,
+        values: &[Tensor<2>],
+        preconditioners: &mut [Option<Cholesky>],
+        batch: &Batch,
+    ) -> Result<BlockCounts> {
+        let mut counts = BlockCounts::default();
+        // 1/N Σ r_j² of the stages already passed: they press on the norms of the later ones.
+        let mut residuals = Vec::with_capacity(values.len());
+        for l in 0..=network.hidden() {
+            let input = if l == 0 { &batch.inputs } else { &values[l - 1] };
+            let block = WeightBlock {
+                input: input.clone(),
+                loss: separation.output_loss(l, values, batch),
+                penalty: separation.penalty(l, &residuals),
+            };
+            let stage = network.stage_mut(l);
+            match &mut self.rule {
+                BlockRule::LineSearch { damping } => {
+                    let rule = GramStep { damping: *damping };
+                    // The inputs stand still between the passes of a sweep, and so do their Gram matrices.
+                    let slot = if l == 0 {
+                        &mut self.memory.first_preconditioner
+                    } else {
+                        &mut preconditioners[l]
+                    };
+                    let preconditioner = match slot {
+                        Some(factor) => factor,
+                        None => slot.insert(rule.precondition(stage, input.clone())?),
+                    };
+                    let first = self.memory.weight_steps[l];
+                    let step = rule
+                        .update(stage, &block, preconditioner, first)
+                        .map_err(|error| at_stage(error, l))?;
+                    self.memory.weight_steps[l] = step.next;
+                    counts.accepted += usize::from(step.accepted.is_some());
+                    counts.rejected += usize::from(step.accepted.is_none());
+                    if let Some(&omega) = separation.weights.omega.get(l) {
+                        residuals.push(step.data_loss_mean / omega);
+                    }
+                    separation.moved(l, step.lipschitz)?;
+                }
+                BlockRule::Optimizer {
+                    weights,
+                    learning_rate,
+                    ..
+                } => {
+                    *stage = optimize_weights(stage, &block, weights, *learning_rate);
+                    counts.accepted += 1;
+                    if let Some(&omega) = separation.weights.omega.get(l) {
+                        let loss = block.loss.per_sample(stage.forward(block.input));
+                        residuals.push(crate::linalg::mean_f64(loss)? / omega);
+                    }
+                    let norm = separation.weighting.norm();
+                    let constant = stage.lipschitz().map(|k| k.value(norm)).transpose()?;
+                    separation.moved(l, constant)?;
+                }
+            }
+        }
+        Ok(counts)
+    }
+}
+
+impl Method for Alternating {
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<BlockCounts> {
+        let network = &mut model.network;
+        let mut separation = self.separation(network)?;
+        let mut values = model.auxiliary.gather(&batch.selection);
+        let mut steps = self.memory.auxiliary_steps.gather(&batch.selection);
+        if self.config.restart {
+            values = restart(network, &separation.weights, values, batch);
+        }
+        for _ in 0..self.config.auxiliary_passes {
+            self.auxiliary_pass(network, &separation, &mut values, &mut steps, batch);
+        }
+        let mut counts = BlockCounts::default();
+        let mut preconditioners = vec![None; network.hidden() + 1];
+        for _ in 0..self.config.weight_passes {
+            let pass =
+                self.weight_pass(network, &mut separation, &values, &mut preconditioners, batch)?;
+            counts.accepted += pass.accepted;
+            counts.rejected += pass.rejected;
+        }
+        model.auxiliary.scatter(&batch.selection, values);
+        self.memory.auxiliary_steps.scatter(&batch.selection, steps);
+        Ok(counts)
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        match self.rule {
+            BlockRule::LineSearch { .. } => Guarantee::SeparatedLossNeverRises,
+            BlockRule::Optimizer { .. } => Guarantee::None,
+        }
+    }
+
+    fn weights(&self, network: &Network) -> Result<Option<Weights>> {
+        Ok(Some(self.separation(network)?.weights))
+    }
+}
+
+/// The constants that tie the blocks together, kept current as the weights move.
+struct Separation {
+    weighting: Weighting,
+    lipschitz: Option<Vec<f64>>,
+    weights: Weights,
+}
+
+impl Separation {
+    /// What the output of stage `l` (from 0) is compared with.
+    fn output_loss(&self, l: usize, values: &[Tensor<2>], batch: &Batch) -> OutputLoss {
+        match values.get(l) {
+            Some(target) => OutputLoss::Residual {
+                target: target.clone(),
+                omega: self.weights.omega[l],
+            },
+            None => OutputLoss::CrossEntropy {
+                labels: batch.labels.clone(),
+                factor: self.weights.head,
+            },
+        }
+    }
+
+    /// `B_l = (1 + 1/η) κ² (L-1) Σ_{j<l} (Π_j/K_l)² 1/N Σ r_j²`.
+    fn penalty(&self, l: usize, residuals: &[f64]) -> Penalty {
+        let factor = self.weighting.factor(self.weights.omega.len());
+        let coefficient = self.lipschitz.as_ref().map_or(0.0, |constants| {
+            let others = |j: usize| -> f64 {
+                let later = (j + 1..constants.len()).filter(|&i| i != l);
+                later.map(|i| constants[i]).product()
+            };
+            let pressure = |(j, residual): (usize, &f64)| others(j).powi(2) * residual;
+            residuals.iter().take(l).enumerate().map(pressure).sum()
+        });
+        Penalty {
+            coefficient: factor * coefficient,
+            norm: self.weighting.norm(),
+        }
+    }
+
+    /// Takes over the new Lipschitz constant of stage `l`.
+    fn moved(&mut self, l: usize, constant: Option<f64>) -> Result<()> {
+        if let (Some(constants), Some(constant)) = (&mut self.lipschitz, constant) {
+            constants[l] = constant;
+        }
+        self.weights = self
+            .weighting
+            .weights(self.lipschitz.as_deref(), self.weights.omega.len())?;
+        Ok(())
+    }
+}
+
+fn at_stage(error: Error, l: usize) -> Error {
+    match error {
+        Error::Unsupported { update, needs, .. } => Error::Unsupported {
+            update,
+            stage: l + 1,
+            needs,
+        },
+        other => other,
+    }
+}
+
+fn row_id(ids: &mut Vec<ParamId>, block: usize) -> ParamId {
+    while ids.len() <= block {
+        ids.push(ParamId::new());
+    }
+    ids[block]
+}

@@ -1,0 +1,79 @@
+//! The order of the blocks in a sweep.
+//!
+//! A [`Method`] moves a [`Separated`] network over one batch at a time; its configuration never changes, its memory (step
+//! sizes, optimizer states, factors) is its own. A new method is one file here and one line in the registry of the crate
+//! that reads configurations.
+
+mod alternating;
+mod backprop;
+
+use burn::module::Module;
+
+pub use alternating::{Alternating, AlternatingConfig, BlockRule};
+pub use backprop::{Backprop, gradients};
+
+use crate::Result;
+use crate::auxiliary::AuxiliaryStore;
+use crate::batch::Batch;
+use crate::network::Network;
+use crate::objective::{Measurement, Weights, measure};
+
+/// A network with the auxiliary variables of its training samples.
+#[derive(Module, Debug)]
+pub struct Separated {
+    /// The weights.
+    pub network: Network,
+    /// The auxiliary variables; empty for methods without any.
+    pub auxiliary: AuxiliaryStore,
+}
+
+/// What a method promises about a full-batch sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// The separated loss never rises, up to rounding.
+    SeparatedLossNeverRises,
+    /// Nothing.
+    None,
+}
+
+/// What the blocks of one batch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockCounts {
+    /// Weight blocks that moved.
+    pub accepted: usize,
+    /// Weight blocks that found no decrease and stayed.
+    pub rejected: usize,
+}
+
+/// A way to train: moves the blocks of a separated network over one batch.
+pub trait Method: Send {
+    /// Moves the network, and the auxiliary variables of the batch's samples.
+    ///
+    /// # Errors
+    /// What the updates return: unsupported stages, a failed device.
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<BlockCounts>;
+
+    /// What a full-batch sweep promises.
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::None
+    }
+
+    /// Growth factors and weights of the residuals at the current weights; `None` for methods without auxiliary
+    /// variables.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] when a stage lacks a Lipschitz constant that the weighting needs.
+    fn weights(&self, _network: &Network) -> Result<Option<Weights>> {
+        Ok(None)
+    }
+
+    /// Measures the training split in the method's own terms.
+    ///
+    /// # Errors
+    /// As [`measure`].
+    fn measure(&self, model: &Separated, split: &Batch) -> Result<Measurement> {
+        let weights = self.weights(&model.network)?;
+        let auxiliary = weights.as_ref().map(|weights| (&model.auxiliary, weights));
+        measure(&model.network, auxiliary, split)
+    }
+}

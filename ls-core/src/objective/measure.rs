@@ -1,0 +1,158 @@
+//! The figures of a report, over a whole split.
+
+use burn::tensor::Tensor;
+
+use super::output_loss::square_norms;
+use super::{KAPPA, Weights, cross_entropy};
+use crate::auxiliary::AuxiliaryStore;
+use crate::batch::Batch;
+use crate::linalg::{mean_f64, to_f64};
+use crate::network::Network;
+use crate::{Error, Result};
+
+/// Samples that one chunk of a report holds; bounds the memory of the forward pass.
+const CHUNK: usize = 8192;
+
+/// Figures of one split.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// Number of samples `N`.
+    pub samples: usize,
+    /// `F = 1/N Σ_n ce(z_n, y_n)`, by a plain forward pass.
+    pub original_loss_mean: f64,
+    /// Share of samples whose largest logit is the label's, 0 to 1.
+    pub accuracy: f64,
+    /// What the auxiliary variables add; `None` for a method without any and for a test split.
+    pub separated: Option<SeparatedFigures>,
+}
+
+/// Figures that need auxiliary variables.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeparatedFigures {
+    /// `S = head · 1/N Σ ce(ẑ_n) + Σ_l ω_l 1/N Σ r²`.
+    pub separated_loss_mean: f64,
+    /// `C ≥ F`; `None` when a stage has no Lipschitz constant.
+    pub certificate_mean: Option<f64>,
+    /// `1/N Σ_n r_{l,n}²` for each hidden stage, in squared activation units.
+    pub residual_square_means: Vec<f64>,
+}
+
+/// The separated terms of single samples.
+#[derive(Clone, Debug, Default)]
+pub struct SampleTerms {
+    /// `ce(ẑ_n, y_n)`.
+    pub head_loss: Vec<f64>,
+    /// `r_{l,n}²`, one vector per hidden stage.
+    pub residual_squares: Vec<Vec<f64>>,
+}
+
+impl SampleTerms {
+    /// Separated loss, certificate and residuals of these samples, summed in f64.
+    ///
+    /// `C = 1/N Σ_n min(ce(ẑ_n) + √2 d_n, (√ce(ẑ_n) + κ d_n)²)` with `d_n = Σ_l Π_l r_{l,n}`.
+    pub fn figures(&self, weights: &Weights) -> SeparatedFigures {
+        let samples = self.head_loss.len() as f64;
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / samples;
+        let residual_square_means: Vec<f64> =
+            self.residual_squares.iter().map(|squares| mean(squares)).collect();
+        let penalty: f64 = weights
+            .omega
+            .iter()
+            .zip(&residual_square_means)
+            .map(|(omega, residual)| omega * residual)
+            .sum();
+        let certificate = weights.growth.as_ref().map(|growth| {
+            let bounds = self.head_loss.iter().enumerate().map(|(n, &head)| {
+                let distance = growth
+                    .iter()
+                    .zip(&self.residual_squares)
+                    .map(|(growth, squares)| growth * squares[n].sqrt())
+                    .sum::<f64>();
+                let linear = head + core::f64::consts::SQRT_2 * distance;
+                linear.min((head.sqrt() + KAPPA * distance).powi(2))
+            });
+            bounds.sum::<f64>() / samples
+        });
+        SeparatedFigures {
+            separated_loss_mean: weights.head * mean(&self.head_loss) + penalty,
+            certificate_mean: certificate,
+            residual_square_means,
+        }
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.head_loss.append(&mut other.head_loss);
+        self.residual_squares
+            .resize_with(other.residual_squares.len(), Vec::new);
+        for (all, mut new) in self.residual_squares.iter_mut().zip(other.residual_squares) {
+            all.append(&mut new);
+        }
+    }
+}
+
+/// The separated terms of a batch whose auxiliary variables are given.
+///
+/// # Errors
+/// [`Error::Device`] when the device failed.
+pub fn sample_terms(network: &Network, auxiliary: &[Tensor<2>], batch: &Batch) -> Result<SampleTerms> {
+    let mut previous = batch.inputs.clone();
+    let mut residual_squares = Vec::with_capacity(auxiliary.len());
+    for (stage, value) in network.stages().iter().zip(auxiliary) {
+        let residual = value.clone() - stage.forward(previous);
+        // Leaves the device once per report and stage: the certificate mixes all stages sample by sample, in f64.
+        residual_squares.push(to_f64(square_norms(residual))?);
+        previous = value.clone();
+    }
+    let logits = network.stages()[network.hidden()].forward(previous);
+    Ok(SampleTerms {
+        head_loss: to_f64(cross_entropy::per_sample(logits, &batch.labels))?,
+        residual_squares,
+    })
+}
+
+/// Measures a whole split: original loss and accuracy by a plain forward pass, and with auxiliary variables also the
+/// separated loss and the certificate.
+///
+/// # Errors
+/// [`Error::NotFinite`] when the original or the separated loss is not a finite number, [`Error::Device`] when the device
+/// failed.
+pub fn measure(
+    network: &Network,
+    auxiliary: Option<(&AuxiliaryStore, &Weights)>,
+    split: &Batch,
+) -> Result<Measurement> {
+    let samples = split.len();
+    let (mut loss_sum, mut correct_sum) = (0.0, 0.0);
+    let mut terms = SampleTerms::default();
+    for chunk in split.chunks(CHUNK) {
+        let count = chunk.len() as f64;
+        let logits = network.forward(chunk.inputs.clone());
+        correct_sum += count * mean_f64(cross_entropy::correct(logits.clone(), &chunk.labels))?;
+        loss_sum += count * mean_f64(cross_entropy::per_sample(logits, &chunk.labels))?;
+        if let Some((store, _)) = auxiliary {
+            terms.append(sample_terms(network, &store.gather(&chunk.selection), &chunk)?);
+        }
+    }
+    let measurement = Measurement {
+        samples,
+        original_loss_mean: loss_sum / samples as f64,
+        accuracy: correct_sum / samples as f64,
+        separated: auxiliary.map(|(_, weights)| terms.figures(weights)),
+    };
+    finite("original loss", measurement.original_loss_mean)?;
+    if let Some(separated) = &measurement.separated {
+        finite("separated loss", separated.separated_loss_mean)?;
+    }
+    Ok(measurement)
+}
+
+fn finite(quantity: &str, value: f64) -> Result<()> {
+    if value.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::NotFinite {
+            quantity: quantity.into(),
+            value,
+        })
+    }
+}

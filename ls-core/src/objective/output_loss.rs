@@ -1,0 +1,59 @@
+//! What one block compares a stage's output with.
+
+use burn::tensor::{Int, Tensor};
+
+use super::cross_entropy;
+
+/// The term of the separated loss that a stage's output enters, per sample.
+#[derive(Clone, Debug)]
+pub enum OutputLoss {
+    /// `ω ‖a_{l,n} - f_l(·)‖²` at a hidden stage.
+    Residual {
+        /// `a_l`, `[samples, d_l]`.
+        target: Tensor<2>,
+        /// `ω_l`.
+        omega: f64,
+    },
+    /// `factor · ce(·, y_n)` at the head.
+    CrossEntropy {
+        /// `y`, `[samples]`.
+        labels: Tensor<1, Int>,
+        /// `1 + η`, or 1 with fixed weights.
+        factor: f64,
+    },
+}
+
+impl OutputLoss {
+    /// The term of each sample, `[samples]`, for outputs `[samples, d]`.
+    pub fn per_sample(&self, output: Tensor<2>) -> Tensor<1> {
+        match self {
+            Self::Residual { target, omega } => square_norms(target.clone() - output) * *omega,
+            Self::CrossEntropy { labels, factor } => {
+                cross_entropy::per_sample(output, labels) * *factor
+            }
+        }
+    }
+
+    /// Derivative of each sample's term by its output, `[samples, d]`.
+    pub fn gradient(&self, output: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Residual { target, omega } => (output - target.clone()) * (2.0 * omega),
+            Self::CrossEntropy { labels, factor } => {
+                cross_entropy::gradient(output, labels) * *factor
+            }
+        }
+    }
+
+    /// An upper bound of the second derivative by the output: `2 ω`, or `½ factor` for the cross-entropy.
+    pub fn curvature(&self) -> f64 {
+        match self {
+            Self::Residual { omega, .. } => 2.0 * omega,
+            Self::CrossEntropy { factor, .. } => 0.5 * factor,
+        }
+    }
+}
+
+/// `‖v_n‖²`, `[samples]`, of rows `[samples, d]`.
+pub(crate) fn square_norms(rows: Tensor<2>) -> Tensor<1> {
+    (rows.clone() * rows).sum_dim(1).squeeze_dim(1)
+}

@@ -1,0 +1,122 @@
+//! One layer of a separated network.
+//!
+//! A [`Stage`] maps `[samples, d_in]` to `[samples, d_out]`. What more it can do is offered as data, never found by a
+//! downcast: a Lipschitz constant, and for stages that are affine before their activation the [`AffineStage`] view that
+//! preconditioned and exact weight updates work on. [`AnyStage`] is the registry: a new stage is one file and one line.
+
+mod activation;
+mod dense;
+mod init;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+pub use activation::Activation;
+pub use dense::Dense;
+pub use init::Init;
+
+use crate::linalg::{Affine, Norm};
+use crate::shape::FeatureShape;
+
+/// One layer `h_l = f_l(h_{l-1})`.
+///
+/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean.
+pub trait Stage {
+    /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.
+    fn forward(&self, input: Tensor<2>) -> Tensor<2>;
+
+    /// Shape of one input sample.
+    fn input_shape(&self) -> FeatureShape;
+
+    /// Shape of one output sample; its length is `d_out`.
+    fn output_shape(&self) -> FeatureShape;
+
+    /// A true upper bound `K_l` of the stage's Lipschitz constant in the 2-norm, or `None` when no bound is known: then
+    /// neither a certificate nor self-adaptive weights exist for the network.
+    fn lipschitz(&self) -> Option<Lipschitz> {
+        None
+    }
+
+    /// Pulls a cotangent `[samples, d_out]` back to the input, `[samples, d_in]`; `input` is where the stage stands.
+    fn pull_back(&self, input: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2> {
+        let leaf = input.inner().autodiff().require_grad();
+        let gradients = (self.forward(leaf.clone()) * cotangent).sum().backward();
+        leaf.grad(&gradients).unwrap_or_else(|| leaf.inner().zeros_like())
+    }
+
+    /// The affine view, for a stage that is affine before its activation.
+    fn affine(&self) -> Option<&dyn AffineStage> {
+        None
+    }
+
+    /// The affine view, to write new coefficients.
+    fn affine_mut(&mut self) -> Option<&mut dyn AffineStage> {
+        None
+    }
+}
+
+/// `K(W) = offset + factor · ‖W‖₂` for the stage's kernel `W` as a matrix.
+#[derive(Clone, Debug)]
+pub struct Lipschitz {
+    /// 0, or 1 for a stage with a skip connection.
+    pub offset: f64,
+    /// Slope of the activation times what the layout of the kernel contributes.
+    pub factor: f64,
+    /// `W`, `[d_in, d_out]`.
+    pub kernel: Tensor<2>,
+}
+
+impl Lipschitz {
+    /// The constant, with `‖W‖₂` bounded in the given norm.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] when the device failed.
+    pub fn value(&self, norm: Norm) -> crate::Result<f64> {
+        Ok(self.offset + self.factor * norm.value(self.kernel.clone())?)
+    }
+}
+
+/// A stage `f(a) = post(Â V, a)` with `Â = [rows(a), 1]` and coefficients `V = [W; b]`.
+///
+/// For a dense stage the rows are the samples; for a convolution they are its patches.
+pub trait AffineStage: Stage {
+    /// The coefficients `V`.
+    fn coefficients(&self) -> Affine;
+
+    /// Replaces the coefficients.
+    fn set_coefficients(&mut self, coefficients: Affine);
+
+    /// The rows that the kernel multiplies, `[rows, d_in]`.
+    fn rows(&self, input: Tensor<2>) -> Tensor<2>;
+
+    /// From pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.
+    fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2>;
+
+    /// Pulls a cotangent of `post`'s result back to the pre-activations; `output = post(u, input)`.
+    fn post_pull_back(&self, u: Tensor<2>, output: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2>;
+}
+
+/// The stages that configurations can name.
+#[derive(Module, Debug)]
+pub enum AnyStage {
+    /// Fully connected.
+    Dense(Dense),
+}
+
+impl core::ops::Deref for AnyStage {
+    type Target = dyn Stage;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Dense(stage) => stage,
+        }
+    }
+}
+
+impl core::ops::DerefMut for AnyStage {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Dense(stage) => stage,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Weight block: a gradient preconditioned by the covariance of the stage's inputs, with a line search on the separated
+//! loss itself.
+
+use burn::tensor::Tensor;
+
+use super::SUFFICIENT_DECREASE;
+use crate::linalg::{Affine, Cholesky, Gram, Norm, mean_f64, scalar_f64};
+use crate::objective::OutputLoss;
+use crate::stage::{AffineStage, AnyStage, Lipschitz};
+use crate::{Error, Result};
+
+const TRIALS: usize = 12;
+const GROWTH: f64 = 2.0;
+const SHRINK: f64 = 3.0;
+
+/// One stage's weights with everything they meet.
+///
+/// The part of the separated loss that holds `W_l` is
+/// `φ(W) = 1/N Σ_n loss_n(f_l(a_{l-1,n}; W)) + B K_l(W)²`:
+/// the weights `ω_j` of the earlier stages hold `K_l²`, so their residuals press on the norm of `W_l`.
+pub struct WeightBlock {
+    /// `a_{l-1}`, `[samples, d_{l-1}]`.
+    pub input: Tensor<2>,
+    /// What the stage's output is compared with.
+    pub loss: OutputLoss,
+    /// The pressure of the earlier residuals.
+    pub penalty: Penalty,
+}
+
+/// `B K_l(W)²` with `B = Σ_{j<l} ω_j/K_l² · 1/N Σ_n r_{j,n}²`.
+#[derive(Clone, Copy, Debug)]
+pub struct Penalty {
+    /// `B`; 0 for the first stage and for fixed weights.
+    pub coefficient: f64,
+    /// Norm in which `K_l` is taken.
+    pub norm: Norm,
+}
+
+/// What a weight step did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WeightStep {
+    /// `φ` before.
+    pub before: f64,
+    /// `φ` after; equal to `before` when no length was accepted.
+    pub after: f64,
+    /// `1/N Σ_n loss_n` after: the stage's own share of `φ`.
+    pub data_loss_mean: f64,
+    /// `K_l` after; `None` when the stage has no bound.
+    pub lipschitz: Option<f64>,
+    /// Length that was accepted.
+    pub accepted: Option<f64>,
+    /// Length to try first the next time.
+    pub next: f64,
+    /// Number of lengths tried.
+    pub trials: usize,
+}
+
+/// The step `-(ÂᵀÂ/N + μ tr/d I)⁻¹ ∇φ / curvature`, times a length found by backtracking.
+#[derive(Clone, Copy, Debug)]
+pub struct GramStep {
+    /// `μ`, relative to the mean diagonal of the Gram matrix.
+    pub damping: f64,
+}
+
+impl GramStep {
+    /// Factors the preconditioner of a stage at the given inputs.
+    ///
+    /// # Errors
+    /// [`Error::NotPositiveDefinite`] when the inputs are not finite.
+    pub fn precondition(&self, stage: &AnyStage, input: Tensor<2>) -> Result<Cholesky> {
+        Gram::of(affine(stage)?.rows(input)).factor(self.damping)
+    }
+
+    /// Moves the weights of `stage` along the preconditioned gradient, if that lowers `φ`.
+    ///
+    /// `step` is the length to try first; `preconditioner` comes from [`precondition`](Self::precondition).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the stage is not affine, [`Error::Device`] when the device failed.
+    pub fn update(
+        &self,
+        stage: &mut AnyStage,
+        block: &WeightBlock,
+        preconditioner: &Cholesky,
+        step: f64,
+    ) -> Result<WeightStep> {
+        let line = Line::new(stage, block, preconditioner)?;
+        let (best, step) = line.search(step)?;
+        if let (Some(coefficients), Some(stage)) = (best, stage.affine_mut()) {
+            stage.set_coefficients(coefficients);
+        }
+        Ok(step)
+    }
+}
+
+fn affine(stage: &AnyStage) -> Result<&dyn AffineStage> {
+    stage.affine().ok_or(Error::Unsupported {
+        update: "the Gram-preconditioned weight step",
+        stage: 0,
+        needs: "affine form",
+    })
+}
+
+/// `φ` along a direction. The pre-activations are linear in the weights, so a trial costs no product with the inputs.
+struct Line<'a> {
+    stage: &'a dyn AffineStage,
+    block: &'a WeightBlock,
+    start: Affine,
+    direction: Affine,
+    u: Tensor<2>,
+    du: Tensor<2>,
+    value: Value,
+    slope: f64,
+}
+
+/// `φ` and its parts at one point.
+#[derive(Clone, Copy)]
+struct Value {
+    data: f64,
+    total: f64,
+    lipschitz: Option<f64>,
+}
+
+impl<'a> Line<'a> {
+    fn new(stage: &'a AnyStage, block: &'a WeightBlock, preconditioner: &Cholesky) -> Result<Self> {
+        let stage = affine(stage)?;
+        let start = stage.coefficients();
+        let rows = stage.rows(block.input.clone());
+        let u = start.apply(rows.clone());
+        let output = stage.post(u.clone(), &block.input);
+        let samples = block.input.dims()[0] as f64;
+        let cotangent = block.loss.gradient(output.clone()) / samples;
+        let data = mean_f64(block.loss.per_sample(output.clone()))?;
+        let mut gradient =
+            Affine::pull_back(rows.clone(), stage.post_pull_back(u.clone(), output, cotangent));
+        let mut value = Value {
+            data,
+            total: data,
+            lipschitz: None,
+        };
+        if let Some(Lipschitz { offset, factor, kernel }) = stage.lipschitz() {
+            let (norm, derivative) = block.penalty.norm.value_and_gradient(kernel)?;
+            let constant = offset + factor * norm;
+            let coefficient = block.penalty.coefficient;
+            value.lipschitz = Some(constant);
+            value.total += coefficient * constant * constant;
+            let pressure = derivative * (2.0 * coefficient * constant * factor);
+            gradient.kernel = gradient.kernel + pressure;
+        }
+        let direction = preconditioner
+            .solve(&gradient)?
+            .scaled(-1.0 / block.loss.curvature());
+        Ok(Self {
+            // Leaves the device once per weight step: the slope decides what a trial must achieve.
+            slope: scalar_f64(gradient.inner(&direction))?,
+            du: direction.apply(rows),
+            stage,
+            block,
+            start,
+            direction,
+            u,
+            value,
+        })
+    }
+
+    fn at(&self, t: f64) -> Result<(Affine, Value)> {
+        let coefficients = self.start.moved(&self.direction, t);
+        let u = self.u.clone() + self.du.clone() * t;
+        let output = self.stage.post(u, &self.block.input);
+        // Leaves the device once per trial: the line search needs the value to decide.
+        let data = mean_f64(self.block.loss.per_sample(output))?;
+        let lipschitz = match self.stage.lipschitz() {
+            Some(form) => {
+                let kernel = coefficients.kernel.clone();
+                Some(Lipschitz { kernel, ..form }.value(self.block.penalty.norm)?)
+            }
+            None => None,
+        };
+        let pressure = lipschitz.map_or(0.0, |k| self.block.penalty.coefficient * k * k);
+        let value = Value {
+            data,
+            total: data + pressure,
+            lipschitz,
+        };
+        Ok((coefficients, value))
+    }
+
+    fn search(&self, first: f64) -> Result<(Option<Affine>, WeightStep)> {
+        let mut t = first;
+        for trial in 1..=TRIALS {
+            let (coefficients, value) = self.at(t)?;
+            // A comparison with NaN is false: what is not finite is not accepted.
+            if self.slope < 0.0
+                && value.total <= self.value.total + SUFFICIENT_DECREASE * t * self.slope
+            {
+                let next = if trial == 1 { t * GROWTH } else { t };
+                return Ok((Some(coefficients), self.step(value, Some(t), next, trial)));
+            }
+            t /= SHRINK;
+        }
+        Ok((None, self.step(self.value, None, t, TRIALS)))
+    }
+
+    fn step(&self, value: Value, accepted: Option<f64>, next: f64, trials: usize) -> WeightStep {
+        WeightStep {
+            before: self.value.total,
+            after: value.total,
+            data_loss_mean: value.data,
+            lipschitz: value.lipschitz,
+            accepted,
+            next,
+            trials,
+        }
+    }
+}

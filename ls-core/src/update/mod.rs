@@ -1,0 +1,17 @@
+//! How one block moves while all others stand still.
+//!
+//! A step is a direction times a length; the length is found by a line search on the block's own part of the separated
+//! loss, so a step that would raise it is not taken. The laws in `tests/laws.rs` hold for every update here.
+
+mod armijo;
+mod gram_step;
+mod optimizer_step;
+mod restart;
+
+pub use armijo::{AuxiliaryBlock, armijo_pass};
+pub use gram_step::{GramStep, Penalty, WeightBlock, WeightStep};
+pub use optimizer_step::{optimize_auxiliary, optimize_weights};
+pub use restart::restart;
+
+/// Share of the decrease that the gradient promises which a step must achieve (Armijo).
+pub const SUFFICIENT_DECREASE: f64 = 0.1;
