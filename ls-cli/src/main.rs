@@ -1,2 +1,40 @@
-//! x
-fn main(){}
+//! `layersep`: train deep classifiers by layer separation.
+//!
+//! Exit codes: 0 done, 1 done and the answer is no, 2 could not run, 130 interrupted.
+
+mod cli;
+mod commands;
+mod device;
+mod failure;
+mod ui;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// Training maps and unmaps many buffers of a few megabytes; this allocator keeps them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ui = Ui::new();
+    // A panic is a defect of ours or of a driver: the user gets one line, not a backtrace.
+    panic::set_hook(Box::new(|_| {}));
+    let outcome = panic::catch_unwind(|| match &cli.command {
+        Command::Train(args) => commands::train::run(args, &ui),
+    });
+    let result = outcome.unwrap_or_else(|cause| Err(Failure::from_panic(cause.as_ref())));
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            ui.failure(&failure);
+            failure.code()
+        }
+    }
+}

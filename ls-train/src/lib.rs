@@ -1,1 +1,26 @@
-//! x
+#![doc = include_str!("../README.md")]
+//!
+//! # Map of the crate
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`config`] | everything that decides a run, as TOML, checked once |
+//! | [`data`] | a data set on a device, standardised, in blocks of samples |
+//! | [`metric`] | what the dashboards show: one file per metric |
+//! | [`renderer`] | the line renderer, for logs and pipes |
+//! | [`learner`] | the strategy that lets burn-train drive a method of `ls-core` |
+//! | [`run_dir`] | what a run leaves behind |
+//!
+//! [`train`] puts them together.
+
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod learner;
+pub mod metric;
+pub mod renderer;
+pub mod run_dir;
+mod train;
+
+pub use error::{Error, Result};
+pub use train::{Dashboard, Outcome, Session, train};

@@ -1,0 +1,292 @@
+//! `layersep train`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use burn::train::Interrupter;
+use burn::train::renderer::tui::TuiMetricsRendererWrapper;
+use clap::{Args, ValueEnum};
+use ls_core::linalg::Norm;
+use ls_core::objective::Weighting;
+use ls_core::stage::{Activation, Init};
+use ls_datasets::Source;
+use ls_train::config::{
+    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
+    RunConfig,
+};
+use ls_train::learner::Stop;
+use ls_train::renderer::LineRenderer;
+use ls_train::{Dashboard, Session};
+
+use crate::cli::{Widths, named};
+use crate::device;
+use crate::failure::{Failure, INTERRUPTED};
+use crate::ui::Ui;
+
+/// Train a classifier and leave a run folder
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layersep train
+      two hidden layers of 128 on the embedded 8×8 digits, by layer separation
+  layersep train --hidden 64x10 --activation tanh --init orthogonal --weight-passes 3
+      ten hidden layers of 64
+  layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 500 --sweeps 5
+      MNIST from the files in DIR, in batches
+  layersep train --method backprop --optimizer sgd --learning-rate 0.1
+      the baseline, from the same initial weights
+
+Ctrl-C finishes the current sweep, writes everything and exits with 130.")]
+pub(crate) struct TrainArgs {
+    /// Data set
+    #[arg(long, default_value = "digits", value_parser = named(&Source::ALL, Source::name), help_heading = "Data")]
+    dataset: Source,
+    /// Folder with the files of the data set, under the names they are distributed with
+    #[arg(long, value_name = "DIR", help_heading = "Data")]
+    data_dir: Option<PathBuf>,
+    /// Use only the first N training samples
+    #[arg(long, value_name = "N", value_parser = count(), help_heading = "Data")]
+    limit: Option<u64>,
+
+    /// Widths of the hidden layers: `100,100`, `64x10` for ten of 64, or `none`
+    #[arg(long, value_name = "WIDTHS", default_value = "128,128", help_heading = "Model")]
+    hidden: Widths,
+    /// Activation of the hidden layers
+    #[arg(long, default_value = "relu", value_parser = named(&Activation::ALL, Activation::name), help_heading = "Model")]
+    activation: Activation,
+    /// Distribution of the initial weights
+    #[arg(long, default_value = "kaiming", value_parser = named(&Init::ALL, Init::name), help_heading = "Model")]
+    init: Init,
+
+    /// How to train
+    #[arg(long, value_enum, default_value_t = MethodName::Alternating, help_heading = "Method")]
+    method: MethodName,
+    /// Optimizer of `backprop` [default there: adam]; with `alternating` it moves the blocks instead of line searches, without
+    /// a guarantee
+    #[arg(long, value_parser = named(&OptimizerKind::ALL, OptimizerKind::name), help_heading = "Method")]
+    optimizer: Option<OptimizerKind>,
+    /// Learning rate of the optimizer [default: one that suits it]
+    #[arg(long, value_name = "RATE", help_heading = "Method")]
+    learning_rate: Option<f64>,
+    /// Learning rate of the auxiliary variables, with `alternating --optimizer` [default: the learning rate]
+    #[arg(long, value_name = "RATE", help_heading = "Method")]
+    auxiliary_learning_rate: Option<f64>,
+    /// Weights of the residuals: self-adaptive in the spectral or Frobenius norm, or fixed (no bound)
+    #[arg(long, value_enum, default_value_t = WeightingName::Spectral, help_heading = "Method")]
+    weighting: WeightingName,
+    /// η of the self-adaptive weights
+    #[arg(long, default_value_t = 1.0, help_heading = "Method")]
+    eta: f64,
+    /// ω of the fixed weights
+    #[arg(long, default_value_t = 1.0, help_heading = "Method")]
+    omega: f64,
+    /// Passes over the auxiliary blocks in a sweep
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Method")]
+    auxiliary_passes: usize,
+    /// Passes over the weight blocks in a sweep
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Method")]
+    weight_passes: usize,
+    /// Damping μ of the Gram matrices
+    #[arg(long, default_value_t = 0.01, help_heading = "Method")]
+    damping: f64,
+    /// Never return samples to the feasible point
+    #[arg(long, help_heading = "Method")]
+    no_restart: bool,
+
+    /// Samples of a batch: a number, or `full`
+    #[arg(long, value_name = "N|full", default_value = "full", help_heading = "Run")]
+    batch_size: BatchSize,
+    /// Largest number of sweeps; epochs for `backprop`
+    #[arg(long, value_name = "N", default_value_t = 60, help_heading = "Run")]
+    sweeps: usize,
+    /// Stop once the original loss of the training split is at most this
+    #[arg(long, value_name = "LOSS", help_heading = "Run")]
+    target_loss: Option<f64>,
+    /// Stop after the sweep in which so many seconds have passed
+    #[arg(long, value_name = "SECONDS", help_heading = "Run")]
+    time_limit: Option<f64>,
+    /// Seed of the weights and of the order of the batches
+    #[arg(long, default_value_t = 1, help_heading = "Run")]
+    seed: u64,
+    /// Device to compute on: flex, or ndarray, wgpu, cuda where compiled in
+    #[arg(long, default_value = "flex", help_heading = "Run")]
+    device: String,
+    /// Run folder to make [default: a new one under runs/]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    run: Option<PathBuf>,
+    /// How to show progress; `auto` is the full-screen dashboard on a terminal and lines elsewhere
+    #[arg(long, value_enum, default_value_t = DashboardName::Auto, help_heading = "Run")]
+    dashboard: DashboardName,
+    /// Print the summary as JSON on standard output, progress on standard error
+    #[arg(long, help_heading = "Run")]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// Alternating minimization of the separated loss
+    Alternating,
+    /// Gradients through the whole depth: the baseline
+    Backprop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WeightingName {
+    Spectral,
+    Frobenius,
+    Fixed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DashboardName {
+    Auto,
+    /// Full screen
+    Tui,
+    /// A line per sweep
+    Plain,
+    None,
+}
+
+fn count() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..)
+}
+
+pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let plan = args.config()?.check()?;
+    let device = device::find(&args.device)?;
+    if std::env::var_os("BURN_DEVICE").is_some() {
+        ui.note("BURN_DEVICE is ignored; name the device with --device");
+    }
+    let run = match &args.run {
+        Some(run) => run.clone(),
+        None => free_folder(Path::new("runs"), args.dataset.name(), plan.config().method.name()),
+    };
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(&interrupter)?;
+    let session = Session {
+        device,
+        run: &run,
+        dashboard: args.dashboard(ui),
+        interrupter,
+    };
+    let outcome = ls_train::train(&plan, session)?;
+    if args.json {
+        ui.json(&outcome.summary);
+    } else {
+        ui.summary(&outcome.summary, &outcome.run);
+    }
+    Ok(match outcome.summary.stop {
+        Stop::Interrupted => ExitCode::from(INTERRUPTED),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+impl TrainArgs {
+    fn config(&self) -> Result<RunConfig, Failure> {
+        let mut config = RunConfig {
+            seed: self.seed,
+            sweeps: self.sweeps,
+            batch_size: self.batch_size,
+            target_loss: self.target_loss,
+            time_limit: self.time_limit,
+            device: self.device.clone(),
+            method: self.method()?,
+            ..RunConfig::default()
+        };
+        config.data.dataset = self.dataset.name().into();
+        config.data.folder.clone_from(&self.data_dir);
+        config.data.limit = self.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        config.model.hidden.clone_from(&self.hidden.0);
+        config.model.activation = self.activation;
+        config.model.init = self.init;
+        Ok(config)
+    }
+
+    fn method(&self) -> Result<MethodConfig, Failure> {
+        let rate = |optimizer: OptimizerKind| {
+            self.learning_rate.unwrap_or_else(|| optimizer.learning_rate())
+        };
+        Ok(match (self.method, self.optimizer) {
+            (MethodName::Backprop, optimizer) => {
+                let optimizer = optimizer.unwrap_or(OptimizerKind::Adam);
+                MethodConfig::Backprop(BackpropSettings {
+                    optimizer,
+                    learning_rate: rate(optimizer),
+                })
+            }
+            (MethodName::Alternating, None) if self.learning_rate.is_some() => {
+                return Err(Failure::new(
+                    "--learning-rate has no meaning for `alternating`, which finds its own steps",
+                )
+                .hint("add --optimizer to let an optimizer move the blocks, or use --method backprop"));
+            }
+            (MethodName::Alternating, optimizer) => {
+                let update = match optimizer {
+                    None => BlockUpdate::LineSearch {
+                        damping: self.damping,
+                    },
+                    Some(optimizer) => BlockUpdate::Optimizer {
+                        optimizer,
+                        learning_rate: rate(optimizer),
+                        auxiliary_learning_rate: self
+                            .auxiliary_learning_rate
+                            .unwrap_or_else(|| rate(optimizer)),
+                    },
+                };
+                MethodConfig::Alternating(AlternatingSettings {
+                    weighting: self.weighting(),
+                    auxiliary_passes: self.auxiliary_passes,
+                    weight_passes: self.weight_passes,
+                    restart: !self.no_restart,
+                    update,
+                })
+            }
+        })
+    }
+
+    fn weighting(&self) -> Weighting {
+        let eta = self.eta;
+        let self_adaptive = |norm| Weighting::SelfAdaptive { norm, eta };
+        match self.weighting {
+            WeightingName::Spectral => self_adaptive(Norm::Spectral),
+            WeightingName::Frobenius => self_adaptive(Norm::Frobenius),
+            WeightingName::Fixed => Weighting::Fixed { omega: self.omega },
+        }
+    }
+
+    fn dashboard(&self, ui: &Ui) -> Dashboard {
+        let name = match self.dashboard {
+            DashboardName::Auto if ui.has_screen() && !self.json => DashboardName::Tui,
+            DashboardName::Auto => DashboardName::Plain,
+            name => name,
+        };
+        let json = self.json;
+        Box::new(move |interrupter| match name {
+            DashboardName::Tui => Box::new(TuiMetricsRendererWrapper::new(interrupter, None)),
+            DashboardName::None => Box::new(LineRenderer::new(Box::new(io::sink()))),
+            _ if json => Box::new(LineRenderer::new(Box::new(io::stderr()))),
+            _ => Box::new(LineRenderer::new(Box::new(io::stdout()))),
+        })
+    }
+}
+
+/// The first unused `DATASET-METHOD-N` in a folder.
+fn free_folder(parent: &Path, dataset: &str, method: &str) -> PathBuf {
+    (1_u64..)
+        .map(|number| parent.join(format!("{dataset}-{method}-{number}")))
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| parent.join("run"))
+}
+
+/// The first Ctrl-C ends the run after the current sweep, the second at once.
+fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
+    let interrupter = interrupter.clone();
+    ctrlc::set_handler(move || {
+        if interrupter.should_stop() {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        interrupter.stop(Some("interrupted"));
+    })
+    .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))
+}

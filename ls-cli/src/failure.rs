@@ -1,0 +1,83 @@
+//! Why a command could not run: one line, and a hint that can be acted on.
+
+use core::any::Any;
+use core::fmt;
+use std::process::ExitCode;
+
+/// Exit code of a command that could not run.
+pub(crate) const COULD_NOT_RUN: u8 = 2;
+
+/// Exit code of an interrupted command, as shells expect it after Ctrl-C.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+            code: COULD_NOT_RUN,
+        }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// Burn reports missing drivers, and its dashboard a kill, by panicking.
+    pub(crate) fn from_panic(cause: &(dyn Any + Send)) -> Self {
+        let text = cause
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| cause.downcast_ref::<&str>().copied())
+            .unwrap_or("no cause given");
+        let line = text.lines().next().unwrap_or_default();
+        if line.contains("from user input") {
+            return Self {
+                code: INTERRUPTED,
+                ..Self::new("killed; the history up to the last sweep is in the run folder")
+            };
+        }
+        Self::new(format!("internal error: {line}"))
+            .hint("on a GPU, check that its driver is installed; else please report this")
+    }
+
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<ls_train::Error> for Failure {
+    fn from(error: ls_train::Error) -> Self {
+        let failure = Self::new(error.to_string());
+        match error {
+            ls_train::Error::RunExists { .. } => {
+                failure.hint("leave out --run to get a new folder under runs/")
+            }
+            ls_train::Error::Data(ls_datasets::Error::FolderNeeded { .. }) => {
+                failure.hint("name the folder with --data-dir DIR")
+            }
+            _ => failure,
+        }
+    }
+}

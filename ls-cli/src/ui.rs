@@ -1,0 +1,84 @@
+//! All that a user reads: the only file that prints.
+
+use std::io::{self, IsTerminal, Write};
+
+use ls_train::run_dir::{RunDir, Summary};
+
+use crate::failure::Failure;
+
+/// Standard output and standard error.
+pub(crate) struct Ui {
+    stdout_is_terminal: bool,
+}
+
+impl Ui {
+    pub(crate) fn new() -> Self {
+        Self {
+            stdout_is_terminal: io::stdout().is_terminal(),
+        }
+    }
+
+    /// Whether a full-screen dashboard has a screen.
+    pub(crate) fn has_screen(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
+    pub(crate) fn failure(&self, failure: &Failure) {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(io::stderr(), "error: {failure}");
+        if let Some(hint) = failure.hint_text() {
+            let _ = writeln!(io::stderr(), "hint: {hint}");
+        }
+    }
+
+    /// A remark that does not belong to the result.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr(), "note: {text}");
+    }
+
+    /// The result, for a program.
+    pub(crate) fn json(&self, summary: &Summary) {
+        if let Ok(text) = serde_json::to_string(summary) {
+            let _ = writeln!(io::stdout(), "{text}");
+        }
+    }
+
+    /// The result, for a person.
+    pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) {
+        let _ = write!(io::stdout(), "{}", summary_text(summary, run));
+    }
+}
+
+fn summary_text(summary: &Summary, run: &RunDir) -> String {
+    let (train, test) = (&summary.train, &summary.test);
+    let mut text = format!(
+        "\n{} on {}: {} after {} sweeps and {:.1} s ({})\n",
+        summary.method,
+        summary.dataset,
+        summary.model,
+        summary.sweeps,
+        summary.seconds,
+        summary.stop.name()
+    );
+    text += &format!("  original loss   {:>10}\n", figure(train.original_loss));
+    if let Some(certificate) = train.certificate {
+        text += &format!("  certificate     {:>10}\n", figure(certificate));
+    }
+    if let Some(separated) = train.separated_loss {
+        text += &format!("  separated loss  {:>10}\n", figure(separated));
+    }
+    text += &format!(
+        "  accuracy        {:>9.2}% train, {:.2}% test\n",
+        100.0 * train.accuracy,
+        100.0 * test.accuracy
+    );
+    text + &format!("run folder: {}\n", run.path().display())
+}
+
+fn figure(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 {
+        format!("{value:.3e}")
+    } else {
+        format!("{value:.5}")
+    }
+}

@@ -1,0 +1,143 @@
+//! The library's figures against those of an independent NumPy program in f64, kept in `fixtures/`.
+
+mod common;
+
+use common::{assert_close, reference, rows};
+use ls_core::linalg::Norm;
+use ls_core::objective::{Weighting, measure, sample_terms};
+use ls_core::stage::Activation;
+use reference::{Layer, Matrix, Problem};
+use serde::Deserialize;
+
+/// f32 evaluates sums of at most eight products three stages deep: about 2e-6 of the larger figures.
+const TOLERANCE: f64 = 1e-5;
+
+#[derive(Deserialize)]
+struct Fixture {
+    stages: Vec<StageRecord>,
+    inputs: Matrix,
+    labels: Vec<usize>,
+    logits: Matrix,
+    original_loss: f64,
+    auxiliary: Vec<Matrix>,
+    separated: Vec<Figures>,
+}
+
+#[derive(Deserialize)]
+struct StageRecord {
+    activation: Option<Activation>,
+    weight: Matrix,
+    bias: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Figures {
+    eta: f64,
+    norm: Norm,
+    growth: Vec<f64>,
+    omega: Vec<f64>,
+    head_loss: f64,
+    residual_square_mean: Vec<f64>,
+    separated_loss: f64,
+    certificate: f64,
+}
+
+fn fixtures() -> [(&'static str, Fixture); 3] {
+    [
+        ("relu", include_str!("fixtures/dense-relu.json")),
+        ("tanh", include_str!("fixtures/dense-tanh.json")),
+        ("sigmoid", include_str!("fixtures/dense-sigmoid.json")),
+    ]
+    .map(|(name, text)| (name, serde_json::from_str(text).expect("a fixture parses")))
+}
+
+impl Fixture {
+    fn problem(&self) -> Problem {
+        let layer = |stage: &StageRecord| Layer {
+            kernel: stage.weight.clone(),
+            bias: stage.bias.clone(),
+            activation: stage.activation.unwrap_or(Activation::Identity),
+        };
+        Problem {
+            layers: self.stages.iter().map(layer).collect(),
+            inputs: self.inputs.clone(),
+            labels: self.labels.clone(),
+            auxiliary: self.auxiliary.clone(),
+        }
+    }
+}
+
+#[track_caller]
+fn assert_all_close(found: &[f64], expected: &[f64], relative: f64, what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    // Small entries of a vector are as uncertain as the largest.
+    let largest = expected.iter().fold(0.0_f64, |largest, v| largest.max(v.abs()));
+    for (&found, &expected) in found.iter().zip(expected) {
+        assert_close(found, expected, relative, largest, what);
+    }
+}
+
+#[test]
+fn logits_and_original_loss_match_the_fixtures() {
+    for (name, fixture) in fixtures() {
+        let (network, batch) = (fixture.problem().network(), fixture.problem().batch());
+        let logits = rows(network.forward(batch.inputs.clone())).concat();
+        assert_all_close(&logits, &fixture.logits.concat(), TOLERANCE, name);
+        let found = measure(&network, None, &batch).unwrap();
+        assert_close(found.original_loss_mean, fixture.original_loss, TOLERANCE, 0.0, name);
+        let largest = |z: &&Vec<f64>| (0..z.len()).max_by(|&i, &j| z[i].total_cmp(&z[j]));
+        let predicted = fixture.logits.iter().map(|z| largest(&z).unwrap());
+        let correct = predicted.zip(&fixture.labels).filter(|(p, y)| p == *y).count();
+        assert_close(found.accuracy, correct as f64 / 40.0, 1e-6, 0.0, name);
+        assert_eq!((found.samples, found.separated), (40, None));
+    }
+}
+
+#[test]
+fn separated_loss_certificate_and_weights_match_the_fixtures() {
+    for (name, fixture) in fixtures() {
+        let (model, batch) = (fixture.problem().model(), fixture.problem().batch());
+        for expected in &fixture.separated {
+            let (norm, eta) = (expected.norm, expected.eta);
+            let what = format!("{name}, eta {eta}, {norm:?}");
+            let lipschitz = model.network.lipschitz(norm).unwrap();
+            let weights = Weighting::SelfAdaptive { norm, eta }
+                .weights(lipschitz.as_deref(), model.network.hidden())
+                .unwrap();
+            assert_all_close(weights.growth.as_ref().unwrap(), &expected.growth, TOLERANCE, &what);
+            assert_all_close(&weights.omega, &expected.omega, TOLERANCE, &what);
+
+            let auxiliary = Some((&model.auxiliary, &weights));
+            let found = measure(&model.network, auxiliary, &batch).unwrap();
+            let found = found.separated.unwrap();
+            let certificate = found.certificate_mean.unwrap();
+            assert_close(found.separated_loss_mean, expected.separated_loss, TOLERANCE, 0.0, &what);
+            assert_close(certificate, expected.certificate, TOLERANCE, 0.0, &what);
+            let residuals = &found.residual_square_means;
+            assert_all_close(residuals, &expected.residual_square_mean, TOLERANCE, &what);
+
+            let terms = sample_terms(&model.network, &fixture.problem().tensors(), &batch).unwrap();
+            let head_loss = terms.head_loss.iter().sum::<f64>() / 40.0;
+            assert_close(head_loss, expected.head_loss, TOLERANCE, 0.0, &what);
+        }
+    }
+}
+
+/// Two programs, one in Python and one in `common/reference.rs`, agree to nearly all digits of f64.
+#[test]
+fn the_reference_of_the_other_tests_reproduces_the_fixtures() {
+    for (name, fixture) in fixtures() {
+        let problem = fixture.problem();
+        assert_close(problem.original_mean(), fixture.original_loss, 1e-12, 0.0, name);
+        for expected in &fixture.separated {
+            let weights = problem.weights(expected.norm, expected.eta);
+            let growth = weights.growth.as_ref().unwrap();
+            assert_all_close(growth, &expected.growth, 1e-12, name);
+            assert_all_close(&weights.omega, &expected.omega, 1e-12, name);
+            let separated = problem.separated_mean(&weights);
+            assert_close(separated, expected.separated_loss, 1e-12, 0.0, name);
+            let certificate = problem.certificate_mean(growth);
+            assert_close(certificate, expected.certificate, 1e-12, 0.0, name);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The registry of methods, as configurations name them.
+
+use ls_core::batch::Batch;
+use ls_core::linalg::Norm;
+use ls_core::method::{Alternating, AlternatingConfig, Backprop, BlockRule, Method};
+use ls_core::network::Network;
+use ls_core::objective::Weighting;
+use serde::{Deserialize, Serialize};
+
+use super::{OptimizerKind, positive};
+use crate::{Error, Result};
+
+/// Learning rate of the auxiliary variables under a Burn optimizer, per sample.
+pub const DEFAULT_LEARNING_RATE: f64 = 1e-3;
+
+/// How a run trains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum MethodConfig {
+    /// Alternating minimization of the separated loss.
+    Alternating(AlternatingSettings),
+    /// Gradients through the whole depth.
+    Backprop(BackpropSettings),
+}
+
+impl Default for MethodConfig {
+    fn default() -> Self {
+        Self::Alternating(AlternatingSettings::default())
+    }
+}
+
+/// Settings of `alternating`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct AlternatingSettings {
+    /// Weights of the residuals.
+    pub weighting: Weighting,
+    /// Passes over the auxiliary blocks in a sweep.
+    pub auxiliary_passes: usize,
+    /// Passes over the weight blocks in a sweep.
+    pub weight_passes: usize,
+    /// Whether samples return to the feasible point where that lowers the separated loss.
+    pub restart: bool,
+    /// How the blocks move.
+    pub update: BlockUpdate,
+}
+
+impl Default for AlternatingSettings {
+    fn default() -> Self {
+        Self {
+            weighting: Weighting::SelfAdaptive {
+                norm: Norm::Spectral,
+                eta: 1.0,
+            },
+            auxiliary_passes: 1,
+            weight_passes: 1,
+            restart: true,
+            update: BlockUpdate::LineSearch { damping: 0.01 },
+        }
+    }
+}
+
+/// How the blocks of `alternating` move.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BlockUpdate {
+    /// Line searches: the separated loss never rises.
+    LineSearch {
+        /// Damping `μ` of the Gram matrices.
+        damping: f64,
+    },
+    /// A Burn optimizer: no guarantee.
+    #[serde(rename_all = "kebab-case")]
+    Optimizer {
+        /// Which one.
+        optimizer: OptimizerKind,
+        /// Learning rate of the weights.
+        learning_rate: f64,
+        /// Learning rate of the auxiliary variables.
+        auxiliary_learning_rate: f64,
+    },
+}
+
+/// Settings of `backprop`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BackpropSettings {
+    /// Which optimizer.
+    pub optimizer: OptimizerKind,
+    /// Its learning rate, constant.
+    pub learning_rate: f64,
+}
+
+impl MethodConfig {
+    /// Name on the command line, in files and in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Alternating(_) => "alternating",
+            Self::Backprop(_) => "backprop",
+        }
+    }
+
+    /// Whether the method keeps auxiliary variables, and so has a separated loss, a certificate and residuals.
+    pub fn is_separated(&self) -> bool {
+        matches!(self, Self::Alternating(_))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Alternating(settings) => settings.check(),
+            Self::Backprop(settings) => positive("learning-rate", settings.learning_rate),
+        }
+    }
+
+    /// Starts the method for a network and its whole training split.
+    ///
+    /// # Errors
+    /// [`Error::Core`] when the settings do not suit the network.
+    pub fn init(&self, network: &Network, split: &Batch) -> Result<Box<dyn Method>> {
+        Ok(match self {
+            Self::Alternating(settings) => {
+                let rule = settings.update.init();
+                Box::new(Alternating::new(settings.core(), rule, network, split)?)
+            }
+            Self::Backprop(settings) => {
+                let optimizer = settings.optimizer.init();
+                Box::new(Backprop::new(optimizer, settings.learning_rate))
+            }
+        })
+    }
+}
+
+impl AlternatingSettings {
+    fn check(&self) -> Result<()> {
+        self.weighting.check()?;
+        for (field, passes) in [
+            ("auxiliary-passes", self.auxiliary_passes),
+            ("weight-passes", self.weight_passes),
+        ] {
+            if passes == 0 {
+                return Err(Error::InvalidConfig {
+                    field,
+                    value: "0".into(),
+                    allowed: "it must be 1 or more",
+                });
+            }
+        }
+        match self.update {
+            BlockUpdate::LineSearch { damping } => positive("damping", damping),
+            BlockUpdate::Optimizer {
+                learning_rate,
+                auxiliary_learning_rate,
+                ..
+            } => {
+                positive("learning-rate", learning_rate)?;
+                positive("auxiliary-learning-rate", auxiliary_learning_rate)
+            }
+        }
+    }
+
+    fn core(&self) -> AlternatingConfig {
+        AlternatingConfig {
+            weighting: self.weighting,
+            auxiliary_passes: self.auxiliary_passes,
+            weight_passes: self.weight_passes,
+            restart: self.restart,
+        }
+    }
+}
+
+impl BlockUpdate {
+    fn init(&self) -> BlockRule {
+        match *self {
+            Self::LineSearch { damping } => BlockRule::LineSearch { damping },
+            Self::Optimizer {
+                optimizer,
+                learning_rate,
+                auxiliary_learning_rate,
+            } => BlockRule::Optimizer {
+                weights: optimizer.init(),
+                auxiliary: optimizer.init(),
+                learning_rate,
+                auxiliary_learning_rate,
+            },
+        }
+    }
+}

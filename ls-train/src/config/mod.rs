@@ -1,0 +1,216 @@
+//! Everything that decides a run.
+//!
+//! [`RunConfig`] is what a file or the command line says; [`RunConfig::check`] turns it into a [`Plan`], the only form that
+//! [`train`](crate::train) accepts.
+
+mod method;
+mod optimizer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use method::{
+    AlternatingSettings, BackpropSettings, BlockUpdate, DEFAULT_LEARNING_RATE, MethodConfig,
+};
+pub use optimizer::OptimizerKind;
+
+use ls_core::network::MlpConfig;
+use ls_core::stage::{Activation, Init};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A complete run. Every field has a value, so that the file in the run folder says all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct RunConfig {
+    /// Seed of the weights, of the blocks of samples and of their order.
+    pub seed: u64,
+    /// Largest number of sweeps (epochs for `backprop`).
+    pub sweeps: usize,
+    /// Samples of one batch.
+    pub batch_size: BatchSize,
+    /// Stop once the training split's original loss is at most this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_loss: Option<f64>,
+    /// Stop after the sweep in which so many seconds have passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<f64>,
+    /// Name of the device.
+    pub device: String,
+    /// Which samples.
+    pub data: DataConfig,
+    /// Which network.
+    pub model: MlpConfig,
+    /// Which method.
+    pub method: MethodConfig,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            sweeps: 60,
+            batch_size: BatchSize::Full,
+            target_loss: None,
+            time_limit: None,
+            device: "flex".into(),
+            data: DataConfig::default(),
+            model: MlpConfig {
+                hidden: vec![128, 128],
+                activation: Activation::Relu,
+                init: Init::Kaiming,
+            },
+            method: MethodConfig::default(),
+        }
+    }
+}
+
+/// Which samples a run uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct DataConfig {
+    /// Name of the data set.
+    pub dataset: String,
+    /// Folder that holds its files; none for embedded data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// Use only the first training samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            dataset: "digits".into(),
+            folder: None,
+            limit: None,
+        }
+    }
+}
+
+/// Samples of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BatchSizeText", into = "BatchSizeText")]
+pub enum BatchSize {
+    /// The whole training split.
+    Full,
+    /// So many; the last batch of a sweep may be smaller.
+    Samples(usize),
+}
+
+/// `"full"` or a number, as it stands in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum BatchSizeText {
+    Word(String),
+    Number(usize),
+}
+
+impl TryFrom<BatchSizeText> for BatchSize {
+    type Error = String;
+
+    fn try_from(text: BatchSizeText) -> core::result::Result<Self, String> {
+        match text {
+            BatchSizeText::Word(word) => word.parse(),
+            BatchSizeText::Number(number) => number.to_string().parse(),
+        }
+    }
+}
+
+impl From<BatchSize> for BatchSizeText {
+    fn from(size: BatchSize) -> Self {
+        match size {
+            BatchSize::Full => Self::Word("full".into()),
+            BatchSize::Samples(count) => Self::Number(count),
+        }
+    }
+}
+
+impl core::str::FromStr for BatchSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> core::result::Result<Self, String> {
+        match (text, text.parse()) {
+            ("full", _) => Ok(Self::Full),
+            (_, Ok(count)) if count > 0 => Ok(Self::Samples(count)),
+            _ => Err(format!("`{text}` is neither `full` nor a number of samples from 1")),
+        }
+    }
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    config: RunConfig,
+    source: ls_datasets::Source,
+}
+
+impl Plan {
+    /// The configuration, complete and possible.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// Where the samples come from.
+    pub fn source(&self) -> ls_datasets::Source {
+        self.source
+    }
+
+    /// The time limit, if there is one.
+    pub fn time_limit(&self) -> Option<Duration> {
+        self.config.time_limit.map(Duration::from_secs_f64)
+    }
+}
+
+impl RunConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`], [`Error::Core`] or [`Error::Data`], naming the value and what is allowed.
+    pub fn check(self) -> Result<Plan> {
+        positive_count("sweeps", self.sweeps)?;
+        if let Some(limit) = self.data.limit {
+            positive_count("limit", limit)?;
+        }
+        for (field, value) in [("target-loss", self.target_loss), ("time-limit", self.time_limit)] {
+            if let Some(value) = value {
+                positive(field, value)?;
+            }
+        }
+        for &width in &self.model.hidden {
+            positive_count("hidden", width)?;
+        }
+        self.method.check()?;
+        let source = self.data.dataset.parse()?;
+        Ok(Plan {
+            config: self,
+            source,
+        })
+    }
+}
+
+fn positive_count(field: &'static str, value: usize) -> Result<()> {
+    if value > 0 {
+        return Ok(());
+    }
+    Err(Error::InvalidConfig {
+        field,
+        value: value.to_string(),
+        allowed: "it must be 1 or more",
+    })
+}
+
+/// Checks that a number is positive and finite.
+pub(crate) fn positive(field: &'static str, value: f64) -> Result<()> {
+    // The upper end keeps a time limit representable and catches infinities.
+    if value > 0.0 && value <= 1e12 {
+        return Ok(());
+    }
+    Err(Error::InvalidConfig {
+        field,
+        value: value.to_string(),
+        allowed: "it must be greater than 0 and at most 1e12",
+    })
+}

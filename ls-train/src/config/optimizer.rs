@@ -1,0 +1,79 @@
+//! The Burn optimizers that configurations can name.
+
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{
+    AdaGradConfig, AdamConfig, AdamWConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
+};
+use serde::{Deserialize, Serialize};
+
+/// Momentum of the optimizer `sgd`.
+const MOMENTUM: f64 = 0.9;
+
+/// An optimizer of Burn, at its own defaults but for the learning rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// Stochastic gradient descent with momentum 0.9.
+    Sgd,
+    /// Adam.
+    Adam,
+    /// Adam with decoupled weight decay.
+    AdamW,
+    /// RMSprop.
+    RmsProp,
+    /// `AdaGrad`.
+    AdaGrad,
+    /// Lion.
+    Lion,
+}
+
+impl OptimizerKind {
+    /// All optimizers, in the order in which help lists them.
+    pub const ALL: [Self; 6] = [
+        Self::Sgd,
+        Self::Adam,
+        Self::AdamW,
+        Self::RmsProp,
+        Self::AdaGrad,
+        Self::Lion,
+    ];
+
+    /// Name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sgd => "sgd",
+            Self::Adam => "adam",
+            Self::AdamW => "adamw",
+            Self::RmsProp => "rmsprop",
+            Self::AdaGrad => "adagrad",
+            Self::Lion => "lion",
+        }
+    }
+
+    /// A learning rate that is a fair first guess for small networks; sweeps start around it.
+    pub fn learning_rate(self) -> f64 {
+        match self {
+            Self::Sgd => 0.05,
+            Self::Adam | Self::AdamW | Self::RmsProp => 1e-3,
+            Self::AdaGrad => 1e-2,
+            Self::Lion => 1e-4,
+        }
+    }
+
+    /// A fresh optimizer.
+    pub fn init(self) -> ModuleOptimizer {
+        match self {
+            Self::Sgd => {
+                let momentum = MomentumConfig::new()
+                    .with_momentum(MOMENTUM)
+                    .with_dampening(0.0);
+                SgdConfig::new().with_momentum(Some(momentum)).init()
+            }
+            Self::Adam => AdamConfig::new().init(),
+            Self::AdamW => AdamWConfig::new().init(),
+            Self::RmsProp => RmsPropConfig::new().init(),
+            Self::AdaGrad => AdaGradConfig::new().init(),
+            Self::Lion => LionConfig::new().init(),
+        }
+    }
+}

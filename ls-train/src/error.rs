@@ -1,0 +1,62 @@
+//! What can stop a run.
+
+use std::path::PathBuf;
+
+/// Result with this crate's [`Error`].
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// An error of `ls-train`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is impossible.
+    #[error("{field} = {value} is not possible: {allowed}")]
+    InvalidConfig {
+        /// Name of the setting, as in the configuration file.
+        field: &'static str,
+        /// The value found.
+        value: String,
+        /// What is allowed, in words.
+        allowed: &'static str,
+    },
+    /// The mathematics failed.
+    #[error(transparent)]
+    Core(#[from] ls_core::Error),
+    /// The data could not be read.
+    #[error(transparent)]
+    Data(#[from] ls_datasets::Error),
+    /// A file of the run folder could not be written or read.
+    #[error("cannot {action} {}: {reason}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// The run folder holds a run already.
+    #[error("{} holds a run already; choose another folder", path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// burn-train stopped.
+    #[error("the training loop stopped: {0}")]
+    Loop(String),
+}
+
+impl Error {
+    /// Wraps what the file system or an encoder said.
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        reason: impl ToString,
+    ) -> Self {
+        Self::File {
+            action,
+            path: path.into(),
+            reason: reason.to_string(),
+        }
+    }
+}

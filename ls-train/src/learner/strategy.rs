@@ -1,0 +1,291 @@
+//! The training loop: sweeps, measurements, events, and the reasons to stop.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use burn::data::dataloader::Progress;
+use burn::train::{
+    EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
+};
+use ls_core::batch::Batch;
+use ls_core::method::{Guarantee, Method, Separated};
+use ls_core::objective::{Measurement, measure};
+use serde::{Deserialize, Serialize};
+
+use super::model::{SeparatedLearner, SweepItem};
+use crate::{Error, Result};
+
+/// A relative decrease of the loss below this counts as none: ten units in the last place of an f32.
+const NOTICEABLE: f64 = 1e-6;
+
+/// So many sweeps without a noticeable decrease end a run.
+const PATIENCE: usize = 10;
+
+/// Why a run ended. Reaching a limit is a result, not a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// All sweeps were done.
+    SweepLimit,
+    /// The original loss reached the target.
+    Target,
+    /// A method that promises descent found none for several sweeps.
+    Stalled,
+    /// The time was used up.
+    TimeLimit,
+    /// Somebody asked for it.
+    Interrupted,
+}
+
+impl Stop {
+    /// Name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SweepLimit => "sweep-limit",
+            Self::Target => "target",
+            Self::Stalled => "stalled",
+            Self::TimeLimit => "time-limit",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// Figures after a sweep; sweep 0 is the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweepRecord {
+    /// Number of the sweep.
+    pub sweep: usize,
+    /// Wall time since the start of the run, measurements included.
+    pub elapsed: Duration,
+    /// The training split in the method's own terms.
+    pub train: Measurement,
+    /// The test split, by a plain forward pass.
+    pub test: Measurement,
+}
+
+/// What ends a run before its last sweep.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Original loss of the training split to stop at.
+    pub target_loss: Option<f64>,
+    /// Wall time to stop after.
+    pub time: Option<Duration>,
+}
+
+/// Called after each sweep; an error ends the run.
+pub type Observer = dyn FnMut(&SweepRecord) -> Result<()>;
+
+/// burn-train's strategy that hands every batch to a method and measures whole splits after every sweep.
+pub struct LayerSeparation {
+    train: Batch,
+    test: Batch,
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+struct State {
+    method: Box<dyn Method>,
+    observer: Box<Observer>,
+    ending: Arc<Mutex<Option<Result<Stop>>>>,
+}
+
+impl LayerSeparation {
+    /// A strategy for one run over the given splits.
+    pub fn new(
+        method: Box<dyn Method>,
+        train: Batch,
+        test: Batch,
+        limits: Limits,
+        observer: Box<Observer>,
+    ) -> Self {
+        let ending = Arc::new(Mutex::new(None));
+        let state = Mutex::new(State {
+            method,
+            observer,
+            ending,
+        });
+        Self {
+            train,
+            test,
+            limits,
+            state,
+        }
+    }
+
+    /// Where the reason of the stop stands once the run has ended.
+    pub fn ending(&self) -> Arc<Mutex<Option<Result<Stop>>>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.ending.clone()
+    }
+}
+
+impl SupervisedLearningStrategy<SeparatedLearner> for LayerSeparation {
+    fn fit(
+        &self,
+        components: TrainingComponents<SeparatedLearner>,
+        learner: Learner<SeparatedLearner>,
+        train_loader: TrainLoader<SeparatedLearner>,
+        _valid_loader: ValidLoader<SeparatedLearner>,
+        starting_epoch: usize,
+    ) -> (
+        SeparatedLearner,
+        SupervisedTrainingEventProcessor<SeparatedLearner>,
+    ) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State {
+            method,
+            observer,
+            ending,
+        } = &mut *state;
+        let mut fit = Fit {
+            strategy: self,
+            method: method.as_mut(),
+            observer: observer.as_mut(),
+            model: learner.model().separated,
+            events: components.event_processor,
+            interrupter: components.interrupter,
+            started: Instant::now(),
+            best: f64::INFINITY,
+            waited: 0,
+        };
+        let outcome = fit.run(&train_loader, starting_epoch..=components.num_epochs);
+        *ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        let separated = fit.model;
+        (SeparatedLearner { separated }, fit.events)
+    }
+}
+
+/// One run of the loop.
+struct Fit<'a> {
+    strategy: &'a LayerSeparation,
+    method: &'a mut dyn Method,
+    observer: &'a mut Observer,
+    model: Separated,
+    events: SupervisedTrainingEventProcessor<SeparatedLearner>,
+    interrupter: Interrupter,
+    started: Instant,
+    best: f64,
+    waited: usize,
+}
+
+impl Fit<'_> {
+    fn run(
+        &mut self,
+        loader: &TrainLoader<SeparatedLearner>,
+        sweeps: core::ops::RangeInclusive<usize>,
+    ) -> Result<Stop> {
+        let start = self.measure(0)?;
+        (self.observer)(&start)?;
+        self.best = self.watched(&start);
+        for sweep in sweeps {
+            self.start_split(sweep);
+            // What came before this sweep survives an error in it.
+            let before = self.model.clone();
+            let record = self.sweep(loader).and_then(|()| self.measure(sweep));
+            let record = record.inspect_err(|_| self.model = before)?;
+            self.report(&record)?;
+            (self.observer)(&record)?;
+            if let Some(stop) = self.stop(&record) {
+                return Ok(stop);
+            }
+        }
+        Ok(Stop::SweepLimit)
+    }
+
+    fn sweep(&mut self, loader: &TrainLoader<SeparatedLearner>) -> Result<()> {
+        let mut batches = loader.iter();
+        while let Some(batch) = batches.next() {
+            let batch = batch.map_err(|error| Error::Loop(error.to_string()))?;
+            self.method.sweep(&mut self.model, &batch)?;
+            let progress = batches.progress();
+            // The last item of a sweep carries its figures; the ones before only move the progress bar.
+            if !progress.is_completed() {
+                let item = TrainingItem::new(SweepItem(None), progress, None, None);
+                self.loop_result(|events| events.process_train(LearnerEvent::ProcessedItem(item)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&self, sweep: usize) -> Result<SweepRecord> {
+        let train = self.method.measure(&self.model, &self.strategy.train)?;
+        let test = measure(&self.model.network, None, &self.strategy.test)?;
+        Ok(SweepRecord {
+            sweep,
+            elapsed: self.started.elapsed(),
+            train,
+            test,
+        })
+    }
+
+    fn start_split(&mut self, sweep: usize) {
+        let total_items = self.strategy.train.len();
+        let event = LearnerEvent::StartSplit {
+            epoch_number: sweep,
+            total_items,
+        };
+        self.interrupter
+            .fail_on_error(self.events.process_train(event));
+    }
+
+    /// Sends the figures of a sweep to burn-train, and waits until its metrics have taken them in.
+    fn report(&mut self, record: &SweepRecord) -> Result<()> {
+        let item = |measured: &Measurement| {
+            let progress = Progress::new(measured.samples, measured.samples, Some("samples".into()));
+            let figures = SweepItem(Some(measured.clone()));
+            TrainingItem::new(figures, progress, Some(record.sweep), None)
+        };
+        let (train, test) = (item(&record.train), item(&record.test));
+        let (sweep, samples) = (record.sweep, record.test.samples);
+        self.loop_result(|events| {
+            events.process_train(LearnerEvent::ProcessedItem(train))?;
+            events.process_train(LearnerEvent::EndSplit(sweep))?;
+            events.process_valid(LearnerEvent::StartSplit {
+                epoch_number: sweep,
+                total_items: samples,
+            })?;
+            events.process_valid(LearnerEvent::ProcessedItem(test))?;
+            events.process_valid(LearnerEvent::EndSplit(sweep))?;
+            events.process_train(LearnerEvent::EndEpoch(sweep))?;
+            events.flush()
+        })
+    }
+
+    fn loop_result<E: core::fmt::Display>(
+        &mut self,
+        send: impl FnOnce(
+            &mut SupervisedTrainingEventProcessor<SeparatedLearner>,
+        ) -> core::result::Result<(), E>,
+    ) -> Result<()> {
+        send(&mut self.events).map_err(|error| Error::Loop(error.to_string()))
+    }
+
+    fn stop(&mut self, record: &SweepRecord) -> Option<Stop> {
+        let limits = &self.strategy.limits;
+        if self.interrupter.should_stop() {
+            return Some(Stop::Interrupted);
+        }
+        if limits.target_loss.is_some_and(|target| record.train.original_loss_mean <= target) {
+            return Some(Stop::Target);
+        }
+        if limits.time.is_some_and(|limit| record.elapsed >= limit) {
+            return Some(Stop::TimeLimit);
+        }
+        let value = self.watched(record);
+        if value < self.best * (1.0 - NOTICEABLE) {
+            self.best = value;
+            self.waited = 0;
+        } else {
+            self.waited += 1;
+        }
+        let descends = self.method.guarantee() != Guarantee::None;
+        (descends && self.waited >= PATIENCE).then_some(Stop::Stalled)
+    }
+
+    /// The loss that the method lowers.
+    fn watched(&self, record: &SweepRecord) -> f64 {
+        let separated = record.train.separated.as_ref();
+        separated.map_or(record.train.original_loss_mean, |s| s.separated_loss_mean)
+    }
+}

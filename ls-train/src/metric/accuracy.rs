@@ -1,0 +1,12 @@
+//! *Accuracy*: share of samples whose largest logit is the label's, in percent.
+
+use super::Figure;
+
+/// Name in dashboards and logs.
+const NAME: &str = "Accuracy";
+
+pub(super) fn figure() -> Figure {
+    Figure::new(NAME, |measured| Some(100.0 * measured.accuracy))
+        .higher_is_better()
+        .on_test()
+}

@@ -1,0 +1,75 @@
+//! `history.csv`: one row per sweep.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use crate::learner::SweepRecord;
+use crate::{Error, Result};
+
+/// The columns before the residuals.
+const COLUMNS: [&str; 8] = [
+    "sweep",
+    "seconds",
+    "train_original_loss",
+    "separated_loss",
+    "certificate",
+    "train_accuracy",
+    "test_original_loss",
+    "test_accuracy",
+];
+
+/// The history of a run under way. Rows reach the file when their sweep ends.
+pub struct History {
+    path: PathBuf,
+    hidden: usize,
+    writer: csv::Writer<File>,
+}
+
+impl History {
+    pub(super) fn create(path: PathBuf, hidden: usize) -> Result<Self> {
+        let writer =
+            csv::Writer::from_path(&path).map_err(|error| Error::file("write", &path, error))?;
+        let mut history = Self {
+            path,
+            hidden,
+            writer,
+        };
+        let residuals = (1..=hidden).map(|l| format!("residual_{l}"));
+        history.write(COLUMNS.map(String::from).into_iter().chain(residuals))?;
+        Ok(history)
+    }
+
+    /// Adds the row of a sweep; figures that a method does not have stay empty.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    pub fn append(&mut self, record: &SweepRecord) -> Result<()> {
+        let (train, test) = (&record.train, &record.test);
+        let separated = train.separated.as_ref();
+        let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
+        let residuals = (0..self.hidden).map(|l| {
+            optional(separated.and_then(|s| s.residual_square_means.get(l).copied()))
+        });
+        let row: Vec<String> = [
+            record.sweep.to_string(),
+            format!("{:.3}", record.elapsed.as_secs_f64()),
+            train.original_loss_mean.to_string(),
+            optional(separated.map(|s| s.separated_loss_mean)),
+            optional(separated.and_then(|s| s.certificate_mean)),
+            train.accuracy.to_string(),
+            test.original_loss_mean.to_string(),
+            test.accuracy.to_string(),
+        ]
+        .into_iter()
+        .chain(residuals)
+        .collect();
+        self.write(row)
+    }
+
+    fn write(&mut self, row: impl IntoIterator<Item = String>) -> Result<()> {
+        let written = self.writer.write_record(row.into_iter());
+        written
+            .and_then(|()| Ok(self.writer.flush()?))
+            .map_err(|error| Error::file("write", &self.path, error))
+    }
+}

@@ -1,0 +1,153 @@
+//! One run from plan to run folder.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::module::Module;
+use burn::optim::lr_scheduler::constant::ConstantLr;
+use burn::tensor::Device;
+use burn::train::renderer::MetricsRenderer;
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use ls_core::auxiliary::AuxiliaryStore;
+use ls_core::method::Separated;
+use ls_core::network::Network;
+
+use crate::config::{OptimizerKind, Plan};
+use crate::data::{Blocks, SplitLoader, Splits};
+use crate::learner::{LayerSeparation, Limits, SeparatedLearner, SweepRecord};
+use crate::metric;
+use crate::run_dir::{RunDir, SCHEMA, Summary};
+use crate::{Error, Result};
+
+/// Samples of one chunk of the first forward pass; bounds its memory.
+const CHUNK: usize = 8192;
+
+/// Makes the renderer once burn-train is about to start, so that a terminal is taken over only then.
+pub type Dashboard = Box<dyn FnOnce(Interrupter) -> Box<dyn MetricsRenderer>>;
+
+/// What a run needs beside its plan.
+pub struct Session<'a> {
+    /// Where tensors live.
+    pub device: Device,
+    /// The run folder to make.
+    pub run: &'a Path,
+    /// Shows the run.
+    pub dashboard: Dashboard,
+    /// Ends the run after the current sweep, from any thread.
+    pub interrupter: Interrupter,
+}
+
+/// A finished run.
+pub struct Outcome {
+    /// Its figures, as in `summary.json`.
+    pub summary: Summary,
+    /// The trained network.
+    pub network: Network,
+    /// Its folder.
+    pub run: RunDir,
+}
+
+/// Trains as planned and leaves a run folder.
+///
+/// # Errors
+/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`] and
+/// [`Error::RunExists`] for the run folder. After an error in the middle of a run the folder holds the history so far and the
+/// weights before the failing sweep.
+pub fn train(plan: &Plan, session: Session<'_>) -> Result<Outcome> {
+    let config = plan.config();
+    let splits = Splits::load(plan, &session.device)?;
+    let classes = splits.classes.len();
+    let network = config
+        .model
+        .init(splits.shape, classes, config.seed, &session.device)?;
+    let method = config.method.init(&network, &splits.train)?;
+    let separated = config.method.is_separated();
+    let run = RunDir::create(session.run, config)?;
+    let auxiliary = if separated {
+        AuxiliaryStore::feasible(&network, &splits.train, CHUNK)
+    } else {
+        AuxiliaryStore::empty()
+    };
+    let hidden = network.hidden();
+    let parameters = network.num_params();
+    let last = Arc::new(Mutex::new(None));
+    let observer = {
+        let mut history = run.history(if separated { hidden } else { 0 })?;
+        let last = Arc::clone(&last);
+        move |record: &SweepRecord| {
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.clone());
+            history.append(record)
+        }
+    };
+    let limits = Limits {
+        target_loss: config.target_loss,
+        time: plan.time_limit(),
+    };
+    let strategy = LayerSeparation::new(
+        method,
+        splits.train.clone(),
+        splits.test.clone(),
+        limits,
+        Box::new(observer),
+    );
+    let ending = strategy.ending();
+    let model = config.model.describe(splits.shape, classes);
+    let blocks = Blocks::new(splits.train.len(), config.batch_size, config.seed);
+    let mut training = SupervisedTraining::new(
+        run.logs(),
+        Arc::new(SplitLoader::new(splits.train, blocks, 1)),
+        Arc::new(SplitLoader::whole(splits.test)),
+    )
+    .num_epochs(config.sweeps)
+    .with_interrupter(session.interrupter.clone())
+    .renderer((session.dashboard)(session.interrupter))
+    .label(&format!("{} on {}: {model}", config.method.name(), splits.name))
+    .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
+    for figure in metric::all(hidden, separated) {
+        if figure.is_on_test() {
+            training = training.metric_valid_numeric(figure.clone());
+        }
+        training = training.metric_train_numeric(figure);
+    }
+    let learner = SeparatedLearner {
+        separated: Separated { network, auxiliary },
+    };
+    // The method keeps its own optimizers; burn-train's stands by unused.
+    let idle = OptimizerKind::Sgd.init();
+    let result = training.launch(Learner::new(learner, idle, ConstantLr::new(0.0)));
+    // Dropping the renderer gives the terminal back.
+    drop(result.renderer);
+    let network = result.model.separated.network;
+    run.save_model(&network)?;
+    let ending = take(&ending).unwrap_or_else(|| Err(Error::Loop("it ended early".into())));
+    let record = take(&last).ok_or_else(|| Error::Loop("it ended before it began".into()));
+    let stop = ending?;
+    if let Some(error) = result.error {
+        return Err(Error::Loop(error.to_string()));
+    }
+    let record = record?;
+    let summary = Summary {
+        schema: SCHEMA,
+        method: config.method.name().into(),
+        model,
+        dataset: splits.name,
+        device: config.device.clone(),
+        seed: config.seed,
+        parameters,
+        stop,
+        sweeps: record.sweep,
+        seconds: record.elapsed.as_secs_f64(),
+        train: (&record).into(),
+        test: (&record).into(),
+    };
+    run.save_summary(&summary)?;
+    Ok(Outcome {
+        summary,
+        network,
+        run,
+    })
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
