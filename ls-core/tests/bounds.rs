@@ -8,7 +8,7 @@ use burn::tensor::{Int, Tensor};
 use common::reference::{
     self, Layer, Matrix, Problem, dot, map, matrix_norm, norm, reach, singular_values, transpose,
 };
-use common::{EPSILON, Random, Shape, assert_close, device, rows, single, tensor, vector};
+use common::{EPSILON, Random, Shape, assert_close, device, rows, single, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::linalg::{Norm, exact_spectral_norm};
 use ls_core::method::Separated;
@@ -338,13 +338,12 @@ fn curvature_bounds_the_second_derivative_and_is_attained() {
     assert_close(anywhere, residual.curvature(), 1e-4, 0.0, "square");
 }
 
-/// Second derivative along `v`, from the gradients at two points; the reference takes the products in f64.
+/// Second derivative along `v`, from the gradients at two points.
 fn second_difference(loss: &OutputLoss, z: &[f64], v: &[f64]) -> f64 {
     let step = 1e-2 / norm(v);
     let gradient = |t: f64| {
         let point = z.iter().zip(v).map(|(z, v)| z + t * v).collect();
         dot(&rows(loss.gradient(tensor(&vec![point])))[0], v)
     };
-    assert_eq!(vector(z).dims(), [z.len()]);
     (gradient(step) - gradient(-step)) / (2.0 * step * dot(v, v))
 }

@@ -186,19 +186,38 @@ impl<'a> Line<'a> {
     }
 
     fn search(&self, first: f64) -> Result<(Option<Affine>, WeightStep)> {
-        let mut t = first;
-        for trial in 1..=TRIALS {
+        let mut best: Option<(f64, Affine, Value)> = None;
+        let (mut t, mut trials) = (first, 0);
+        while trials < TRIALS {
+            trials += 1;
             let (coefficients, value) = self.at(t)?;
-            // A comparison with NaN is false: what is not finite is not accepted.
-            if self.slope < 0.0
-                && value.total <= self.value.total + SUFFICIENT_DECREASE * t * self.slope
-            {
-                let next = if trial == 1 { t * GROWTH } else { t };
-                return Ok((Some(coefficients), self.step(value, Some(t), next, trial)));
+            let improves = best
+                .as_ref()
+                .is_none_or(|(_, _, best)| value.total < best.total);
+            if self.falls_enough(t, value) && improves {
+                let shrunk = t < first;
+                best = Some((t, coefficients, value));
+                if shrunk {
+                    break;
+                }
+                t *= GROWTH;
+            } else if best.is_some() {
+                break;
+            } else {
+                t /= SHRINK;
             }
-            t /= SHRINK;
         }
-        Ok((None, self.step(self.value, None, t, TRIALS)))
+        Ok(match best {
+            Some((t, coefficients, value)) => {
+                (Some(coefficients), self.step(value, Some(t), t, trials))
+            }
+            None => (None, self.step(self.value, None, t, trials)),
+        })
+    }
+
+    fn falls_enough(&self, t: f64, value: Value) -> bool {
+        // A comparison with NaN is false: what is not finite is not accepted.
+        self.slope < 0.0 && value.total <= self.value.total + SUFFICIENT_DECREASE * t * self.slope
     }
 
     fn step(&self, value: Value, accepted: Option<f64>, next: f64, trials: usize) -> WeightStep {
