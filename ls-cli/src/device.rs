@@ -19,7 +19,10 @@ const BACKENDS: [Backend; 4] = [
     Backend {
         name: "ndarray",
         #[cfg(feature = "ndarray")]
-        #[allow(deprecated, reason = "kept for users of the ndarray ecosystem as long as Burn has it")]
+        #[allow(
+            deprecated,
+            reason = "kept for users of the ndarray ecosystem as long as Burn has it"
+        )]
         make: Some(Device::ndarray),
         #[cfg(not(feature = "ndarray"))]
         make: None,
@@ -47,10 +50,15 @@ const BACKENDS: [Backend; 4] = [
 pub(crate) fn find(name: &str) -> Result<Device, Failure> {
     let compiled = || {
         let names = BACKENDS.iter().filter(|backend| backend.make.is_some());
-        names.map(|backend| backend.name).collect::<Vec<_>>().join(", ")
+        names
+            .map(|backend| backend.name)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     match BACKENDS.iter().find(|backend| backend.name == name) {
-        Some(Backend { make: Some(make), .. }) => Ok(make()),
+        Some(Backend {
+            make: Some(make), ..
+        }) => Ok(make()),
         Some(_) => Err(Failure::new(format!(
             "device `{name}` is not compiled in; this build has: {}",
             compiled()
@@ -71,6 +79,10 @@ mod tests {
     fn the_default_device_is_always_there_and_an_unknown_one_is_refused() {
         assert!(find("flex").is_ok());
         let failure = find("tpu").unwrap_err();
-        assert!(failure.to_string().starts_with("unknown device `tpu`; this build has: flex"));
+        assert!(
+            failure
+                .to_string()
+                .starts_with("unknown device `tpu`; this build has: flex")
+        );
     }
 }

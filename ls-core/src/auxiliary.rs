@@ -51,7 +51,10 @@ impl AuxiliaryStore {
 
     /// Number of values kept in all.
     pub fn num_values(&self) -> usize {
-        self.values.iter().map(|value| value.val().shape().num_elements()).sum()
+        self.values
+            .iter()
+            .map(|value| value.val().shape().num_elements())
+            .sum()
     }
 
     /// The rows of the selected samples, one tensor `[selected, d_l]` per stage.

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Which samples of a split a batch holds: auxiliary variables belong to samples, not to positions.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per batch")]
 pub enum Selection {
     /// All of them, in order. Nothing is copied.
     All,
@@ -61,18 +62,21 @@ impl Batch {
     /// Consecutive parts of at most `size` samples, in order; of a whole split only.
     pub fn chunks(&self, size: usize) -> impl Iterator<Item = Self> + '_ {
         let total = self.len();
-        (0..total).step_by(size.max(1)).enumerate().map(move |(block, start)| {
-            let range = start..(start + size).min(total);
-            if range.len() == total {
-                return self.clone();
-            }
-            Self {
-                block,
-                inputs: self.inputs.clone().slice([range.clone()]),
-                labels: self.labels.clone().slice([range.clone()]),
-                selection: Selection::Range(range),
-            }
-        })
+        (0..total)
+            .step_by(size.max(1))
+            .enumerate()
+            .map(move |(block, start)| {
+                let range = start..(start + size).min(total);
+                if range.len() == total {
+                    return self.clone();
+                }
+                Self {
+                    block,
+                    inputs: self.inputs.clone().slice([range.clone()]),
+                    labels: self.labels.clone().slice([range.clone()]),
+                    selection: Selection::Range(range),
+                }
+            })
     }
 }
 

@@ -38,7 +38,9 @@ pub enum Error {
         needs: &'static str,
     },
     /// A number left the finite range.
-    #[error("{quantity} became non-finite ({value}); lower the learning rate or the scale of the inputs")]
+    #[error(
+        "{quantity} became non-finite ({value}); lower the learning rate or the scale of the inputs"
+    )]
     NotFinite {
         /// Which number.
         quantity: String,

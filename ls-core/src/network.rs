@@ -60,9 +60,7 @@ impl Network {
 
     /// Logits `z`, `[samples, K]`, of inputs `[samples, d_0]`.
     pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
-        self.stages
-            .iter()
-            .fold(inputs, |h, stage| stage.forward(h))
+        self.stages.iter().fold(inputs, |h, stage| stage.forward(h))
     }
 
     /// The outputs `h_1, …, h_{L-1}` of the hidden stages and the logits, which come last.
@@ -130,12 +128,15 @@ impl MlpConfig {
         Network::new(stages)
     }
 
-    /// Short name of the architecture, such as `mlp 64-128-128-10 relu`.
+    /// Short name of the architecture, such as `mlp 64-128x2-10 relu`.
     pub fn describe(&self, input: FeatureShape, classes: usize) -> String {
-        let widths: Vec<_> = core::iter::once(input.features())
-            .chain(self.hidden.iter().copied())
-            .chain([classes])
-            .map(|width| width.to_string())
+        let hidden = self.hidden.chunk_by(|a, b| a == b).map(|run| match run {
+            [width] => width.to_string(),
+            _ => format!("{}x{}", run[0], run.len()),
+        });
+        let widths: Vec<_> = core::iter::once(input.features().to_string())
+            .chain(hidden)
+            .chain([classes.to_string()])
             .collect();
         format!("mlp {} {}", widths.join("-"), self.activation)
     }

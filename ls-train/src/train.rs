@@ -1,13 +1,16 @@
 //! One run from plan to run folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::tensor::Device;
 use burn::train::renderer::MetricsRenderer;
-use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use burn::train::{
+    ApplicationLoggerInstaller, FileApplicationLoggerInstaller, Interrupter, Learner,
+    SupervisedTraining, TrainingStrategy,
+};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::method::Separated;
 use ls_core::network::Network;
@@ -98,10 +101,15 @@ pub fn train(plan: &Plan, session: Session<'_>) -> Result<Outcome> {
         Arc::new(SplitLoader::new(splits.train, blocks, 1)),
         Arc::new(SplitLoader::whole(splits.test)),
     )
+    .with_application_logger(Some(Box::new(LogFile(run.logs().join("experiment.log")))))
     .num_epochs(config.sweeps)
     .with_interrupter(session.interrupter.clone())
     .renderer((session.dashboard)(session.interrupter))
-    .label(&format!("{} on {}: {model}", config.method.name(), splits.name))
+    .label(&format!(
+        "{} on {}: {model}",
+        config.method.name(),
+        splits.name
+    ))
     .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
     for figure in metric::all(hidden, separated) {
         if figure.is_on_test() {
@@ -146,6 +154,18 @@ pub fn train(plan: &Plan, session: Session<'_>) -> Result<Outcome> {
         network,
         run,
     })
+}
+
+/// burn-train's log file without its panic hook: what a user sees of a panic is the program's business.
+struct LogFile(PathBuf);
+
+impl ApplicationLoggerInstaller for LogFile {
+    fn install(&self) -> core::result::Result<(), String> {
+        let hook = std::panic::take_hook();
+        let installed = FileApplicationLoggerInstaller::new(&self.0).install();
+        std::panic::set_hook(hook);
+        installed
+    }
 }
 
 fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {

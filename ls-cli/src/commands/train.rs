@@ -26,7 +26,9 @@ use crate::ui::Ui;
 
 /// Train a classifier and leave a run folder
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Examples:
   layersep train
       two hidden layers of 128 on the embedded 8×8 digits, by layer separation
@@ -37,7 +39,8 @@ Examples:
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
       the baseline, from the same initial weights
 
-Ctrl-C finishes the current sweep, writes everything and exits with 130.")]
+Ctrl-C finishes the current sweep, writes everything and exits with 130."
+)]
 pub(crate) struct TrainArgs {
     /// Data set
     #[arg(long, default_value = "digits", value_parser = named(&Source::ALL, Source::name), help_heading = "Data")]
@@ -50,7 +53,12 @@ pub(crate) struct TrainArgs {
     limit: Option<u64>,
 
     /// Widths of the hidden layers: `100,100`, `64x10` for ten of 64, or `none`
-    #[arg(long, value_name = "WIDTHS", default_value = "128,128", help_heading = "Model")]
+    #[arg(
+        long,
+        value_name = "WIDTHS",
+        default_value = "128,128",
+        help_heading = "Model"
+    )]
     hidden: Widths,
     /// Activation of the hidden layers
     #[arg(long, default_value = "relu", value_parser = named(&Activation::ALL, Activation::name), help_heading = "Model")]
@@ -95,7 +103,12 @@ pub(crate) struct TrainArgs {
     no_restart: bool,
 
     /// Samples of a batch: a number, or `full`
-    #[arg(long, value_name = "N|full", default_value = "full", help_heading = "Run")]
+    #[arg(
+        long,
+        value_name = "N|full",
+        default_value = "full",
+        help_heading = "Run"
+    )]
     batch_size: BatchSize,
     /// Largest number of sweeps; epochs for `backprop`
     #[arg(long, value_name = "N", default_value_t = 60, help_heading = "Run")]
@@ -160,7 +173,11 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     }
     let run = match &args.run {
         Some(run) => run.clone(),
-        None => free_folder(Path::new("runs"), args.dataset.name(), plan.config().method.name()),
+        None => free_folder(
+            Path::new("runs"),
+            args.dataset.name(),
+            plan.config().method.name(),
+        ),
     };
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
@@ -196,7 +213,9 @@ impl TrainArgs {
         };
         config.data.dataset = self.dataset.name().into();
         config.data.folder.clone_from(&self.data_dir);
-        config.data.limit = self.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        config.data.limit = self
+            .limit
+            .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         config.model.hidden.clone_from(&self.hidden.0);
         config.model.activation = self.activation;
         config.model.init = self.init;
@@ -205,7 +224,8 @@ impl TrainArgs {
 
     fn method(&self) -> Result<MethodConfig, Failure> {
         let rate = |optimizer: OptimizerKind| {
-            self.learning_rate.unwrap_or_else(|| optimizer.learning_rate())
+            self.learning_rate
+                .unwrap_or_else(|| optimizer.learning_rate())
         };
         Ok(match (self.method, self.optimizer) {
             (MethodName::Backprop, optimizer) => {
@@ -219,7 +239,9 @@ impl TrainArgs {
                 return Err(Failure::new(
                     "--learning-rate has no meaning for `alternating`, which finds its own steps",
                 )
-                .hint("add --optimizer to let an optimizer move the blocks, or use --method backprop"));
+                .hint(
+                    "add --optimizer to let an optimizer move the blocks, or use --method backprop",
+                ));
             }
             (MethodName::Alternating, optimizer) => {
                 let update = match optimizer {

@@ -4,8 +4,8 @@ use burn::tensor::{Tensor, TensorData};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
 
-use super::read::to_f64;
 use super::Affine;
+use super::read::to_f64;
 use crate::{Error, Result};
 
 /// `ÂᵀÂ` of the bordered inputs `Â = [a, 1]`, kept in its blocks `aᵀa`, `aᵀ1` and the number of rows.
@@ -50,7 +50,10 @@ impl Gram {
         });
         let factor = Llt::new(matrix.as_ref(), Side::Lower)
             .map_err(|error| Error::NotPositiveDefinite(format!("{error:?}")))?;
-        Ok(Cholesky { factor, size: d + 1 })
+        Ok(Cholesky {
+            factor,
+            size: d + 1,
+        })
     }
 }
 
@@ -79,7 +82,11 @@ impl Cholesky {
         let kernel = to_f64(right.kernel.clone())?;
         let bias = to_f64(right.bias.clone())?;
         let right_hand_side = Mat::from_fn(self.size, columns, |i, j| {
-            if i < d { kernel[i * columns + j] } else { bias[j] }
+            if i < d {
+                kernel[i * columns + j]
+            } else {
+                bias[j]
+            }
         });
         let solution = self.factor.solve(&right_hand_side);
         let device = right.kernel.device();

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{BlockCounts, Guarantee, Method, Separated};
 use crate::auxiliary::AuxiliaryStore;
-use crate::batch::Batch;
+use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::Cholesky;
 use crate::network::Network;
@@ -102,8 +102,11 @@ impl Alternating {
             BlockRule::LineSearch { damping } => {
                 ensure(*damping > 0.0, "damping", *damping, "greater than 0")?;
                 let rows = split.len().min(PRECONDITIONER_ROWS);
-                let sample = split.inputs.clone().slice([0..rows]);
-                let step = GramStep { damping: *damping };
+                let sample = split.inputs.clone().narrow(0, 0, rows);
+                let step = GramStep {
+                    damping: *damping,
+                    longest: f64::INFINITY,
+                };
                 Some(step.precondition(&network.stages()[0], sample)?)
             }
             BlockRule::Optimizer { .. } => None,
@@ -150,7 +153,11 @@ impl Alternating {
         batch: &Batch,
     ) {
         for l in (0..network.hidden()).rev() {
-            let input = if l == 0 { &batch.inputs } else { &values[l - 1] };
+            let input = if l == 0 {
+                &batch.inputs
+            } else {
+                &values[l - 1]
+            };
             let block = AuxiliaryBlock {
                 target: network.stages()[l].forward(input.clone()),
                 omega: separation.weights.omega[l],
@@ -187,7 +194,11 @@ impl Alternating {
         // 1/N Σ r_j² of the stages already passed: they press on the norms of the later ones.
         let mut residuals = Vec::with_capacity(values.len());
         for l in 0..=network.hidden() {
-            let input = if l == 0 { &batch.inputs } else { &values[l - 1] };
+            let input = if l == 0 {
+                &batch.inputs
+            } else {
+                &values[l - 1]
+            };
             let block = WeightBlock {
                 input: input.clone(),
                 loss: separation.output_loss(l, values, batch),
@@ -196,7 +207,15 @@ impl Alternating {
             let stage = network.stage_mut(l);
             match &mut self.rule {
                 BlockRule::LineSearch { damping } => {
-                    let rule = GramStep { damping: *damping };
+                    let features = stage.input_shape().features();
+                    let longest = match batch.selection {
+                        Selection::All => f64::INFINITY,
+                        _ => GramStep::longest_for(batch.len(), features),
+                    };
+                    let rule = GramStep {
+                        damping: *damping,
+                        longest,
+                    };
                     // The inputs stand still between the passes of a sweep, and so do their Gram matrices.
                     let slot = if l == 0 {
                         &mut self.memory.first_preconditioner
@@ -255,8 +274,13 @@ impl Method for Alternating {
         let mut counts = BlockCounts::default();
         let mut preconditioners = vec![None; network.hidden() + 1];
         for _ in 0..self.config.weight_passes {
-            let pass =
-                self.weight_pass(network, &mut separation, &values, &mut preconditioners, batch)?;
+            let pass = self.weight_pass(
+                network,
+                &mut separation,
+                &values,
+                &mut preconditioners,
+                batch,
+            )?;
             counts.accepted += pass.accepted;
             counts.rejected += pass.rejected;
         }

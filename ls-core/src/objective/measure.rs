@@ -53,8 +53,11 @@ impl SampleTerms {
     pub fn figures(&self, weights: &Weights) -> SeparatedFigures {
         let samples = self.head_loss.len() as f64;
         let mean = |values: &[f64]| values.iter().sum::<f64>() / samples;
-        let residual_square_means: Vec<f64> =
-            self.residual_squares.iter().map(|squares| mean(squares)).collect();
+        let residual_square_means: Vec<f64> = self
+            .residual_squares
+            .iter()
+            .map(|squares| mean(squares))
+            .collect();
         let penalty: f64 = weights
             .omega
             .iter()
@@ -94,7 +97,11 @@ impl SampleTerms {
 ///
 /// # Errors
 /// [`Error::Device`] when the device failed.
-pub fn sample_terms(network: &Network, auxiliary: &[Tensor<2>], batch: &Batch) -> Result<SampleTerms> {
+pub fn sample_terms(
+    network: &Network,
+    auxiliary: &[Tensor<2>],
+    batch: &Batch,
+) -> Result<SampleTerms> {
     let mut previous = batch.inputs.clone();
     let mut residual_squares = Vec::with_capacity(auxiliary.len());
     for (stage, value) in network.stages().iter().zip(auxiliary) {
@@ -130,7 +137,11 @@ pub fn measure(
         correct_sum += count * mean_f64(cross_entropy::correct(logits.clone(), &chunk.labels))?;
         loss_sum += count * mean_f64(cross_entropy::per_sample(logits, &chunk.labels))?;
         if let Some((store, _)) = auxiliary {
-            terms.append(sample_terms(network, &store.gather(&chunk.selection), &chunk)?);
+            terms.append(sample_terms(
+                network,
+                &store.gather(&chunk.selection),
+                &chunk,
+            )?);
         }
     }
     let measurement = Measurement {

@@ -58,7 +58,7 @@ impl Weighting {
     /// # Errors
     /// [`Error::Unsupported`] when self-adaptive weights are asked for and a stage has no Lipschitz constant.
     pub fn weights(self, lipschitz: Option<&[f64]>, hidden: usize) -> Result<Weights> {
-        let growth = lipschitz.map(|constants| growth_factors(constants));
+        let growth = lipschitz.map(growth_factors);
         let (head, omega) = match self {
             Self::Fixed { omega } => (1.0, vec![omega; hidden]),
             Self::SelfAdaptive { eta, .. } => {

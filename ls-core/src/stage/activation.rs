@@ -56,7 +56,9 @@ impl Activation {
         match self {
             Self::Relu => activation::relu(u),
             Self::LeakyRelu => activation::leaky_relu(u, LEAK),
-            Self::Tanh => u.tanh(),
+            // The same to 1e-7; the exponential is several times faster than a CPU's hyperbolic tangent, which took two
+            // thirds of the time of a sweep.
+            Self::Tanh => activation::sigmoid(u * 2.0) * 2.0 - 1.0,
             Self::Sigmoid => activation::sigmoid(u),
             Self::Gelu => activation::gelu(u),
             Self::Silu => activation::silu(u),
@@ -96,10 +98,7 @@ impl Activation {
 
     /// Whether half the signal is lost on average, so that weights start with variance 2/fan-in instead of 1/fan-in.
     pub fn is_rectifier(self) -> bool {
-        matches!(
-            self,
-            Self::Relu | Self::LeakyRelu | Self::Gelu | Self::Silu
-        )
+        matches!(self, Self::Relu | Self::LeakyRelu | Self::Gelu | Self::Silu)
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{Activation, AffineStage, Init, Lipschitz, Stage};
+use super::{Activation, AffineStage, Init, Lipschitz, PullBack, Stage};
 use crate::linalg::Affine;
 use crate::shape::FeatureShape;
 
@@ -74,12 +74,11 @@ impl Stage for Dense {
         })
     }
 
-    fn pull_back(&self, input: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2> {
+    fn linearize(&self, input: Tensor<2>) -> (Tensor<2>, PullBack) {
         let coefficients = self.coefficients();
-        let u = coefficients.apply(input);
-        let h = self.activation.apply(u.clone());
-        self.post_pull_back(u, h, cotangent)
-            .matmul(coefficients.kernel.transpose())
+        let (output, pull_back) = self.linearize_post(coefficients.apply(input.clone()), &input);
+        let to_input = |cotangent| pull_back(cotangent).matmul(coefficients.kernel.transpose());
+        (output, Box::new(to_input))
     }
 
     fn affine(&self) -> Option<&dyn AffineStage> {
@@ -113,7 +112,13 @@ impl AffineStage for Dense {
         self.activation.apply(u)
     }
 
-    fn post_pull_back(&self, u: Tensor<2>, output: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2> {
-        self.activation.pull_back(u, output, cotangent)
+    fn linearize_post(&self, u: Tensor<2>, _input: &Tensor<2>) -> (Tensor<2>, PullBack) {
+        let activation = self.activation;
+        let h = activation.apply(u.clone());
+        let output = h.clone();
+        (
+            output,
+            Box::new(move |cotangent| activation.pull_back(u, h, cotangent)),
+        )
     }
 }

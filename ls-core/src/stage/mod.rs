@@ -37,11 +37,10 @@ pub trait Stage {
         None
     }
 
-    /// Pulls a cotangent `[samples, d_out]` back to the input, `[samples, d_in]`; `input` is where the stage stands.
-    fn pull_back(&self, input: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2> {
-        let leaf = input.inner().autodiff().require_grad();
-        let gradients = (self.forward(leaf.clone()) * cotangent).sum().backward();
-        leaf.grad(&gradients).unwrap_or_else(|| leaf.inner().zeros_like())
+    /// The output at `input`, and the map that pulls a cotangent `[samples, d_out]` of it back to the input,
+    /// `[samples, d_in]`.
+    fn linearize(&self, input: Tensor<2>) -> (Tensor<2>, PullBack) {
+        autodiff(input, |leaf| self.forward(leaf))
     }
 
     /// The affine view, for a stage that is affine before its activation.
@@ -92,8 +91,26 @@ pub trait AffineStage: Stage {
     /// From pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.
     fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2>;
 
-    /// Pulls a cotangent of `post`'s result back to the pre-activations; `output = post(u, input)`.
-    fn post_pull_back(&self, u: Tensor<2>, output: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2>;
+    /// As [`post`](Self::post), with the map that pulls a cotangent of the output back to the pre-activations.
+    fn linearize_post(&self, u: Tensor<2>, input: &Tensor<2>) -> (Tensor<2>, PullBack) {
+        autodiff(u, |leaf| self.post(leaf, input))
+    }
+}
+
+/// Pulls a cotangent of an output back to the input that it was computed from.
+pub type PullBack = Box<dyn FnOnce(Tensor<2>) -> Tensor<2>>;
+
+/// Linearizes any map of plain tensors by Burn's autodiff.
+fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<2>, PullBack) {
+    let leaf = at.inner().autodiff().require_grad();
+    let output = map(leaf.clone());
+    let value = output.clone().inner();
+    let pull_back = move |cotangent: Tensor<2>| {
+        let gradients = (output * cotangent).sum().backward();
+        leaf.grad(&gradients)
+            .unwrap_or_else(|| leaf.inner().zeros_like())
+    };
+    (value, Box::new(pull_back))
 }
 
 /// The stages that configurations can name.

@@ -34,11 +34,16 @@ impl AuxiliaryBlock<'_> {
 
     /// `∂ψ_n/∂a_n`, `[samples, d_l]`.
     pub fn gradient(&self, value: Tensor<2>) -> Tensor<2> {
-        let output = self.next.forward(value.clone());
-        let through_next = self
-            .next
-            .pull_back(value.clone(), self.next_loss.gradient(output));
-        self.own_loss().gradient(value) + through_next
+        self.value_and_gradient(value).1
+    }
+
+    /// `ψ_n(a)` and its derivative from one pass through the next stage.
+    fn value_and_gradient(&self, value: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
+        let own = self.own_loss();
+        let (output, pull_back) = self.next.linearize(value.clone());
+        let per_sample = own.per_sample(value.clone()) + self.next_loss.per_sample(output.clone());
+        let gradient = own.gradient(value) + pull_back(self.next_loss.gradient(output));
+        (per_sample, gradient)
     }
 
     fn own_loss(&self) -> OutputLoss {
@@ -58,9 +63,9 @@ pub fn armijo_pass(
     value: Tensor<2>,
     steps: Tensor<2>,
 ) -> (Tensor<2>, Tensor<2>) {
-    let gradient = block.gradient(value.clone());
+    let (before, gradient) = block.value_and_gradient(value.clone());
     let square_norm = (gradient.clone() * gradient.clone()).sum_dim(1);
-    let before = block.per_sample(value.clone()).unsqueeze_dim::<2>(1);
+    let before = before.unsqueeze_dim::<2>(1);
     let width = value.dims()[1];
     let (mut moved, mut steps) = (value.clone(), steps);
     let mut waiting = before.clone().equal(before.clone());

@@ -60,9 +60,19 @@ pub struct WeightStep {
 pub struct GramStep {
     /// `μ`, relative to the mean diagonal of the Gram matrix.
     pub damping: f64,
+    /// No length above this is tried; infinite for a whole split. See [`longest_for`](Self::longest_for).
+    pub longest: f64,
 }
 
 impl GramStep {
+    /// Longest length for a batch of `rows` rows of `features` features drawn from a larger split, `1 / (1 + d/m)`.
+    ///
+    /// A full step would fit the noise of the batch in all `d` directions; this is the length at which a least-squares
+    /// recursion on Gaussian inputs stays stable in the mean square.
+    pub fn longest_for(rows: usize, features: usize) -> f64 {
+        rows as f64 / (rows + features) as f64
+    }
+
     /// Factors the preconditioner of a stage at the given inputs.
     ///
     /// # Errors
@@ -85,7 +95,7 @@ impl GramStep {
         step: f64,
     ) -> Result<WeightStep> {
         let line = Line::new(stage, block, preconditioner)?;
-        let (best, step) = line.search(step)?;
+        let (best, step) = line.search(step, self.longest)?;
         if let (Some(coefficients), Some(stage)) = (best, stage.affine_mut()) {
             stage.set_coefficients(coefficients);
         }
@@ -127,18 +137,22 @@ impl<'a> Line<'a> {
         let start = stage.coefficients();
         let rows = stage.rows(block.input.clone());
         let u = start.apply(rows.clone());
-        let output = stage.post(u.clone(), &block.input);
+        let (output, pull_back) = stage.linearize_post(u.clone(), &block.input);
         let samples = block.input.dims()[0] as f64;
-        let cotangent = block.loss.gradient(output.clone()) / samples;
         let data = mean_f64(block.loss.per_sample(output.clone()))?;
-        let mut gradient =
-            Affine::pull_back(rows.clone(), stage.post_pull_back(u.clone(), output, cotangent));
+        let cotangent = pull_back(block.loss.gradient(output) / samples);
+        let mut gradient = Affine::pull_back(rows.clone(), cotangent);
         let mut value = Value {
             data,
             total: data,
             lipschitz: None,
         };
-        if let Some(Lipschitz { offset, factor, kernel }) = stage.lipschitz() {
+        if let Some(Lipschitz {
+            offset,
+            factor,
+            kernel,
+        }) = stage.lipschitz()
+        {
             let (norm, derivative) = block.penalty.norm.value_and_gradient(kernel)?;
             let constant = offset + factor * norm;
             let coefficient = block.penalty.coefficient;
@@ -185,10 +199,11 @@ impl<'a> Line<'a> {
         Ok((coefficients, value))
     }
 
-    fn search(&self, first: f64) -> Result<(Option<Affine>, WeightStep)> {
+    fn search(&self, first: f64, longest: f64) -> Result<(Option<Affine>, WeightStep)> {
         let mut best: Option<(f64, Affine, Value)> = None;
+        let first = first.min(longest);
         let (mut t, mut trials) = (first, 0);
-        while trials < TRIALS {
+        while trials < TRIALS && t <= longest {
             trials += 1;
             let (coefficients, value) = self.at(t)?;
             let improves = best

@@ -46,7 +46,8 @@ pub fn optimize_auxiliary(
     let mut gradients = GradientsParams::new();
     gradients.register(id, block.gradient(value.clone()));
     let rows = Rows {
-        value: Param::initialized(id, value),
+        // Optimizers take tracked parameters only.
+        value: Param::initialized(id, value.autodiff().require_grad()),
     };
     optimizer
         .step(learning_rate, rows, gradients)

@@ -135,7 +135,9 @@ impl core::str::FromStr for BatchSize {
         match (text, text.parse()) {
             ("full", _) => Ok(Self::Full),
             (_, Ok(count)) if count > 0 => Ok(Self::Samples(count)),
-            _ => Err(format!("`{text}` is neither `full` nor a number of samples from 1")),
+            _ => Err(format!(
+                "`{text}` is neither `full` nor a number of samples from 1"
+            )),
         }
     }
 }
@@ -174,7 +176,10 @@ impl RunConfig {
         if let Some(limit) = self.data.limit {
             positive_count("limit", limit)?;
         }
-        for (field, value) in [("target-loss", self.target_loss), ("time-limit", self.time_limit)] {
+        for (field, value) in [
+            ("target-loss", self.target_loss),
+            ("time-limit", self.time_limit),
+        ] {
             if let Some(value) = value {
                 positive(field, value)?;
             }

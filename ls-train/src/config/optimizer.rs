@@ -19,7 +19,7 @@ pub enum OptimizerKind {
     Adam,
     /// Adam with decoupled weight decay.
     AdamW,
-    /// RMSprop.
+    /// `RMSprop`.
     RmsProp,
     /// `AdaGrad`.
     AdaGrad,

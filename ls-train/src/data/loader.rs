@@ -111,8 +111,8 @@ impl DataLoader<Batch> for SplitLoader {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
-        let inputs = self.split.inputs.clone().slice([start..end]);
-        let labels = self.split.labels.clone().slice([start..end]);
+        let inputs = self.split.inputs.clone().narrow(0, start, end - start);
+        let labels = self.split.labels.clone().narrow(0, start, end - start);
         Arc::new(Self::whole(Batch::full(inputs, labels)))
     }
 }
@@ -133,7 +133,9 @@ impl Iterator for Pass<'_> {
         let batch = if self.order.len() == 1 {
             self.loader.split.clone()
         } else {
-            self.loader.split.pick(block, &self.loader.blocks.members[block])
+            self.loader
+                .split
+                .pick(block, &self.loader.blocks.members[block])
         };
         self.processed += batch.len();
         Some(Ok(batch))

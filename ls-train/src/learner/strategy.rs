@@ -74,7 +74,7 @@ pub struct Limits {
 }
 
 /// Called after each sweep; an error ends the run.
-pub type Observer = dyn FnMut(&SweepRecord) -> Result<()>;
+pub type Observer = dyn FnMut(&SweepRecord) -> Result<()> + Send;
 
 /// burn-train's strategy that hands every batch to a method and measures whole splits after every sweep.
 pub struct LayerSeparation {
@@ -232,7 +232,8 @@ impl Fit<'_> {
     /// Sends the figures of a sweep to burn-train, and waits until its metrics have taken them in.
     fn report(&mut self, record: &SweepRecord) -> Result<()> {
         let item = |measured: &Measurement| {
-            let progress = Progress::new(measured.samples, measured.samples, Some("samples".into()));
+            let progress =
+                Progress::new(measured.samples, measured.samples, Some("samples".into()));
             let figures = SweepItem(Some(measured.clone()));
             TrainingItem::new(figures, progress, Some(record.sweep), None)
         };
@@ -266,7 +267,10 @@ impl Fit<'_> {
         if self.interrupter.should_stop() {
             return Some(Stop::Interrupted);
         }
-        if limits.target_loss.is_some_and(|target| record.train.original_loss_mean <= target) {
+        if limits
+            .target_loss
+            .is_some_and(|target| record.train.original_loss_mean <= target)
+        {
             return Some(Stop::Target);
         }
         if limits.time.is_some_and(|limit| record.elapsed >= limit) {

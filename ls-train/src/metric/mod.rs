@@ -6,6 +6,8 @@ mod original_loss;
 mod residual;
 mod separated_loss;
 
+use std::sync::Arc;
+
 use burn::tensor::TensorReadError;
 use burn::train::metric::state::{FormatOptions, NumericMetricState};
 use burn::train::metric::{
@@ -17,6 +19,9 @@ use ls_core::objective::Measurement;
 /// Digits after the point in dashboards.
 const PRECISION: usize = 5;
 
+/// Picks a figure out of a measurement; `None` where there is no such figure.
+type Pick = dyn Fn(&Measurement) -> Option<f64> + Send + Sync;
+
 /// One figure of a [`Measurement`] as a metric of burn-train.
 #[derive(Clone)]
 pub struct Figure {
@@ -24,7 +29,7 @@ pub struct Figure {
     higher_is_better: bool,
     /// Whether the test split has this figure: auxiliary variables belong to training samples.
     on_test: bool,
-    pick: std::sync::Arc<dyn Fn(&Measurement) -> Option<f64> + Send + Sync>,
+    pick: Arc<Pick>,
     state: NumericMetricState,
 }
 
@@ -34,10 +39,10 @@ impl Figure {
         pick: impl Fn(&Measurement) -> Option<f64> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            name: std::sync::Arc::new(name.into()),
+            name: Arc::new(name.into()),
             higher_is_better: false,
             on_test: false,
-            pick: std::sync::Arc::new(pick),
+            pick: Arc::new(pick),
             state: NumericMetricState::new(),
         }
     }
@@ -87,7 +92,6 @@ impl Metric for Figure {
         NumericAttributes {
             unit: None,
             higher_is_better: self.higher_is_better,
-            ..NumericAttributes::default()
         }
         .into()
     }

@@ -8,7 +8,8 @@ use std::time::Instant;
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn::train::metric::{MetricDefinition, MetricId};
 use burn::train::renderer::{
-    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
+    MetricsRendererTraining,
 };
 
 /// Prints the figures of each sweep in columns; residuals stay in the metric logs.
@@ -76,7 +77,9 @@ impl LineRenderer {
     }
 
     fn tested(&self) -> impl Iterator<Item = &String> {
-        self.columns.iter().filter(|name| self.test.contains_key(*name))
+        self.columns
+            .iter()
+            .filter(|name| self.test.contains_key(*name))
     }
 
     fn take(&self, state: MetricState) -> Option<(String, f64)> {
@@ -84,7 +87,9 @@ impl LineRenderer {
             return None;
         };
         let name = self.names.get(&entry.metric_id)?;
-        self.columns.contains(name).then(|| (name.clone(), value.current()))
+        self.columns
+            .contains(name)
+            .then(|| (name.clone(), value.current()))
     }
 }
 

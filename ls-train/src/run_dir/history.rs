@@ -47,9 +47,8 @@ impl History {
         let (train, test) = (&record.train, &record.test);
         let separated = train.separated.as_ref();
         let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
-        let residuals = (0..self.hidden).map(|l| {
-            optional(separated.and_then(|s| s.residual_square_means.get(l).copied()))
-        });
+        let residuals = (0..self.hidden)
+            .map(|l| optional(separated.and_then(|s| s.residual_square_means.get(l).copied())));
         let row: Vec<String> = [
             record.sweep.to_string(),
             format!("{:.3}", record.elapsed.as_secs_f64()),
@@ -67,7 +66,7 @@ impl History {
     }
 
     fn write(&mut self, row: impl IntoIterator<Item = String>) -> Result<()> {
-        let written = self.writer.write_record(row.into_iter());
+        let written = self.writer.write_record(row);
         written
             .and_then(|()| Ok(self.writer.flush()?))
             .map_err(|error| Error::file("write", &self.path, error))

@@ -1,0 +1,183 @@
+//! `layersep train`.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+
+use crate::{command, layersep, transcript};
+
+/// Arguments of a run that takes a moment.
+const SMALL: [&str; 9] = [
+    "train", "--limit", "200", "--hidden", "16", "--sweeps", "2", "--run", "r",
+];
+
+/// Replaces what differs from run to run: seconds, and figures that rounding moves between processors.
+fn redacted() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r" +\d+\.\d+(e-?\d+)?%?", " [figure]");
+    settings
+}
+
+#[test]
+fn help_shows_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = transcript(folder.path(), &["train", "--help"]);
+    assert!(text.contains("Examples:") && text.contains("layersep train --hidden 64x10"));
+}
+
+#[test]
+fn a_small_run_prints_a_line_per_sweep_and_a_summary() {
+    let folder = tempfile::tempdir().unwrap();
+    redacted().bind(|| {
+        assert_snapshot!(transcript(folder.path(), &SMALL));
+    });
+}
+
+#[test]
+fn without_a_run_folder_each_run_makes_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1..=2 {
+        assert!(layersep(folder.path(), &SMALL[..7]).status.success());
+        let run = format!("runs/digits-alternating-{number}/summary.json");
+        assert!(folder.path().join(run).is_file());
+    }
+}
+
+#[test]
+fn json_is_alone_on_standard_output_and_equals_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = layersep(folder.path(), &[&SMALL[..], &["--json"]].concat());
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let file = fs::read(folder.path().join("r/summary.json")).unwrap();
+    assert_eq!(
+        printed,
+        serde_json::from_slice::<serde_json::Value>(&file).unwrap()
+    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("2/2"));
+}
+
+#[test]
+fn mistakes_get_one_clear_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str]| {
+        let text = transcript(folder.path(), &[&["train"], arguments].concat());
+        assert!(text.starts_with("exit code: 2\n"), "{text}");
+        text
+    };
+    assert_snapshot!("device_not_compiled_in", refused(&["--device", "cuda"]));
+    assert_snapshot!("unknown_device", refused(&["--device", "tpu"]));
+    assert_snapshot!("unknown_dataset", refused(&["--dataset", "mnits"]));
+    assert_snapshot!("no_folder", refused(&["--dataset", "mnist"]));
+    assert_snapshot!(
+        "missing_folder",
+        refused(&["--dataset", "mnist", "--data-dir", "nowhere"])
+    );
+    assert_snapshot!("widths", refused(&["--hidden", "64y3"]));
+    assert_snapshot!("no_sweeps", refused(&["--sweeps", "0"]));
+    assert_snapshot!("batch_size", refused(&["--batch-size", "0"]));
+    assert_snapshot!("eta", refused(&["--eta", "-1"]));
+    assert_snapshot!("learning_rate", refused(&["--learning-rate", "0.1"]));
+    assert_snapshot!(
+        "negative_rate",
+        refused(&["--method", "backprop", "--learning-rate=-0.1"])
+    );
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert_snapshot!(
+        "run_below_a_file",
+        refused(&["--run", "file/run", "--limit", "20"])
+    );
+}
+
+#[test]
+fn a_second_run_in_the_same_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(layersep(folder.path(), &SMALL).status.success());
+    assert_snapshot!(transcript(folder.path(), &SMALL));
+}
+
+/// An IDX file of `count` images of 2×2 pixels, as its header says.
+fn idx_images(count: u32) -> Vec<u8> {
+    let header = [2051, count, 2, 2].map(u32::to_be_bytes).concat();
+    [header, vec![7; 4 * count as usize]].concat()
+}
+
+#[test]
+fn a_truncated_idx_file_is_named_with_what_was_found_and_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    for split in ["train", "t10k"] {
+        let labels = [[2049, 3].map(u32::to_be_bytes).concat(), vec![1, 2, 3]].concat();
+        fs::write(data.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
+        fs::write(
+            data.join(format!("{split}-images-idx3-ubyte")),
+            idx_images(3),
+        )
+        .unwrap();
+    }
+    let images = idx_images(3);
+    let cut = &images[..images.len() - 5];
+    fs::write(data.join("train-images-idx3-ubyte"), cut).unwrap();
+    let arguments = ["train", "--dataset", "mnist", "--data-dir", "data"];
+    let text = transcript(folder.path(), &arguments);
+    assert!(text.starts_with("exit code: 2\n"), "{text}");
+    assert_snapshot!(text);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_finishes_the_sweep_writes_everything_and_exits_130() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "train", "--limit", "500", "--sweeps", "1000000", "--run", "r",
+    ];
+    let mut child = command(folder.path(), &arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Two header lines and the first sweep: the handler is in place and the run is under way.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..3 {
+        lines.next().unwrap().unwrap();
+    }
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(
+        rest.iter().any(|line| line.contains("(interrupted)")),
+        "{rest:?}"
+    );
+    let summary = fs::read_to_string(folder.path().join("r/summary.json")).unwrap();
+    assert!(summary.contains("\"stop\": \"interrupted\""), "{summary}");
+    assert!(folder.path().join("r/model.bpk").is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_ends_the_printing_and_not_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = command(folder.path(), &SMALL)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    assert!(folder.path().join("r/summary.json").is_file());
+}
+
+#[test]
+fn burn_device_is_ignored_with_a_remark() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(folder.path(), &SMALL)
+        .env("BURN_DEVICE", "cuda")
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("BURN_DEVICE is ignored"), "{text}");
+}
