@@ -1,9 +1,12 @@
 //! The commands, and how values on the command line are read.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, styling};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
+use ls_core::stage::{Activation, Init};
 
 use crate::commands::train::TrainArgs;
+use crate::failure::Failure;
 
 /// Train deep classifiers by layer separation: every report shows the original loss, the separated loss that bounds it, and
 /// a certificate
@@ -36,6 +39,67 @@ pub(crate) fn named<T: Copy + Send + Sync + 'static>(
             .find(|&value| name(value) == text)
             .ok_or("unknown name")
     })
+}
+
+/// Which network.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArgs {
+    /// Architecture: `mlp`, `cnn`, or a TOML file with a list of stages
+    #[arg(long, value_name = "mlp|cnn|FILE", default_value = "mlp")]
+    model: String,
+    /// Widths of the hidden layers of `mlp`: `100,100`, `64x10` for ten of 64, or `none` [default: 128,128]
+    #[arg(long, value_name = "WIDTHS")]
+    hidden: Option<Widths>,
+    /// Activation of the hidden layers of `mlp` and `cnn` [default: relu]
+    #[arg(long, value_parser = named(&Activation::ALL, Activation::name))]
+    activation: Option<Activation>,
+    /// Distribution of the initial weights [default: kaiming]
+    #[arg(long, value_parser = named(&Init::ALL, Init::name))]
+    init: Option<Init>,
+}
+
+impl ModelArgs {
+    pub(crate) fn config(&self) -> Result<ModelConfig, Failure> {
+        let activation = self.activation.unwrap_or(Activation::Relu);
+        let init = self.init.unwrap_or(Init::Kaiming);
+        match (self.model.as_str(), &self.hidden) {
+            ("mlp", hidden) => Ok(ModelConfig::Mlp(MlpConfig {
+                hidden: hidden
+                    .as_ref()
+                    .map_or_else(|| vec![128, 128], |widths| widths.0.clone()),
+                activation,
+                init,
+            })),
+            (_, Some(_)) => Err(Failure::new("--hidden belongs to `--model mlp` alone")
+                .hint("write other stages into a file and name it with --model FILE")),
+            ("cnn", None) => Ok(ModelConfig::Cnn(CnnConfig { activation, init })),
+            (file, None) => self.read(file),
+        }
+    }
+
+    fn read(&self, file: &str) -> Result<ModelConfig, Failure> {
+        if self.activation.is_some() {
+            return Err(
+                Failure::new("--activation has no meaning with --model FILE")
+                    .hint("the file names an activation for each stage"),
+            );
+        }
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::new(format!("--model {file}: {error}"))
+                .hint("allowed are `mlp`, `cnn`, and the path of a TOML file with stages")
+        })?;
+        let mut config: StagesConfig = toml::from_str(&text)
+            .map_err(|error| Failure::new(format!("{file}: {}", one_line(&error.to_string()))))?;
+        config.init = self.init.unwrap_or(config.init);
+        Ok(ModelConfig::Stages(config))
+    }
+}
+
+/// The parser's message with the excerpt that it points at, in one line.
+fn one_line(message: &str) -> String {
+    let parts: Vec<&str> = message.lines().map(str::trim).collect();
+    parts.join(" ").trim().to_owned()
 }
 
 /// Widths of the hidden stages.

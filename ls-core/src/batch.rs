@@ -61,9 +61,9 @@ impl Batch {
 
     /// Consecutive parts of at most `size` samples, in order; of a whole split only.
     pub fn chunks(&self, size: usize) -> impl Iterator<Item = Self> + '_ {
-        let total = self.len();
+        let (total, size) = (self.len(), size.max(1));
         (0..total)
-            .step_by(size.max(1))
+            .step_by(size)
             .enumerate()
             .map(move |(block, start)| {
                 let range = start..(start + size).min(total);

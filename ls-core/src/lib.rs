@@ -9,7 +9,7 @@
 //! | [`shape`], [`error`], [`batch`] | what everything speaks of |
 //! | [`linalg`] | norms that are true upper bounds, Gram matrices, Cholesky |
 //! | [`stage`] | one layer `f_l`, as data and as capabilities |
-//! | [`network`], [`auxiliary`] | the stages in order; one variable per sample and hidden stage |
+//! | [`network`], [`model`], [`auxiliary`] | the stages in order; architectures by name; one variable per sample and hidden stage |
 //! | [`objective`] | original loss, separated loss, certificate, and what one block minimizes |
 //! | [`update`] | how one block moves while all others stand still |
 //! | [`method`] | the order of the blocks in a sweep |
@@ -23,6 +23,7 @@ pub mod batch;
 pub mod error;
 pub mod linalg;
 pub mod method;
+pub mod model;
 pub mod network;
 pub mod objective;
 pub mod shape;

@@ -1,14 +1,13 @@
-//! The stages in order, and the configuration that builds them.
+//! The stages in order.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::linalg::Norm;
 use crate::shape::FeatureShape;
-use crate::stage::{Activation, AnyStage, Dense, Init};
+use crate::stage::{Activation, AnyStage, Dense, Init, StageConfig};
 use crate::{Error, Result, error::ensure};
 
 /// A classifier `z = T_L ∘ f_{L-1} ∘ … ∘ f_1`: stages `1..L-1` are hidden, stage `L` is the affine head.
@@ -36,6 +35,32 @@ impl Network {
             }
         }
         Ok(Self { stages })
+    }
+
+    /// Draws the hidden stages and an affine head for `classes` classes, in order, from one seed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] for fewer than two classes, and what the stages refuse.
+    pub fn init(
+        hidden: &[StageConfig],
+        init: Init,
+        input: FeatureShape,
+        classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        ensure(classes >= 2, "classes", classes as f64, "2 or more")?;
+        let mut random = ChaCha12Rng::seed_from_u64(seed);
+        let mut stages = Vec::with_capacity(hidden.len() + 1);
+        let mut shape = input;
+        for config in hidden {
+            stages.push(config.init(shape, init, &mut random, device)?);
+            shape = config.output_shape(shape)?;
+        }
+        let size = [shape.features(), classes];
+        let head = Dense::init(size, Activation::Identity, init, &mut random, device);
+        stages.push(AnyStage::Dense(head));
+        Self::new(stages)
     }
 
     /// All stages, the head last.
@@ -83,61 +108,5 @@ impl Network {
             .iter()
             .map(|stage| stage.lipschitz().map(|k| k.value(norm)).transpose())
             .collect()
-    }
-}
-
-/// Fully connected network: widths of the hidden stages, one activation, one initialisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct MlpConfig {
-    /// `d_1, …, d_{L-1}`.
-    pub hidden: Vec<usize>,
-    /// Activation of all hidden stages.
-    pub activation: Activation,
-    /// Distribution of the initial weights.
-    pub init: Init,
-}
-
-impl MlpConfig {
-    /// Builds the network for inputs of the given shape and `classes` classes.
-    ///
-    /// # Errors
-    /// [`Error::InvalidConfig`] for a width of 0 or fewer than two classes.
-    pub fn init(
-        &self,
-        input: FeatureShape,
-        classes: usize,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Network> {
-        ensure(classes >= 2, "classes", classes as f64, "2 or more")?;
-        for &width in &self.hidden {
-            ensure(width >= 1, "hidden width", width as f64, "1 or more")?;
-        }
-        let mut random = ChaCha12Rng::seed_from_u64(seed);
-        let mut widths = vec![input.features()];
-        widths.extend(&self.hidden);
-        let hidden = widths.windows(2).map(|pair| {
-            let size = [pair[0], pair[1]];
-            Dense::init(size, self.activation, self.init, &mut random, device)
-        });
-        let mut stages: Vec<_> = hidden.map(AnyStage::Dense).collect();
-        let size = [widths[widths.len() - 1], classes];
-        let head = Dense::init(size, Activation::Identity, self.init, &mut random, device);
-        stages.push(AnyStage::Dense(head));
-        Network::new(stages)
-    }
-
-    /// Short name of the architecture, such as `mlp 64-128x2-10 relu`.
-    pub fn describe(&self, input: FeatureShape, classes: usize) -> String {
-        let hidden = self.hidden.chunk_by(|a, b| a == b).map(|run| match run {
-            [width] => width.to_string(),
-            _ => format!("{}x{}", run[0], run.len()),
-        });
-        let widths: Vec<_> = core::iter::once(input.features().to_string())
-            .chain(hidden)
-            .chain([classes.to_string()])
-            .collect();
-        format!("mlp {} {}", widths.join("-"), self.activation)
     }
 }

@@ -1,4 +1,4 @@
-//! The library's figures against those of an independent NumPy program in f64, kept in `fixtures/`.
+//! The library's figures against those of an independent Python program in f64, kept in `fixtures/`.
 
 mod common;
 
@@ -71,7 +71,9 @@ impl Fixture {
 fn assert_all_close(found: &[f64], expected: &[f64], relative: f64, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     // Small entries of a vector are as uncertain as the largest.
-    let largest = expected.iter().fold(0.0_f64, |largest, v| largest.max(v.abs()));
+    let largest = expected
+        .iter()
+        .fold(0.0_f64, |largest, v| largest.max(v.abs()));
     for (&found, &expected) in found.iter().zip(expected) {
         assert_close(found, expected, relative, largest, what);
     }
@@ -84,10 +86,19 @@ fn logits_and_original_loss_match_the_fixtures() {
         let logits = rows(network.forward(batch.inputs.clone())).concat();
         assert_all_close(&logits, &fixture.logits.concat(), TOLERANCE, name);
         let found = measure(&network, None, &batch).unwrap();
-        assert_close(found.original_loss_mean, fixture.original_loss, TOLERANCE, 0.0, name);
+        assert_close(
+            found.original_loss_mean,
+            fixture.original_loss,
+            TOLERANCE,
+            0.0,
+            name,
+        );
         let largest = |z: &&Vec<f64>| (0..z.len()).max_by(|&i, &j| z[i].total_cmp(&z[j]));
         let predicted = fixture.logits.iter().map(|z| largest(&z).unwrap());
-        let correct = predicted.zip(&fixture.labels).filter(|(p, y)| p == *y).count();
+        let correct = predicted
+            .zip(&fixture.labels)
+            .filter(|(p, y)| p == *y)
+            .count();
         assert_close(found.accuracy, correct as f64 / 40.0, 1e-6, 0.0, name);
         assert_eq!((found.samples, found.separated), (40, None));
     }
@@ -104,14 +115,25 @@ fn separated_loss_certificate_and_weights_match_the_fixtures() {
             let weights = Weighting::SelfAdaptive { norm, eta }
                 .weights(lipschitz.as_deref(), model.network.hidden())
                 .unwrap();
-            assert_all_close(weights.growth.as_ref().unwrap(), &expected.growth, TOLERANCE, &what);
+            assert_all_close(
+                weights.growth.as_ref().unwrap(),
+                &expected.growth,
+                TOLERANCE,
+                &what,
+            );
             assert_all_close(&weights.omega, &expected.omega, TOLERANCE, &what);
 
             let auxiliary = Some((&model.auxiliary, &weights));
             let found = measure(&model.network, auxiliary, &batch).unwrap();
             let found = found.separated.unwrap();
             let certificate = found.certificate_mean.unwrap();
-            assert_close(found.separated_loss_mean, expected.separated_loss, TOLERANCE, 0.0, &what);
+            assert_close(
+                found.separated_loss_mean,
+                expected.separated_loss,
+                TOLERANCE,
+                0.0,
+                &what,
+            );
             assert_close(certificate, expected.certificate, TOLERANCE, 0.0, &what);
             let residuals = &found.residual_square_means;
             assert_all_close(residuals, &expected.residual_square_mean, TOLERANCE, &what);
@@ -128,7 +150,13 @@ fn separated_loss_certificate_and_weights_match_the_fixtures() {
 fn the_reference_of_the_other_tests_reproduces_the_fixtures() {
     for (name, fixture) in fixtures() {
         let problem = fixture.problem();
-        assert_close(problem.original_mean(), fixture.original_loss, 1e-12, 0.0, name);
+        assert_close(
+            problem.original_mean(),
+            fixture.original_loss,
+            1e-12,
+            0.0,
+            name,
+        );
         for expected in &fixture.separated {
             let weights = problem.weights(expected.norm, expected.eta);
             let growth = weights.growth.as_ref().unwrap();

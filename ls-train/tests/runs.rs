@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use ls_core::network::{MlpConfig, Network};
+use ls_core::model::{MlpConfig, ModelConfig};
+use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
@@ -38,12 +39,16 @@ fn small(method: MethodConfig) -> RunConfig {
         ..RunConfig::default()
     };
     config.data.limit = Some(300);
-    config.model = MlpConfig {
-        hidden: vec![24, 16],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-    };
+    config.model = ModelConfig::Mlp(mlp(Activation::Tanh));
     config
+}
+
+fn mlp(activation: Activation) -> MlpConfig {
+    MlpConfig {
+        hidden: vec![24, 16],
+        activation,
+        init: Init::Kaiming,
+    }
 }
 
 fn alternating(update: BlockUpdate) -> MethodConfig {
@@ -332,7 +337,7 @@ fn divergence_is_reported_and_leaves_what_was_computed() {
         learning_rate: 1e12,
     }));
     config.sweeps = 50;
-    config.model.activation = Activation::Identity;
+    config.model = ModelConfig::Mlp(mlp(Activation::Identity));
     let Err(error) = run(config, &path) else {
         panic!("a learning rate of 1e12 cannot work");
     };
@@ -363,6 +368,13 @@ fn impossible_settings_are_refused_with_their_name() {
     assert!(change(&|c| c.sweeps = 0).contains("sweeps = 0"));
     assert!(change(&|c| c.target_loss = Some(f64::NAN)).contains("target-loss = NaN"));
     assert!(change(&|c| c.time_limit = Some(-1.0)).contains("time-limit = -1"));
-    assert!(change(&|c| c.model.hidden = vec![0]).contains("hidden = 0"));
+    assert!(change(&|c| c.model = zero_width()).contains("hidden = 0"));
     assert!(change(&|c| c.data.dataset = "none".into()).contains("`none`"));
+}
+
+fn zero_width() -> ModelConfig {
+    ModelConfig::Mlp(MlpConfig {
+        hidden: vec![0],
+        ..mlp(Activation::Tanh)
+    })
 }

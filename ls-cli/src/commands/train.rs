@@ -9,7 +9,6 @@ use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use clap::{Args, ValueEnum};
 use ls_core::linalg::Norm;
 use ls_core::objective::Weighting;
-use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
@@ -19,7 +18,7 @@ use ls_train::learner::Stop;
 use ls_train::renderer::LineRenderer;
 use ls_train::{Dashboard, Session};
 
-use crate::cli::{Widths, named};
+use crate::cli::{ModelArgs, named};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -34,6 +33,8 @@ Examples:
       two hidden layers of 128 on the embedded 8×8 digits, by layer separation
   layersep train --hidden 64x10 --activation tanh --init orthogonal --weight-passes 3
       ten hidden layers of 64
+  layersep train --model cnn --sweeps 40
+      convolutions, pooling and a dense layer
   layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 500 --sweeps 5
       MNIST from the files in DIR, in batches
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
@@ -52,20 +53,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = count(), help_heading = "Data")]
     limit: Option<u64>,
 
-    /// Widths of the hidden layers: `100,100`, `64x10` for ten of 64, or `none`
-    #[arg(
-        long,
-        value_name = "WIDTHS",
-        default_value = "128,128",
-        help_heading = "Model"
-    )]
-    hidden: Widths,
-    /// Activation of the hidden layers
-    #[arg(long, default_value = "relu", value_parser = named(&Activation::ALL, Activation::name), help_heading = "Model")]
-    activation: Activation,
-    /// Distribution of the initial weights
-    #[arg(long, default_value = "kaiming", value_parser = named(&Init::ALL, Init::name), help_heading = "Model")]
-    init: Init,
+    #[command(flatten)]
+    model: ModelArgs,
 
     /// How to train
     #[arg(long, value_enum, default_value_t = MethodName::Alternating, help_heading = "Method")]
@@ -216,9 +205,7 @@ impl TrainArgs {
         config.data.limit = self
             .limit
             .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        config.model.hidden.clone_from(&self.hidden.0);
-        config.model.activation = self.activation;
-        config.model.init = self.init;
+        config.model = self.model.config()?;
         Ok(config)
     }
 

@@ -70,13 +70,13 @@ fn frobenius(matrix: Tensor<2>) -> Tensor<1> {
     // Scaling by the largest entry keeps the squares of very large weights finite.
     let scale = matrix.clone().detach().abs().max().clamp_min(TINY);
     let scaled = matrix / scale.clone().unsqueeze();
-    ((scaled.clone() * scaled).sum() + TINY).sqrt() * scale
+    (((scaled.clone() * scaled).sum() + TINY).sqrt() * scale).clamp_min(TINY)
 }
 
 /// `‖W‖₂ / ‖W‖_F`, from above.
 fn relative_spectral(matrix: Tensor<2>, frobenius_norm: Tensor<1>) -> Tensor<1> {
     let [rows, columns] = matrix.dims();
-    let unit = matrix / frobenius_norm.clamp_min(TINY).unsqueeze();
+    let unit = matrix / frobenius_norm.unsqueeze();
     let mut power = if rows < columns {
         unit.clone().matmul(unit.transpose())
     } else {

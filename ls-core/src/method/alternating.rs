@@ -8,7 +8,7 @@ use super::{BlockCounts, Guarantee, Method, Separated};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
-use crate::linalg::Cholesky;
+use crate::linalg::{Cholesky, mean_f64};
 use crate::network::Network;
 use crate::objective::{OutputLoss, Weighting, Weights};
 use crate::update::{
@@ -192,7 +192,7 @@ impl Alternating {
     ) -> Result<BlockCounts> {
         let mut counts = BlockCounts::default();
         // 1/N Σ r_j² of the stages already passed: they press on the norms of the later ones.
-        let mut residuals = Vec::with_capacity(values.len());
+        let mut residuals = Vec::with_capacity(values.len() + 1);
         for l in 0..=network.hidden() {
             let input = if l == 0 {
                 &batch.inputs
@@ -233,9 +233,7 @@ impl Alternating {
                     self.memory.weight_steps[l] = step.next;
                     counts.accepted += usize::from(step.accepted.is_some());
                     counts.rejected += usize::from(step.accepted.is_none());
-                    if let Some(&omega) = separation.weights.omega.get(l) {
-                        residuals.push(step.data_loss_mean / omega);
-                    }
+                    residuals.push(step.misfit_mean);
                     separation.moved(l, step.lipschitz)?;
                 }
                 BlockRule::Optimizer {
@@ -245,10 +243,8 @@ impl Alternating {
                 } => {
                     *stage = optimize_weights(stage, &block, weights, *learning_rate);
                     counts.accepted += 1;
-                    if let Some(&omega) = separation.weights.omega.get(l) {
-                        let loss = block.loss.per_sample(stage.forward(block.input));
-                        residuals.push(crate::linalg::mean_f64(loss)? / omega);
-                    }
+                    let misfit = block.loss.misfit(stage.forward(block.input));
+                    residuals.push(mean_f64(misfit)?);
                     let norm = separation.weighting.norm();
                     let constant = stage.lipschitz().map(|k| k.value(norm)).transpose()?;
                     separation.moved(l, constant)?;

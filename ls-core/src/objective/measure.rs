@@ -6,7 +6,7 @@ use super::output_loss::square_norms;
 use super::{KAPPA, Weights, cross_entropy};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::Batch;
-use crate::linalg::{mean_f64, to_f64};
+use crate::linalg::to_f64;
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -51,8 +51,6 @@ impl SampleTerms {
     ///
     /// `C = 1/N Σ_n min(ce(ẑ_n) + √2 d_n, (√ce(ẑ_n) + κ d_n)²)` with `d_n = Σ_l Π_l r_{l,n}`.
     pub fn figures(&self, weights: &Weights) -> SeparatedFigures {
-        let samples = self.head_loss.len() as f64;
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / samples;
         let residual_square_means: Vec<f64> = self
             .residual_squares
             .iter()
@@ -71,10 +69,12 @@ impl SampleTerms {
                     .zip(&self.residual_squares)
                     .map(|(growth, squares)| growth * squares[n].sqrt())
                     .sum::<f64>();
-                let linear = head + core::f64::consts::SQRT_2 * distance;
-                linear.min((head.sqrt() + KAPPA * distance).powi(2))
+                // (√ce + κ d)² expanded, so that it is never below ce by a rounding of its root.
+                let linear = core::f64::consts::SQRT_2 * distance;
+                let square = KAPPA * distance * (2.0 * head.sqrt() + KAPPA * distance);
+                head + linear.min(square)
             });
-            bounds.sum::<f64>() / samples
+            mean(&bounds.collect::<Vec<_>>())
         });
         SeparatedFigures {
             separated_loss_mean: weights.head * mean(&self.head_loss) + penalty,
@@ -129,13 +129,15 @@ pub fn measure(
     split: &Batch,
 ) -> Result<Measurement> {
     let samples = split.len();
-    let (mut loss_sum, mut correct_sum) = (0.0, 0.0);
+    let (mut losses, mut correct) = (Vec::with_capacity(samples), Vec::with_capacity(samples));
     let mut terms = SampleTerms::default();
     for chunk in split.chunks(CHUNK) {
-        let count = chunk.len() as f64;
         let logits = network.forward(chunk.inputs.clone());
-        correct_sum += count * mean_f64(cross_entropy::correct(logits.clone(), &chunk.labels))?;
-        loss_sum += count * mean_f64(cross_entropy::per_sample(logits, &chunk.labels))?;
+        correct.extend(to_f64(cross_entropy::correct(
+            logits.clone(),
+            &chunk.labels,
+        ))?);
+        losses.extend(to_f64(cross_entropy::per_sample(logits, &chunk.labels))?);
         if let Some((store, _)) = auxiliary {
             terms.append(sample_terms(
                 network,
@@ -146,8 +148,8 @@ pub fn measure(
     }
     let measurement = Measurement {
         samples,
-        original_loss_mean: loss_sum / samples as f64,
-        accuracy: correct_sum / samples as f64,
+        original_loss_mean: mean(&losses),
+        accuracy: mean(&correct),
         separated: auxiliary.map(|(_, weights)| terms.figures(weights)),
     };
     finite("original loss", measurement.original_loss_mean)?;
@@ -155,6 +157,10 @@ pub fn measure(
         finite("separated loss", separated.separated_loss_mean)?;
     }
     Ok(measurement)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 fn finite(quantity: &str, value: f64) -> Result<()> {

@@ -26,11 +26,22 @@ pub enum OutputLoss {
 impl OutputLoss {
     /// The term of each sample, `[samples]`, for outputs `[samples, d]`.
     pub fn per_sample(&self, output: Tensor<2>) -> Tensor<1> {
+        self.misfit(output) * self.weight()
+    }
+
+    /// The term of each sample without its weight: `r_{l,n}²`, or the cross-entropy.
+    pub fn misfit(&self, output: Tensor<2>) -> Tensor<1> {
         match self {
-            Self::Residual { target, omega } => square_norms(target.clone() - output) * *omega,
-            Self::CrossEntropy { labels, factor } => {
-                cross_entropy::per_sample(output, labels) * *factor
-            }
+            Self::Residual { target, .. } => square_norms(target.clone() - output),
+            Self::CrossEntropy { labels, .. } => cross_entropy::per_sample(output, labels),
+        }
+    }
+
+    /// `ω_l`, or the factor of the cross-entropy.
+    pub fn weight(&self) -> f64 {
+        match self {
+            Self::Residual { omega, .. } => *omega,
+            Self::CrossEntropy { factor, .. } => *factor,
         }
     }
 

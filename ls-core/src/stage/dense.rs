@@ -70,7 +70,7 @@ impl Stage for Dense {
         Some(Lipschitz {
             offset: 0.0,
             factor: self.activation.slope(),
-            kernel: self.weight.val().inner(),
+            kernel: self.weight.val(),
         })
     }
 

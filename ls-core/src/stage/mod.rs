@@ -5,15 +5,23 @@
 //! preconditioned and exact weight updates work on. [`AnyStage`] is the registry: a new stage is one file and one line.
 
 mod activation;
+mod config;
+mod convolution;
 mod dense;
 mod init;
+mod pooling;
+mod residual;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 pub use activation::Activation;
+pub use config::StageConfig;
+pub use convolution::{Convolution, ConvolutionConfig};
 pub use dense::Dense;
 pub use init::Init;
+pub use pooling::Pooling;
+pub use residual::Residual;
 
 use crate::linalg::{Affine, Norm};
 use crate::shape::FeatureShape;
@@ -61,7 +69,7 @@ pub struct Lipschitz {
     pub offset: f64,
     /// Slope of the activation times what the layout of the kernel contributes.
     pub factor: f64,
-    /// `W`, `[d_in, d_out]`.
+    /// `W`, `[d_in, d_out]`; tracked where the stage is, so that the constant can be differentiated.
     pub kernel: Tensor<2>,
 }
 
@@ -71,7 +79,7 @@ impl Lipschitz {
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
     pub fn value(&self, norm: Norm) -> crate::Result<f64> {
-        Ok(self.offset + self.factor * norm.value(self.kernel.clone())?)
+        Ok(self.offset + self.factor * norm.value(self.kernel.clone().inner())?)
     }
 }
 
@@ -118,6 +126,12 @@ fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<
 pub enum AnyStage {
     /// Fully connected.
     Dense(Dense),
+    /// Convolution, with optional pooling.
+    Convolution(Convolution),
+    /// Fully connected, with a skip connection.
+    ResidualDense(Residual<Dense>),
+    /// Convolution, with a skip connection.
+    ResidualConvolution(Residual<Convolution>),
 }
 
 impl core::ops::Deref for AnyStage {
@@ -126,6 +140,9 @@ impl core::ops::Deref for AnyStage {
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Dense(stage) => stage,
+            Self::Convolution(stage) => stage,
+            Self::ResidualDense(stage) => stage,
+            Self::ResidualConvolution(stage) => stage,
         }
     }
 }
@@ -134,6 +151,9 @@ impl core::ops::DerefMut for AnyStage {
     fn deref_mut(&mut self) -> &mut Self::Target {
         match self {
             Self::Dense(stage) => stage,
+            Self::Convolution(stage) => stage,
+            Self::ResidualDense(stage) => stage,
+            Self::ResidualConvolution(stage) => stage,
         }
     }
 }

@@ -10,6 +10,13 @@ const TRIALS: usize = 3;
 const GROWTH: f64 = 1.5;
 const SHRINK: f64 = 3.0;
 
+/// Range of the relative steps: without it a sample whose gradient is zero for hundreds of passes would end at a step that
+/// is not finite.
+const STEPS: [f64; 2] = [1e-6, 1e6];
+
+/// Keeps lengths finite where the weight of a residual vanishes, as it does behind a head of zeros.
+const SMALLEST_WEIGHT: f64 = 1e-30;
+
 /// One hidden stage's auxiliary variable with everything it meets, for the samples of a batch.
 ///
 /// Given the weights, the separated loss is a sum over samples; the part that holds `a_l` is
@@ -70,7 +77,7 @@ pub fn armijo_pass(
     let (mut moved, mut steps) = (value.clone(), steps);
     let mut waiting = before.clone().equal(before.clone());
     for _ in 0..TRIALS {
-        let length = steps.clone() / block.omega;
+        let length = steps.clone() / block.omega.max(SMALLEST_WEIGHT);
         let candidate = value.clone() - gradient.clone() * length.clone();
         let promised = square_norm.clone() * length * SUFFICIENT_DECREASE;
         let after = block.per_sample(candidate.clone()).unsqueeze_dim::<2>(1);
@@ -86,5 +93,5 @@ pub fn armijo_pass(
             .mask_where(rejected.clone(), shrunk);
         waiting = rejected;
     }
-    (moved, steps)
+    (moved, steps.clamp(STEPS[0], STEPS[1]))
 }

@@ -13,6 +13,9 @@ const TRIALS: usize = 12;
 const GROWTH: f64 = 2.0;
 const SHRINK: f64 = 3.0;
 
+/// Keeps the direction finite where the weight of a residual vanishes, as it does behind a head of zeros.
+const SMALLEST_CURVATURE: f64 = 1e-30;
+
 /// One stage's weights with everything they meet.
 ///
 /// The part of the separated loss that holds `W_l` is
@@ -43,8 +46,8 @@ pub struct WeightStep {
     pub before: f64,
     /// `φ` after; equal to `before` when no length was accepted.
     pub after: f64,
-    /// `1/N Σ_n loss_n` after: the stage's own share of `φ`.
-    pub data_loss_mean: f64,
+    /// Mean misfit after: `1/N Σ_n r_n²` at a hidden stage, the mean cross-entropy at the head; without their weights.
+    pub misfit_mean: f64,
     /// `K_l` after; `None` when the stage has no bound.
     pub lipschitz: Option<f64>,
     /// Length that was accepted.
@@ -126,7 +129,7 @@ struct Line<'a> {
 /// `φ` and its parts at one point.
 #[derive(Clone, Copy)]
 struct Value {
-    data: f64,
+    misfit: f64,
     total: f64,
     lipschitz: Option<f64>,
 }
@@ -139,12 +142,12 @@ impl<'a> Line<'a> {
         let u = start.apply(rows.clone());
         let (output, pull_back) = stage.linearize_post(u.clone(), &block.input);
         let samples = block.input.dims()[0] as f64;
-        let data = mean_f64(block.loss.per_sample(output.clone()))?;
+        let misfit = mean_f64(block.loss.misfit(output.clone()))?;
         let cotangent = pull_back(block.loss.gradient(output) / samples);
         let mut gradient = Affine::pull_back(rows.clone(), cotangent);
         let mut value = Value {
-            data,
-            total: data,
+            misfit,
+            total: block.loss.weight() * misfit,
             lipschitz: None,
         };
         if let Some(Lipschitz {
@@ -163,7 +166,7 @@ impl<'a> Line<'a> {
         }
         let direction = preconditioner
             .solve(&gradient)?
-            .scaled(-1.0 / block.loss.curvature());
+            .scaled(-1.0 / block.loss.curvature().max(SMALLEST_CURVATURE));
         Ok(Self {
             // Leaves the device once per weight step: the slope decides what a trial must achieve.
             slope: scalar_f64(gradient.inner(&direction))?,
@@ -182,7 +185,7 @@ impl<'a> Line<'a> {
         let u = self.u.clone() + self.du.clone() * t;
         let output = self.stage.post(u, &self.block.input);
         // Leaves the device once per trial: the line search needs the value to decide.
-        let data = mean_f64(self.block.loss.per_sample(output))?;
+        let misfit = mean_f64(self.block.loss.misfit(output))?;
         let lipschitz = match self.stage.lipschitz() {
             Some(form) => {
                 let kernel = coefficients.kernel.clone();
@@ -192,8 +195,8 @@ impl<'a> Line<'a> {
         };
         let pressure = lipschitz.map_or(0.0, |k| self.block.penalty.coefficient * k * k);
         let value = Value {
-            data,
-            total: data + pressure,
+            misfit,
+            total: self.block.loss.weight() * misfit + pressure,
             lipschitz,
         };
         Ok((coefficients, value))
@@ -239,7 +242,7 @@ impl<'a> Line<'a> {
         WeightStep {
             before: self.value.total,
             after: value.total,
-            data_loss_mean: value.data,
+            misfit_mean: value.misfit,
             lipschitz: value.lipschitz,
             accepted,
             next,

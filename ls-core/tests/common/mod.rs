@@ -1,7 +1,10 @@
 //! What the tests share: random problems, fixtures, and the way between the f64 reference and the library.
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part.
 
+pub(crate) mod differences;
+pub(crate) mod matrices;
 pub(crate) mod reference;
+mod rounding;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ls_core::auxiliary::AuxiliaryStore;
@@ -11,12 +14,11 @@ use ls_core::method::Separated;
 use ls_core::network::Network;
 use ls_core::objective::{OutputLoss, Weighting, Weights};
 use ls_core::stage::{Activation, AnyStage, Dense};
-use ls_core::update::AuxiliaryBlock;
+use ls_core::update::{AuxiliaryBlock, Penalty, WeightBlock};
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
-pub(crate) use reference::EPSILON;
-use reference::{Layer, Matrix, Problem, map, reach};
+use reference::{Layer, Matrix, Problem};
 
 /// Every kind of weights of the residuals.
 pub(crate) const WEIGHTINGS: [Weighting; 3] = [
@@ -30,6 +32,12 @@ pub(crate) const WEIGHTINGS: [Weighting; 3] = [
     },
     Weighting::Fixed { omega: 0.7 },
 ];
+
+/// Every activation with every kind of weights.
+pub(crate) fn pairs() -> impl Iterator<Item = (Activation, Weighting)> {
+    let with = |activation| WEIGHTINGS.map(|weighting| (activation, weighting));
+    Activation::ALL.into_iter().flat_map(with)
+}
 
 /// Tests never ask for the default device: with a GPU feature it would be one.
 pub(crate) fn device() -> Device {
@@ -214,6 +222,38 @@ impl Problem {
         }
     }
 
+    /// The weight block of stage `l`: the formula of the pressure that earlier residuals exert, `B = Σ ω_j/K_l² r̄_j²`.
+    pub(crate) fn weight_block(
+        &self,
+        l: usize,
+        weighting: Weighting,
+        weights: &Weights,
+    ) -> WeightBlock {
+        let own = self.layers[l].lipschitz(weighting.norm());
+        let pressure = |j: usize| weights.omega[j] / (own * own) * self.residual_square_mean(j);
+        let adaptive = matches!(weighting, Weighting::SelfAdaptive { .. });
+        WeightBlock {
+            input: tensor(if l == 0 {
+                &self.inputs
+            } else {
+                &self.auxiliary[l - 1]
+            }),
+            loss: self.output_loss(l, weights),
+            penalty: Penalty {
+                coefficient: (0..l).filter(|_| adaptive).map(pressure).sum(),
+                norm: weighting.norm(),
+            },
+        }
+    }
+
+    /// The library's weights at the problem's coefficients.
+    pub(crate) fn library_weights(&self, weighting: Weighting) -> Weights {
+        let lipschitz = self.network().lipschitz(weighting.norm()).unwrap();
+        weighting
+            .weights(lipschitz.as_deref(), self.hidden())
+            .unwrap()
+    }
+
     /// The auxiliary block of hidden stage `l`; `network` is this problem's.
     pub(crate) fn block<'a>(
         &self,
@@ -233,58 +273,6 @@ impl Problem {
             next_loss: self.output_loss(l + 1, weights),
         }
     }
-
-    /// How far rounding can push f32 logits apart, forward and separated, in sample `n`: with growth factors `Π_l`, a
-    /// stage's rounding is one more residual. The cross-entropy adds the rounding of its log-odds, a few units of the
-    /// largest margin and of the sum over the classes.
-    pub(crate) fn distance_roundings(&self, n: usize, growth: &[f64]) -> [f64; 2] {
-        let outputs = self.forward(n);
-        let head = self.hidden();
-        let own = |z: &[f64]| {
-            let margin = z
-                .iter()
-                .map(|v| (v - z[self.labels[n]]).abs())
-                .fold(0.0, f64::max);
-            EPSILON * (3.0 * margin + z.len() as f64 + 4.0)
-        };
-        let mut forward = own(&outputs[head]);
-        let mut separated = own(&self.layers[head].forward(self.input(head, n)));
-        for (l, layer) in self.layers.iter().enumerate() {
-            let factor = growth.get(l).copied().unwrap_or(1.0);
-            let input = if l == 0 {
-                &self.inputs[n]
-            } else {
-                &outputs[l - 1]
-            };
-            forward += factor * layer.rounding(input);
-            separated += factor * self.output_rounding(l, n);
-        }
-        [forward, separated]
-    }
-
-    /// Rounding of the output of stage `l`, or of the residual there, at the auxiliary variables.
-    fn output_rounding(&self, l: usize, n: usize) -> f64 {
-        let residual = if l < self.hidden() {
-            self.residual(l, n)
-        } else {
-            0.0
-        };
-        let sum = (self.layers[l].bias.len() + 4) as f64;
-        self.layers[l].rounding(self.input(l, n)) + EPSILON * sum * residual
-    }
-
-    /// How far an f32 evaluation of `S_n` may lie from the exact one.
-    pub(crate) fn separated_rounding(&self, n: usize, weights: &Weights) -> f64 {
-        let ce = self.head_loss(n);
-        let own = self.distance_roundings(n, &vec![0.0; self.hidden()])[1];
-        let head = weights.head * (reach(ce, own) - reach(ce, -own));
-        let penalty = |l: usize| {
-            let rounding = self.output_rounding(l, n);
-            weights.omega[l] * (2.0 * self.residual(l, n) + rounding) * rounding
-        };
-        let sum = head + (0..self.hidden()).map(penalty).sum::<f64>();
-        sum + 16.0 * EPSILON * self.separated(n, weights)
-    }
 }
 
 /// As an f32 tensor.
@@ -294,11 +282,8 @@ pub(crate) fn tensor(matrix: &Matrix) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, size), &device())
 }
 
-pub(crate) fn vector(values: &[f64]) -> Tensor<1> {
-    Tensor::from_data(
-        TensorData::new(map(&vec![values.to_vec()], single).concat(), [values.len()]),
-        &device(),
-    )
+fn vector(values: &[f64]) -> Tensor<1> {
+    tensor(&vec![values.to_vec()]).squeeze_dim(0)
 }
 
 fn labels(labels: &[usize]) -> Tensor<1, Int> {

@@ -31,7 +31,7 @@ pub(crate) struct Problem {
 }
 
 impl Layer {
-    fn pre(&self, h: &[f64]) -> Vec<f64> {
+    pub(crate) fn pre(&self, h: &[f64]) -> Vec<f64> {
         let column = |j: usize| dot(h, &self.kernel.iter().map(|row| row[j]).collect::<Vec<_>>());
         self.bias
             .iter()
@@ -45,26 +45,6 @@ impl Layer {
             .into_iter()
             .map(|u| activate(self.activation, u))
             .collect()
-    }
-
-    /// How far an f32 evaluation of the stage at `h` may lie from the exact one, in the 2-norm.
-    ///
-    /// A sum of `d + 1` products in any order errs by at most `(d + 1) ε/2` of the sum of their moduli; the activation
-    /// passes that on by its slope and adds a few units of its own, relative to its argument and its value.
-    pub(crate) fn rounding(&self, h: &[f64]) -> f64 {
-        let moduli = Self {
-            kernel: map(&self.kernel, f64::abs),
-            bias: self.bias.iter().map(|b| b.abs()).collect(),
-            activation: Activation::Identity,
-        };
-        let sums = moduli.pre(&h.iter().map(|v| v.abs()).collect::<Vec<_>>());
-        let factor = slope(self.activation) * (h.len() + 1) as f64;
-        let own = |u: f64| 4.0 * (u.abs() + activate(self.activation, u).abs());
-        let entries = sums
-            .iter()
-            .zip(self.pre(h))
-            .map(|(sum, u)| EPSILON * (factor * sum + own(u)));
-        norm(&entries.collect::<Vec<_>>())
     }
 
     /// `K_l` with the exact norm.
@@ -204,7 +184,7 @@ pub(crate) fn activate(activation: Activation, u: f64) -> f64 {
 }
 
 /// The largest slopes of the documentation.
-fn slope(activation: Activation) -> f64 {
+pub(crate) fn slope(activation: Activation) -> f64 {
     match activation {
         Activation::Sigmoid => 0.25,
         Activation::Gelu => 1.1290,

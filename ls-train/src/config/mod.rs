@@ -14,7 +14,7 @@ pub use method::{
 };
 pub use optimizer::OptimizerKind;
 
-use ls_core::network::MlpConfig;
+use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ pub struct RunConfig {
     /// Which samples.
     pub data: DataConfig,
     /// Which network.
-    pub model: MlpConfig,
+    pub model: ModelConfig,
     /// Which method.
     pub method: MethodConfig,
 }
@@ -56,11 +56,11 @@ impl Default for RunConfig {
             time_limit: None,
             device: "flex".into(),
             data: DataConfig::default(),
-            model: MlpConfig {
+            model: ModelConfig::Mlp(MlpConfig {
                 hidden: vec![128, 128],
                 activation: Activation::Relu,
                 init: Init::Kaiming,
-            },
+            }),
             method: MethodConfig::default(),
         }
     }
@@ -184,8 +184,10 @@ impl RunConfig {
                 positive(field, value)?;
             }
         }
-        for &width in &self.model.hidden {
-            positive_count("hidden", width)?;
+        if let ModelConfig::Mlp(mlp) = &self.model {
+            for &width in &mlp.hidden {
+                positive_count("hidden", width)?;
+            }
         }
         self.method.check()?;
         let source = self.data.dataset.parse()?;

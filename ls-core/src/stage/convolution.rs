@@ -1,0 +1,340 @@
+//! Convolution stage: cross-correlation, activation, optional pooling.
+
+use burn::module::{Module, Param};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, module::conv2d};
+use serde::{Deserialize, Serialize};
+
+use super::{Activation, AffineStage, Init, Lipschitz, Pooling, Stage};
+use crate::batch::index_tensor;
+use crate::error::ensure;
+use crate::linalg::Affine;
+use crate::shape::FeatureShape;
+use crate::{Error, Result};
+
+/// Geometry of a convolution with square kernels and zero padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ConvolutionConfig {
+    /// Output channels.
+    pub channels: usize,
+    /// Side `k` of the kernel.
+    pub kernel: usize,
+    /// Stride `s`.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// Zero padding on each side.
+    #[serde(default)]
+    pub padding: usize,
+    /// Activation.
+    pub activation: Activation,
+    /// Pooling after the activation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+}
+
+impl core::fmt::Display for ConvolutionConfig {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            kernel, channels, ..
+        } = self;
+        write!(f, "{kernel}×{kernel}×{channels} {}", self.activation)?;
+        if self.stride != 1 {
+            write!(f, ", stride {}", self.stride)?;
+        }
+        if self.padding != 0 {
+            write!(f, ", padding {}", self.padding)?;
+        }
+        match self.pooling {
+            Some(Pooling::Max { size }) => write!(f, ", max {size}"),
+            Some(Pooling::Average { size }) => write!(f, ", average {size}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn one() -> usize {
+    1
+}
+
+impl ConvolutionConfig {
+    /// Height and width before pooling.
+    fn positions(&self, [height, width]: [usize; 2]) -> Result<[usize; 2]> {
+        for (field, value) in [
+            ("channels", self.channels),
+            ("kernel", self.kernel),
+            ("stride", self.stride),
+        ] {
+            ensure(value >= 1, field, value as f64, "1 or more")?;
+        }
+        let side = |side: usize| -> Result<usize> {
+            let padded = side + 2 * self.padding;
+            ensure(
+                padded >= self.kernel,
+                "kernel",
+                self.kernel as f64,
+                "at most the side of the padded image",
+            )?;
+            Ok((padded - self.kernel) / self.stride + 1)
+        };
+        Ok([side(height)?, side(width)?])
+    }
+
+    /// Shape of the output for an input image.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] when kernel or pooling do not fit the image, [`Error::ShapeMismatch`] for flat inputs.
+    pub fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape> {
+        let (_, height, width) = image(input)?;
+        let [mut height, mut width] = self.positions([height, width])?;
+        if let Some(pooling) = self.pooling {
+            let size = pooling.size();
+            let fits = size >= 1 && size <= height && size <= width;
+            ensure(
+                fits,
+                "pooling size",
+                size as f64,
+                "from 1 to the side of the image",
+            )?;
+            (height, width) = (height / size, width / size);
+        }
+        Ok(FeatureShape::Image {
+            channels: self.channels,
+            height,
+            width,
+        })
+    }
+
+    /// Number of weights and biases.
+    ///
+    /// # Errors
+    /// [`Error::ShapeMismatch`] for flat inputs.
+    pub fn parameters(&self, input: FeatureShape) -> Result<usize> {
+        let (channels, ..) = image(input)?;
+        Ok(self.channels * (channels * self.kernel * self.kernel + 1))
+    }
+
+    /// A stage with initialised weights and zero biases.
+    ///
+    /// # Errors
+    /// As [`output_shape`](Self::output_shape).
+    pub fn init(
+        &self,
+        input: FeatureShape,
+        init: Init,
+        random: &mut impl rand::Rng,
+        device: &Device,
+    ) -> Result<Convolution> {
+        let (channels, ..) = image(input)?;
+        let size = [channels * self.kernel * self.kernel, self.channels];
+        let kernel = init.matrix(size, self.activation, random, device);
+        let bias = Tensor::zeros([self.channels], device);
+        Convolution::from_coefficients(*self, input, Affine { kernel, bias })
+    }
+}
+
+fn image(shape: FeatureShape) -> Result<(usize, usize, usize)> {
+    match shape {
+        FeatureShape::Image {
+            channels,
+            height,
+            width,
+        } => Ok((channels, height, width)),
+        FeatureShape::Flat(features) => Err(Error::ShapeMismatch {
+            what: "a convolution needs images; features of its input".into(),
+            expected: 0,
+            found: features,
+        }),
+    }
+}
+
+/// `f(a) = pool(s(w * a + b))` on images `[channels, height, width]`, flattened in that order.
+#[derive(Module, Debug)]
+pub struct Convolution {
+    /// `w`, `[c_out, c_in, k, k]`.
+    pub weight: Param<Tensor<4>>,
+    /// `b`, `[c_out]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    config: ConvolutionConfig,
+    #[module(skip)]
+    input: FeatureShape,
+    #[module(skip)]
+    output: FeatureShape,
+}
+
+impl Convolution {
+    /// A stage with the given coefficients, the kernel as a matrix `[c_in k², c_out]`.
+    ///
+    /// # Errors
+    /// As [`ConvolutionConfig::output_shape`].
+    pub fn from_coefficients(
+        config: ConvolutionConfig,
+        input: FeatureShape,
+        coefficients: Affine,
+    ) -> Result<Self> {
+        let output = config.output_shape(input)?;
+        Ok(Self {
+            weight: Param::from_tensor(kernel_tensor(&config, coefficients.kernel)),
+            bias: Param::from_tensor(coefficients.bias),
+            config,
+            input,
+            output,
+        })
+    }
+
+    fn images(&self, input: Tensor<2>) -> Tensor<4> {
+        let samples = input.dims()[0];
+        // The constructor has checked that inputs are images.
+        let (channels, height, width) = image(self.input).unwrap_or((1, 1, self.input.features()));
+        input.reshape([samples, channels, height, width])
+    }
+
+    /// Sides of the image between convolution and pooling.
+    fn between(&self) -> [usize; 2] {
+        let (_, height, width) = image(self.input).unwrap_or((1, 1, self.input.features()));
+        self.config.positions([height, width]).unwrap_or([1, 1])
+    }
+
+    /// Activation and pooling of `[samples, c_out, height, width]`, flattened.
+    fn activate(&self, u: Tensor<4>) -> Tensor<2> {
+        let [samples, channels, height, width] = u.dims();
+        let flat = u.reshape([samples, channels * height * width]);
+        let active = self.config.activation.apply(flat);
+        match self.config.pooling {
+            None => active,
+            Some(pooling) => pooling
+                .apply(active.reshape([samples, channels, height, width]))
+                .reshape([samples, self.output.features()]),
+        }
+    }
+
+    /// For every position and every entry of a patch, where it stands in the flattened image; `d_in` stands for padding.
+    fn patch_indices(&self) -> Vec<usize> {
+        let (channels, height, width) = image(self.input).unwrap_or((1, 1, self.input.features()));
+        let ConvolutionConfig {
+            kernel,
+            stride,
+            padding,
+            ..
+        } = self.config;
+        let [rows, columns] = self.between();
+        let mut indices = Vec::with_capacity(rows * columns * channels * kernel * kernel);
+        for (row, column) in grid(rows, columns) {
+            for channel in 0..channels {
+                for (i, j) in grid(kernel, kernel) {
+                    let (y, x) = (row * stride + i, column * stride + j);
+                    let inside = (padding..padding + height).contains(&y)
+                        && (padding..padding + width).contains(&x);
+                    let index = if inside {
+                        (channel * height + y - padding) * width + x - padding
+                    } else {
+                        channels * height * width
+                    };
+                    indices.push(index);
+                }
+            }
+        }
+        indices
+    }
+}
+
+fn grid(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..rows).flat_map(move |i| (0..columns).map(move |j| (i, j)))
+}
+
+/// `[c_in k², c_out]` to `[c_out, c_in, k, k]`.
+fn kernel_tensor(config: &ConvolutionConfig, matrix: Tensor<2>) -> Tensor<4> {
+    let (k, c_out) = (config.kernel, config.channels);
+    let c_in = matrix.dims()[0] / (k * k);
+    matrix.transpose().reshape([c_out, c_in, k, k])
+}
+
+/// `[c_out, c_in, k, k]` to `[c_in k², c_out]`.
+fn kernel_matrix(weight: Tensor<4>) -> Tensor<2> {
+    let [c_out, c_in, k, _] = weight.dims();
+    weight.reshape([c_out, c_in * k * k]).transpose()
+}
+
+impl Stage for Convolution {
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let ConvolutionConfig {
+            stride, padding, ..
+        } = self.config;
+        let options = ConvOptions::new([stride, stride], [padding, padding], [1, 1], 1);
+        let weight = self.weight.val();
+        let u = conv2d(self.images(input), weight, Some(self.bias.val()), options);
+        self.activate(u)
+    }
+
+    fn input_shape(&self) -> FeatureShape {
+        self.input
+    }
+
+    fn output_shape(&self) -> FeatureShape {
+        self.output
+    }
+
+    /// `⌈k/s⌉ · ‖w as a matrix‖₂`, since each pixel enters at most `⌈k/s⌉²` patches, times the slopes of activation and
+    /// pooling.
+    fn lipschitz(&self) -> Option<Lipschitz> {
+        let overlap = self.config.kernel.div_ceil(self.config.stride) as f64;
+        let pooling = self.config.pooling.map_or(1.0, Pooling::lipschitz);
+        Some(Lipschitz {
+            offset: 0.0,
+            factor: overlap * self.config.activation.slope() * pooling,
+            kernel: kernel_matrix(self.weight.val()),
+        })
+    }
+
+    fn affine(&self) -> Option<&dyn AffineStage> {
+        Some(self)
+    }
+
+    fn affine_mut(&mut self) -> Option<&mut dyn AffineStage> {
+        Some(self)
+    }
+}
+
+impl AffineStage for Convolution {
+    fn coefficients(&self) -> Affine {
+        Affine {
+            kernel: kernel_matrix(self.weight.val().inner()),
+            bias: self.bias.val().inner(),
+        }
+    }
+
+    fn set_coefficients(&mut self, coefficients: Affine) {
+        let weight = kernel_tensor(&self.config, coefficients.kernel);
+        self.weight = self.weight.clone().map(|_| weight);
+        self.bias = self.bias.clone().map(|_| coefficients.bias);
+    }
+
+    fn rows(&self, input: Tensor<2>) -> Tensor<2> {
+        let [samples, _] = input.dims();
+        let device = input.device();
+        let indices = self.patch_indices();
+        let [height, width] = self.between();
+        let positions = height * width;
+        let entries = indices.len() / positions;
+        let padded = if self.config.padding == 0 {
+            input
+        } else {
+            Tensor::cat(vec![input, Tensor::zeros([samples, 1], &device)], 1)
+        };
+        padded
+            .select(1, index_tensor(&indices, &device))
+            .reshape([samples * positions, entries])
+    }
+
+    fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
+        let [samples, _] = input.dims();
+        let [height, width] = self.between();
+        let channels = self.config.channels;
+        let images = u
+            .reshape([samples, height * width, channels])
+            .swap_dims(1, 2)
+            .reshape([samples, channels, height, width]);
+        self.activate(images)
+    }
+}
