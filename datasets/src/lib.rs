@@ -12,4 +12,4 @@ mod testing;
 pub use dataset::Dataset;
 pub use error::Error;
 pub use samples::{ImageShape, Samples};
-pub use source::Source;
+pub use source::{Facts, Source};

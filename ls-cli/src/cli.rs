@@ -1,10 +1,13 @@
 //! The commands, and how values on the command line are read.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, styling};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ls_core::linalg::Norm;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
+use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, Init};
 
+use crate::commands::info::InfoArgs;
 use crate::commands::train::TrainArgs;
 use crate::failure::Failure;
 
@@ -26,6 +29,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Train(Box<TrainArgs>),
+    Info(Box<InfoArgs>),
 }
 
 /// Reads one of several named values; help and errors list the names.
@@ -57,6 +61,40 @@ pub(crate) struct ModelArgs {
     /// Distribution of the initial weights [default: kaiming]
     #[arg(long, value_parser = named(&Init::ALL, Init::name))]
     init: Option<Init>,
+}
+
+/// How residuals are weighted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Weighting")]
+pub(crate) struct WeightingArgs {
+    /// Weights of the residuals: self-adaptive in the spectral or Frobenius norm, or fixed (no bound)
+    #[arg(long, value_enum, default_value_t = WeightingName::Spectral)]
+    weighting: WeightingName,
+    /// η of the self-adaptive weights
+    #[arg(long, default_value_t = 1.0)]
+    eta: f64,
+    /// ω of the fixed weights
+    #[arg(long, default_value_t = 1.0)]
+    omega: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WeightingName {
+    Spectral,
+    Frobenius,
+    Fixed,
+}
+
+impl WeightingArgs {
+    pub(crate) fn config(&self) -> Weighting {
+        let eta = self.eta;
+        let self_adaptive = |norm| Weighting::SelfAdaptive { norm, eta };
+        match self.weighting {
+            WeightingName::Spectral => self_adaptive(Norm::Spectral),
+            WeightingName::Frobenius => self_adaptive(Norm::Frobenius),
+            WeightingName::Fixed => Weighting::Fixed { omega: self.omega },
+        }
+    }
 }
 
 impl ModelArgs {

@@ -37,13 +37,18 @@ impl Ui {
     }
 
     /// The result, for a program.
-    pub(crate) fn json(&self, summary: &Summary) {
-        if let Ok(text) = serde_json::to_string(summary) {
+    pub(crate) fn json(&self, result: &impl serde::Serialize) {
+        if let Ok(text) = serde_json::to_string(result) {
             let _ = writeln!(io::stdout(), "{text}");
         }
     }
 
-    /// The result, for a person.
+    /// A result that is text already.
+    pub(crate) fn text(&self, text: &str) {
+        let _ = write!(io::stdout(), "{text}");
+    }
+
+    /// The result of a run, for a person.
     pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) {
         let _ = write!(io::stdout(), "{}", summary_text(summary, run));
     }

@@ -66,6 +66,8 @@ pub struct StageLayout {
     pub output: FeatureShape,
     /// Number of weights and biases.
     pub parameters: usize,
+    /// Entries of the patches of one sample; 0 without a convolution.
+    pub patches: usize,
 }
 
 impl ModelConfig {
@@ -110,18 +112,20 @@ impl ModelConfig {
         let mut shape = input;
         let mut layout = Vec::new();
         for stage in self.hidden_stages(input) {
-            let parameters = stage.parameters(shape)?;
+            let (parameters, patches) = (stage.parameters(shape)?, stage.patches(shape)?);
             shape = stage.output_shape(shape)?;
             layout.push(StageLayout {
                 name: stage.to_string(),
                 output: shape,
                 parameters,
+                patches,
             });
         }
         layout.push(StageLayout {
             name: "affine head".into(),
             output: FeatureShape::Flat(classes),
             parameters: (shape.features() + 1) * classes,
+            patches: 0,
         });
         Ok(layout)
     }

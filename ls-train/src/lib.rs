@@ -7,6 +7,7 @@
 //! | [`config`] | everything that decides a run, as TOML, checked once |
 //! | [`data`] | a data set on a device, standardised, in blocks of samples |
 //! | [`metric`] | what the dashboards show: one file per metric |
+//! | [`memory`] | what a run will need |
 //! | [`renderer`] | the line renderer, for logs and pipes |
 //! | [`learner`] | the strategy that lets burn-train drive a method of `ls-core` |
 //! | [`run_dir`] | what a run leaves behind |
@@ -17,6 +18,7 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod learner;
+pub mod memory;
 pub mod metric;
 pub mod renderer;
 pub mod run_dir;

@@ -50,15 +50,14 @@ pub struct Outcome {
     pub run: RunDir,
 }
 
-/// Trains as planned and leaves a run folder.
+/// Trains as planned on data that [`Splits::load`] or the caller has put on the device, and leaves a run folder.
 ///
 /// # Errors
 /// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`] and
 /// [`Error::RunExists`] for the run folder. After an error in the middle of a run the folder holds the history so far and the
 /// weights before the failing sweep.
-pub fn train(plan: &Plan, session: Session<'_>) -> Result<Outcome> {
+pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
     let config = plan.config();
-    let splits = Splits::load(plan, &session.device)?;
     let classes = splits.classes.len();
     let network = config
         .model

@@ -14,6 +14,7 @@ use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
     RunConfig,
 };
+use ls_train::data::Splits;
 use ls_train::learner::Stop;
 use ls_train::renderer::LineRenderer;
 use ls_train::{Error, Outcome, Session, train};
@@ -76,10 +77,12 @@ fn run_with(
     printed: &Printed,
 ) -> Result<Outcome, Error> {
     let out = printed.clone();
+    let (plan, device) = (config.check()?, Device::flex());
     train(
-        &config.check()?,
+        &plan,
+        Splits::load(&plan, &device)?,
         Session {
-            device: Device::flex(),
+            device,
             run,
             dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(out)))),
             interrupter,

@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tar::Archive;
 
-use super::{Entry, Reads};
+use super::{Entry, Facts, Reads};
 use crate::input::{BYTES_LIMIT, Input, check_folder, read_failed};
 use crate::samples::{check_labels, check_size};
 use crate::{Dataset, Error, ImageShape, Samples};
@@ -44,6 +44,11 @@ const TEST_FILE: &str = "test_batch.bin";
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
+    facts: Facts {
+        shape: SHAPE,
+        classes: 10,
+        train_samples: 50_000,
+    },
     reads: Reads::Folder {
         files: "data_batch_1.bin and so on with test_batch.bin, or cifar-10-binary.tar.gz",
         load,

@@ -1,4 +1,4 @@
-use super::{Entry, Reads};
+use super::{Entry, Facts, Reads};
 use crate::input::{BYTES_LIMIT, Input};
 use crate::{Dataset, Error, ImageShape, Samples};
 
@@ -16,6 +16,11 @@ const TEST: &[u8] = include_bytes!("../../data/optdigits/optdigits.tes.gz");
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
+    facts: Facts {
+        shape: SHAPE,
+        classes: 10,
+        train_samples: 3823,
+    },
     reads: Reads::Embedded(load),
 };
 

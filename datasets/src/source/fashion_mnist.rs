@@ -1,5 +1,5 @@
-use super::{Entry, Reads};
-use crate::idx;
+use super::{Entry, Facts, Reads};
+use crate::{ImageShape, idx};
 
 const NAME: &str = "fashion-mnist";
 const CLASSES: [&str; 10] = [
@@ -17,6 +17,15 @@ const CLASSES: [&str; 10] = [
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
+    facts: Facts {
+        shape: ImageShape {
+            channels: 1,
+            height: 28,
+            width: 28,
+        },
+        classes: 10,
+        train_samples: 60_000,
+    },
     reads: Reads::Folder {
         files: super::IDX_FILES,
         load: |folder| idx::load(NAME, &CLASSES, folder),

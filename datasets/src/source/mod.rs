@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::{Dataset, Error};
+use crate::{Dataset, Error, ImageShape};
 
 /// A data set that can be loaded by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +41,11 @@ impl Source {
     /// Name in configurations and on the command line, also what [`FromStr`] reads.
     pub fn name(self) -> &'static str {
         self.entry().name
+    }
+
+    /// What is known without reading anything.
+    pub fn facts(self) -> Facts {
+        self.entry().facts
     }
 
     /// Whether [`load`](Self::load) must be given a folder; without that need it must be given none.
@@ -91,9 +96,21 @@ impl FromStr for Source {
     }
 }
 
+/// What is known about a data set without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Shape of one image.
+    pub shape: ImageShape,
+    /// Number of classes.
+    pub classes: usize,
+    /// Training samples of the full distribution.
+    pub train_samples: usize,
+}
+
 /// What a source's file says about itself.
 struct Entry {
     name: &'static str,
+    facts: Facts,
     reads: Reads,
 }
 

@@ -7,18 +7,18 @@ use std::process::ExitCode;
 use burn::train::Interrupter;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use clap::{Args, ValueEnum};
-use ls_core::linalg::Norm;
-use ls_core::objective::Weighting;
 use ls_datasets::Source;
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
-    RunConfig,
+    Plan, RunConfig,
 };
+use ls_train::data::Splits;
 use ls_train::learner::Stop;
+use ls_train::memory::{MemoryNeed, bytes};
 use ls_train::renderer::LineRenderer;
 use ls_train::{Dashboard, Session};
 
-use crate::cli::{ModelArgs, named};
+use crate::cli::{ModelArgs, WeightingArgs, named};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -69,15 +69,8 @@ pub(crate) struct TrainArgs {
     /// Learning rate of the auxiliary variables, with `alternating --optimizer` [default: the learning rate]
     #[arg(long, value_name = "RATE", help_heading = "Method")]
     auxiliary_learning_rate: Option<f64>,
-    /// Weights of the residuals: self-adaptive in the spectral or Frobenius norm, or fixed (no bound)
-    #[arg(long, value_enum, default_value_t = WeightingName::Spectral, help_heading = "Method")]
-    weighting: WeightingName,
-    /// η of the self-adaptive weights
-    #[arg(long, default_value_t = 1.0, help_heading = "Method")]
-    eta: f64,
-    /// ω of the fixed weights
-    #[arg(long, default_value_t = 1.0, help_heading = "Method")]
-    omega: f64,
+    #[command(flatten)]
+    weighting: WeightingArgs,
     /// Passes over the auxiliary blocks in a sweep
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Method")]
     auxiliary_passes: usize,
@@ -120,6 +113,9 @@ pub(crate) struct TrainArgs {
     /// How to show progress; `auto` is the full-screen dashboard on a terminal and lines elsewhere
     #[arg(long, value_enum, default_value_t = DashboardName::Auto, help_heading = "Run")]
     dashboard: DashboardName,
+    /// Start even if the run seems too large for the memory
+    #[arg(long, help_heading = "Run")]
+    ignore_memory: bool,
     /// Print the summary as JSON on standard output, progress on standard error
     #[arg(long, help_heading = "Run")]
     json: bool,
@@ -131,13 +127,6 @@ enum MethodName {
     Alternating,
     /// Gradients through the whole depth: the baseline
     Backprop,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WeightingName {
-    Spectral,
-    Frobenius,
-    Fixed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -170,13 +159,20 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     };
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
+    let splits = Splits::load(&plan, &device)?;
+    if let Some(note) = &splits.note {
+        ui.note(note);
+    }
+    if !args.ignore_memory {
+        check_memory(&plan, &splits)?;
+    }
     let session = Session {
         device,
         run: &run,
         dashboard: args.dashboard(ui),
         interrupter,
     };
-    let outcome = ls_train::train(&plan, session)?;
+    let outcome = ls_train::train(&plan, splits, session)?;
     if args.json {
         ui.json(&outcome.summary);
     } else {
@@ -244,7 +240,7 @@ impl TrainArgs {
                     },
                 };
                 MethodConfig::Alternating(AlternatingSettings {
-                    weighting: self.weighting(),
+                    weighting: self.weighting.config(),
                     auxiliary_passes: self.auxiliary_passes,
                     weight_passes: self.weight_passes,
                     restart: !self.no_restart,
@@ -252,16 +248,6 @@ impl TrainArgs {
                 })
             }
         })
-    }
-
-    fn weighting(&self) -> Weighting {
-        let eta = self.eta;
-        let self_adaptive = |norm| Weighting::SelfAdaptive { norm, eta };
-        match self.weighting {
-            WeightingName::Spectral => self_adaptive(Norm::Spectral),
-            WeightingName::Frobenius => self_adaptive(Norm::Frobenius),
-            WeightingName::Fixed => Weighting::Fixed { omega: self.omega },
-        }
     }
 
     fn dashboard(&self, ui: &Ui) -> Dashboard {
@@ -278,6 +264,41 @@ impl TrainArgs {
             _ => Box::new(LineRenderer::new(Box::new(io::stdout()))),
         })
     }
+}
+
+/// Refuses a run that will not fit, before it has taken the memory of others.
+fn check_memory(plan: &Plan, splits: &Splits) -> Result<(), Failure> {
+    let config = plan.config();
+    if !config.method.is_separated() {
+        return Ok(());
+    }
+    let samples = splits.train.len();
+    let batch = match config.batch_size {
+        BatchSize::Full => samples,
+        BatchSize::Samples(count) => count,
+    };
+    let layout = config.model.layout(splits.shape, splits.classes.len());
+    let layout = layout.map_err(ls_train::Error::from)?;
+    let need = MemoryNeed::of(&layout, splits.shape, samples, batch).total();
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let available = system.available_memory();
+    // Zero means that the platform does not tell.
+    if available == 0 || need <= available {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the run needs about {}, of which auxiliary variables take {}; {} are available",
+        bytes(need),
+        bytes(
+            MemoryNeed::of(&layout, splits.shape, samples, batch)
+                .auxiliary
+                .iter()
+                .sum()
+        ),
+        bytes(available)
+    ))
+    .hint("use --limit or --batch-size, or --ignore-memory to try all the same"))
 }
 
 /// The first unused `DATASET-METHOD-N` in a folder.

@@ -70,6 +70,20 @@ impl StageConfig {
         })
     }
 
+    /// Entries of the patches of one sample, which a weight step holds all at once; 0 where the inputs serve as they are.
+    ///
+    /// # Errors
+    /// As [`output_shape`](Self::output_shape).
+    pub fn patches(&self, input: FeatureShape) -> Result<usize> {
+        match self {
+            Self::Dense { .. } | Self::ResidualDense { .. } => Ok(0),
+            Self::Convolution(config) => config.patches(input),
+            Self::ResidualConvolution { kernel, activation } => {
+                same_shape(*kernel, *activation, input)?.patches(input)
+            }
+        }
+    }
+
     /// A stage with initialised weights.
     ///
     /// # Errors

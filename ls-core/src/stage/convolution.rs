@@ -114,6 +114,16 @@ impl ConvolutionConfig {
         Ok(self.channels * (channels * self.kernel * self.kernel + 1))
     }
 
+    /// Entries of all patches of one sample, `positions · c_in k²`.
+    ///
+    /// # Errors
+    /// As [`output_shape`](Self::output_shape).
+    pub fn patches(&self, input: FeatureShape) -> Result<usize> {
+        let (channels, height, width) = image(input)?;
+        let [rows, columns] = self.positions([height, width])?;
+        Ok(rows * columns * channels * self.kernel * self.kernel)
+    }
+
     /// A stage with initialised weights and zero biases.
     ///
     /// # Errors

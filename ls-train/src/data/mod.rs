@@ -6,7 +6,7 @@ mod standardization;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ls_core::batch::Batch;
 use ls_core::shape::FeatureShape;
-use ls_datasets::{Dataset, Samples};
+use ls_datasets::{Dataset, ImageShape, Samples};
 
 pub use loader::{Blocks, SplitLoader};
 pub use standardization::Standardization;
@@ -52,19 +52,23 @@ impl Splits {
             None => dataset.train,
         };
         let standardization = Standardization::fit(&train);
-        let shape = train.shape();
         Ok(Self {
             name: dataset.name,
-            shape: FeatureShape::Image {
-                channels: shape.channels,
-                height: shape.height,
-                width: shape.width,
-            },
+            shape: feature_shape(train.shape()),
             classes: train.classes().to_vec(),
             train: batch(&train, &standardization, device),
             test: batch(&dataset.test, &standardization, device),
             note: dataset.note,
         })
+    }
+}
+
+/// The shape of an image as features.
+pub fn feature_shape(shape: ImageShape) -> FeatureShape {
+    FeatureShape::Image {
+        channels: shape.channels,
+        height: shape.height,
+        width: shape.width,
     }
 }
 

@@ -1,0 +1,156 @@
+//! `layersep info`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use ls_core::model::ModelConfig;
+use ls_core::network::Network;
+use ls_core::objective::Weighting;
+use ls_core::shape::FeatureShape;
+use ls_datasets::Source;
+use ls_train::memory::{MemoryNeed, bytes};
+
+use crate::cli::{ModelArgs, WeightingArgs, named};
+use crate::device;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// Show what a network needs before anything is trained: parameters, memory, Lipschitz constants, weights
+///
+/// Shapes and sample counts are those of the full data sets; no data is read.
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  layersep info --model cnn --dataset mnist
+  layersep info --hidden 64x30 --activation tanh --init orthogonal"
+)]
+pub(crate) struct InfoArgs {
+    /// Data set whose shapes to assume
+    #[arg(long, default_value = "digits", value_parser = named(&Source::ALL, Source::name))]
+    dataset: Source,
+    /// Training samples [default: all of the data set]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    weighting: WeightingArgs,
+    /// Seed of the initial weights
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let model = args.model.config()?;
+    let weighting = args.weighting.config();
+    weighting.check().map_err(ls_train::Error::from)?;
+    let facts = args.dataset.facts();
+    let all = facts.train_samples;
+    let samples = args.limit.map_or(all, |limit| {
+        usize::try_from(limit).map_or(all, |l| l.min(all))
+    });
+    let shape = ls_train::data::feature_shape(facts.shape);
+    let network = model
+        .init(shape, facts.classes, args.seed, &device::find("flex")?)
+        .map_err(ls_train::Error::from)?;
+    let info =
+        Info::new(&model, &network, weighting, shape, samples).map_err(ls_train::Error::from)?;
+    if args.json {
+        ui.json(&info);
+    } else {
+        ui.text(&info.table());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, serde::Serialize)]
+struct Info {
+    model: String,
+    samples: usize,
+    parameters: usize,
+    auxiliary_bytes: u64,
+    training_bytes: u64,
+    stages: Vec<StageInfo>,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct StageInfo {
+    name: String,
+    output: String,
+    parameters: usize,
+    /// Bytes of the auxiliary variables; none at the head.
+    auxiliary_bytes: Option<u64>,
+    lipschitz: f64,
+    growth: Option<f64>,
+    omega: Option<f64>,
+}
+
+impl Info {
+    fn new(
+        model: &ModelConfig,
+        network: &Network,
+        weighting: Weighting,
+        shape: FeatureShape,
+        samples: usize,
+    ) -> ls_core::Result<Self> {
+        let layout = model.layout(shape, network.classes())?;
+        let lipschitz = network.lipschitz(weighting.norm())?;
+        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
+        let need = MemoryNeed::of(&layout, shape, samples, samples);
+        let stages = layout.iter().enumerate().map(|(l, stage)| StageInfo {
+            name: stage.name.clone(),
+            output: stage.output.to_string(),
+            parameters: stage.parameters,
+            auxiliary_bytes: need.auxiliary.get(l).copied(),
+            lipschitz: lipschitz
+                .as_ref()
+                .map_or(f64::NAN, |constants| constants[l]),
+            growth: weights
+                .growth
+                .as_ref()
+                .and_then(|growth| growth.get(l).copied()),
+            omega: weights.omega.get(l).copied(),
+        });
+        Ok(Self {
+            model: model.describe(shape, network.classes()),
+            samples,
+            parameters: layout.iter().map(|stage| stage.parameters).sum(),
+            auxiliary_bytes: need.auxiliary.iter().sum(),
+            training_bytes: need.total(),
+            stages: stages.collect(),
+        })
+    }
+
+    fn table(&self) -> String {
+        let mut text = format!("{} on {} samples\n\n", self.model, self.samples);
+        text += &format!(
+            "{:>3}  {:<28}{:>10}{:>13}{:>13}{:>12}{:>12}{:>12}\n",
+            "", "stage", "output", "parameters", "auxiliary", "K", "Π", "ω"
+        );
+        for (l, stage) in self.stages.iter().enumerate() {
+            let number = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.4e}"));
+            text += &format!(
+                "{:>3}  {:<28}{:>10}{:>13}{:>13}{:>12}{:>12}{:>12}\n",
+                l + 1,
+                stage.name,
+                stage.output,
+                stage.parameters,
+                stage.auxiliary_bytes.map_or("-".into(), bytes),
+                number(Some(stage.lipschitz)),
+                number(stage.growth),
+                number(stage.omega)
+            );
+        }
+        text += &format!("\nparameters            {}\n", self.parameters);
+        text += &format!("auxiliary variables   {}\n", bytes(self.auxiliary_bytes));
+        text + &format!(
+            "training, full batch  about {}\n",
+            bytes(self.training_bytes)
+        )
+    }
+}

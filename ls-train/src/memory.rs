@@ -1,0 +1,94 @@
+//! How much memory a run will need, known before anything is allocated.
+
+use ls_core::model::StageLayout;
+use ls_core::shape::FeatureShape;
+
+/// Bytes of an f32.
+const FLOAT: u64 = 4;
+
+/// Arrays of the size of a stage's output that are alive at once in a sweep: value, gradient, candidate, target, and the
+/// pre-activations with their direction.
+const WORKING_COPIES: u64 = 6;
+
+/// Patches of a convolution exist twice while they are transposed for a product.
+const PATCH_COPIES: u64 = 2;
+
+/// Memory of a full-batch run of a method with auxiliary variables, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryNeed {
+    /// Auxiliary variables of each hidden stage.
+    pub auxiliary: Vec<u64>,
+    /// Standardised inputs.
+    pub inputs: u64,
+    /// Temporary arrays of the widest block.
+    pub working: u64,
+}
+
+impl MemoryNeed {
+    /// The need of a network on so many samples in batches of at most `batch`: a figure to plan with, not a bound.
+    pub fn of(layout: &[StageLayout], input: FeatureShape, samples: usize, batch: usize) -> Self {
+        let array = |features: usize| samples as u64 * features as u64 * FLOAT;
+        let working = |stage: &StageLayout| {
+            let output = WORKING_COPIES * stage.output.features() as u64;
+            let patches = PATCH_COPIES * stage.patches as u64;
+            batch.min(samples) as u64 * FLOAT * (output + patches)
+        };
+        let hidden = layout.len().saturating_sub(1);
+        let auxiliary = layout[..hidden]
+            .iter()
+            .map(|stage| array(stage.output.features()));
+        Self {
+            auxiliary: auxiliary.collect(),
+            inputs: array(input.features()),
+            working: layout.iter().map(working).max().unwrap_or(0),
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.auxiliary.iter().sum::<u64>() + self.inputs + self.working
+    }
+}
+
+/// A number of bytes for people, such as `1.5 GiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auxiliary_variables_take_four_bytes_per_sample_and_hidden_feature() {
+        let stage = |features| StageLayout {
+            name: String::new(),
+            output: FeatureShape::Flat(features),
+            parameters: 0,
+            patches: 0,
+        };
+        let layout = [stage(100), stage(50), stage(10)];
+        let need = MemoryNeed::of(&layout, FeatureShape::Flat(784), 60_000, 500);
+        assert_eq!(need.auxiliary, [24_000_000, 12_000_000]);
+        assert_eq!(need.inputs, 188_160_000);
+        assert_eq!(need.working, 6 * 500 * 100 * 4);
+    }
+
+    #[test]
+    fn bytes_read_as_people_write_them() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(3 << 30), "3.0 GiB");
+    }
+}
