@@ -7,6 +7,7 @@ use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
 use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, Init};
 
+use crate::commands::experiment::ExperimentArgs;
 use crate::commands::info::InfoArgs;
 use crate::commands::train::TrainArgs;
 use crate::failure::Failure;
@@ -30,6 +31,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Info(Box<InfoArgs>),
+    Experiment(ExperimentArgs),
 }
 
 /// Reads one of several named values; help and errors list the names.

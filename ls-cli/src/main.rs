@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
     let outcome = panic::catch_unwind(|| match &cli.command {
         Command::Train(args) => commands::train::run(args, &ui),
+        Command::Experiment(args) => commands::experiment::run(args, &ui),
         Command::Info(args) => commands::info::run(args, &ui),
     });
     let result = outcome.unwrap_or_else(|cause| Err(Failure::from_panic(cause.as_ref())));

@@ -36,6 +36,11 @@ impl Ui {
         let _ = writeln!(io::stderr(), "note: {text}");
     }
 
+    /// A line on long work.
+    pub(crate) fn progress(&self, text: &str) {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
     /// The result, for a program.
     pub(crate) fn json(&self, result: &impl serde::Serialize) {
         if let Ok(text) = serde_json::to_string(result) {

@@ -12,11 +12,14 @@
 //! | [`learner`] | the strategy that lets burn-train drive a method of `ls-core` |
 //! | [`run_dir`] | what a run leaves behind |
 //!
+//! | [`experiment`] | comparisons over contenders and seeds, one file each |
+//!
 //! [`train`] puts them together.
 
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod experiment;
 pub mod learner;
 pub mod memory;
 pub mod metric;

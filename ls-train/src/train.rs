@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::module::Module;
 use burn::optim::lr_scheduler::constant::ConstantLr;
 use burn::tensor::Device;
+use burn::train::logger::InMemoryMetricLogger;
 use burn::train::renderer::MetricsRenderer;
 use burn::train::{
     ApplicationLoggerInstaller, FileApplicationLoggerInstaller, Interrupter, Learner,
@@ -36,6 +37,8 @@ pub struct Session<'a> {
     pub run: &'a Path,
     /// Shows the run.
     pub dashboard: Dashboard,
+    /// Whether burn-train writes a file per metric and sweep; many short sweeps make many files.
+    pub metric_logs: bool,
     /// Ends the run after the current sweep, from any thread.
     pub interrupter: Interrupter,
 }
@@ -110,6 +113,9 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         splits.name
     ))
     .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
+    if !session.metric_logs {
+        training = training.with_metric_logger(InMemoryMetricLogger::new());
+    }
     for figure in metric::all(hidden, separated) {
         if figure.is_on_test() {
             training = training.metric_valid_numeric(figure.clone());

@@ -85,6 +85,7 @@ fn run_with(
             device,
             run,
             dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(out)))),
+            metric_logs: true,
             interrupter,
         },
     )

@@ -1,7 +1,7 @@
 //! `layersep train`.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use burn::train::Interrupter;
@@ -18,6 +18,7 @@ use ls_train::memory::{MemoryNeed, bytes};
 use ls_train::renderer::LineRenderer;
 use ls_train::{Dashboard, Session};
 
+use super::{free_folder, stop_on_ctrl_c};
 use crate::cli::{ModelArgs, WeightingArgs, named};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
@@ -151,11 +152,7 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     }
     let run = match &args.run {
         Some(run) => run.clone(),
-        None => free_folder(
-            Path::new("runs"),
-            args.dataset.name(),
-            plan.config().method.name(),
-        ),
+        None => free_folder(args.dataset.name(), plan.config().method.name()),
     };
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
@@ -170,6 +167,7 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         device,
         run: &run,
         dashboard: args.dashboard(ui),
+        metric_logs: true,
         interrupter,
     };
     let outcome = ls_train::train(&plan, splits, session)?;
@@ -299,24 +297,4 @@ fn check_memory(plan: &Plan, splits: &Splits) -> Result<(), Failure> {
         bytes(available)
     ))
     .hint("use --limit or --batch-size, or --ignore-memory to try all the same"))
-}
-
-/// The first unused `DATASET-METHOD-N` in a folder.
-fn free_folder(parent: &Path, dataset: &str, method: &str) -> PathBuf {
-    (1_u64..)
-        .map(|number| parent.join(format!("{dataset}-{method}-{number}")))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| parent.join("run"))
-}
-
-/// The first Ctrl-C ends the run after the current sweep, the second at once.
-fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
-    let interrupter = interrupter.clone();
-    ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-        interrupter.stop(Some("interrupted"));
-    })
-    .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))
 }

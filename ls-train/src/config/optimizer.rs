@@ -13,6 +13,8 @@ const MOMENTUM: f64 = 0.9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
+    /// Gradient descent without momentum.
+    Gd,
     /// Stochastic gradient descent with momentum 0.9.
     Sgd,
     /// Adam.
@@ -29,7 +31,8 @@ pub enum OptimizerKind {
 
 impl OptimizerKind {
     /// All optimizers, in the order in which help lists them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::Gd,
         Self::Sgd,
         Self::Adam,
         Self::AdamW,
@@ -41,6 +44,7 @@ impl OptimizerKind {
     /// Name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Gd => "gd",
             Self::Sgd => "sgd",
             Self::Adam => "adam",
             Self::AdamW => "adamw",
@@ -53,6 +57,7 @@ impl OptimizerKind {
     /// A learning rate that is a fair first guess for small networks; sweeps start around it.
     pub fn learning_rate(self) -> f64 {
         match self {
+            Self::Gd => 0.3,
             Self::Sgd => 0.05,
             Self::Adam | Self::AdamW | Self::RmsProp => 1e-3,
             Self::AdaGrad => 1e-2,
@@ -63,6 +68,7 @@ impl OptimizerKind {
     /// A fresh optimizer.
     pub fn init(self) -> ModuleOptimizer {
         match self {
+            Self::Gd => SgdConfig::new().init(),
             Self::Sgd => {
                 let momentum = MomentumConfig::new()
                     .with_momentum(MOMENTUM)

@@ -1,0 +1,104 @@
+//! `layersep experiment`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use burn::train::Interrupter;
+use clap::Args;
+use ls_train::experiment::{self, Experiment, Progress, Scope};
+
+use super::{free_folder, stop_on_ctrl_c};
+use crate::device;
+use crate::failure::{Failure, INTERRUPTED};
+use crate::ui::Ui;
+
+/// Compare contenders on the same initial weights and data order, for equal time, over several seeds; without a name, list
+/// the experiments
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layersep experiment
+  layersep experiment depth
+  layersep experiment mnist --data-dir DIR      DIR/mnist and DIR/fashion-mnist hold the files
+
+Learning rates of the baselines are swept on the first seed; the best stands for its contender. The folder then holds
+results.csv with every run, results.md with medians over the seeds, a plot of each case, and all run folders.")]
+pub(crate) struct ExperimentArgs {
+    /// Which experiment
+    name: Option<String>,
+    /// Folder with a sub-folder for each data set that is not embedded
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Number of seeds
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Seconds of each run [default: the experiment's own]
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Device to compute on
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Folder to make [default: a new one under runs/]
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let Some(name) = &args.name else {
+        for experiment in Experiment::ALL {
+            ui.text(&format!("{:<16}{}\n", experiment.name, experiment.about));
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let experiment = Experiment::find(name).ok_or_else(|| {
+        let names = Experiment::ALL.map(|experiment| experiment.name).join(", ");
+        Failure::new(format!("unknown experiment `{name}`; there are: {names}"))
+    })?;
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(&interrupter)?;
+    let folder = args
+        .run
+        .clone()
+        .unwrap_or_else(|| free_folder("experiment", experiment.name));
+    let scope = Scope {
+        folder: &folder,
+        data: args.data_dir.as_deref(),
+        seeds: args.seeds,
+        seconds: args.seconds.unwrap_or(experiment.seconds),
+        device: device::find(&args.device)?,
+        interrupter: interrupter.clone(),
+    };
+    let started = Instant::now();
+    let result = experiment::run(&experiment, &scope, &mut |progress| {
+        ui.progress(&line(progress, started));
+    });
+    if interrupter.should_stop() {
+        ui.note(&format!(
+            "interrupted; the runs so far are in {}",
+            folder.display()
+        ));
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    result?;
+    let table = folder.join("results.md");
+    let text = std::fs::read_to_string(&table)
+        .map_err(|error| Failure::new(format!("{}: {error}", table.display())))?;
+    ui.text(&text);
+    ui.text(&format!("folder: {}\n", folder.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(progress: &Progress<'_>, started: Instant) -> String {
+    let Progress { done, total, row } = progress;
+    let left = started.elapsed().as_secs_f64() / *done as f64 * (total - done) as f64;
+    format!(
+        "[{done}/{total}, {:.0} min left] {}: {}, {}, seed {}: original loss {:.3e}",
+        (left / 60.0).ceil(),
+        row.case,
+        row.contender,
+        row.setting,
+        row.seed,
+        row.original_loss()
+    )
+}

@@ -1,0 +1,43 @@
+//! The default convolutional network on the digits, against tuned backpropagation.
+
+use ls_core::model::{CnnConfig, ModelConfig};
+use ls_core::stage::{Activation, Init};
+
+use super::{Case, Contender, Experiment, alternating, with_method};
+use crate::config::{BatchSize, RunConfig};
+
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "convolution",
+    about: "the convolutional network on the digits, full batch and batches, against tuned backpropagation",
+    seconds: 20.0,
+    cases,
+};
+
+fn cases() -> Vec<Case> {
+    [Activation::Relu, Activation::Tanh]
+        .into_iter()
+        .map(|activation| {
+            let base = RunConfig {
+                model: ModelConfig::Cnn(CnnConfig {
+                    activation,
+                    init: Init::Kaiming,
+                }),
+                ..RunConfig::default()
+            };
+            let full = with_method(&base, alternating(1));
+            let batches = RunConfig {
+                batch_size: BatchSize::Samples(200),
+                ..full.clone()
+            };
+            let mut contenders = vec![
+                Contender::fixed("alternating, full", full),
+                Contender::fixed("alternating, batches", batches),
+            ];
+            contenders.extend(Contender::baselines(&base, 128));
+            Case {
+                name: activation.name().into(),
+                contenders,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,42 @@
+//! 784-100-100-10 on the first 10,000 images of MNIST and Fashion-MNIST.
+
+use ls_core::stage::{Activation, Init};
+use ls_datasets::Source;
+
+use super::{Case, Contender, Experiment, alternating, digits, with_method};
+use crate::config::{BatchSize, RunConfig};
+
+/// Training samples: two cores see several sweeps of them in the time of a run.
+const SAMPLES: usize = 10_000;
+
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "mnist",
+    about: "784-100-100-10 on 10,000 images of MNIST and Fashion-MNIST; needs --data-dir with a folder for each",
+    seconds: 15.0,
+    cases,
+};
+
+fn cases() -> Vec<Case> {
+    [Source::Mnist, Source::FashionMnist]
+        .into_iter()
+        .map(|source| {
+            let mut base = digits(&[100, 100], Activation::Relu, Init::Kaiming);
+            base.data.dataset = source.name().into();
+            base.data.limit = Some(SAMPLES);
+            let full = with_method(&base, alternating(1));
+            let batches = RunConfig {
+                batch_size: BatchSize::Samples(500),
+                ..full.clone()
+            };
+            let mut contenders = vec![
+                Contender::fixed("alternating, full", full),
+                Contender::fixed("alternating, batches", batches),
+            ];
+            contenders.extend(Contender::baselines(&base, 128));
+            Case {
+                name: source.name().into(),
+                contenders,
+            }
+        })
+        .collect()
+}
