@@ -5,11 +5,12 @@
 mod common;
 
 use burn::tensor::{Int, Tensor};
+use common::geometry::Layout;
 use common::matrices::{KINDS, orthogonal, special_matrix};
 use common::reference::{
     self, EPSILON, Layer, Matrix, Problem, dot, matrix_norm, norm, reach, singular_values,
 };
-use common::{Random, Shape, assert_close, device, rows, single, tensor};
+use common::{Random, Shape, assert_close, cases, device, rows, single, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::linalg::{Norm, exact_spectral_norm};
 use ls_core::method::Separated;
@@ -20,16 +21,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 const NORMS: [Norm; 2] = [Norm::Spectral, Norm::Frobenius];
-
-fn cases() -> ProptestConfig {
-    let cases = std::env::var("LAYERSEP_PROPTEST_CASES").ok();
-    ProptestConfig {
-        cases: cases.map_or(2000, |cases| cases.parse().expect("a number of cases")),
-        // A failure prints its whole input, seed included: nothing to keep in a file.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
 
 /// Depth 1 to 6, widths 1 to 8, 2 to 6 classes, mixed activations, all scales from 1e-3 to 1e2.
 fn shapes() -> impl Strategy<Value = Shape> {
@@ -83,7 +74,7 @@ fn figures(measurement: &Measurement) -> [f64; 3] {
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(2000))]
 
     /// The allowance is no fixed number: rounding of a stage is one more residual, so the certificate itself says how far
     /// the f32 logits of the plain and of the separated forward pass can be off (`distance_roundings`).
@@ -197,6 +188,7 @@ fn certificate_is_attained_to_first_order_at_the_worst_samples() {
             bias: vec![0.0; kernel[0].len()],
             kernel,
             activation: Activation::Identity,
+            layout: Layout::default(),
         };
         let mut layers: Vec<Layer> = slopes.iter().map(|&w| identity(vec![vec![w]])).collect();
         layers.push(identity(vec![vec![head, -head]]));

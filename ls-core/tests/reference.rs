@@ -2,31 +2,35 @@
 
 mod common;
 
+use common::geometry::{Geometry, Layout};
+use common::reference::transpose;
 use common::{assert_close, reference, rows};
 use ls_core::linalg::Norm;
 use ls_core::objective::{Weighting, measure, sample_terms};
-use ls_core::stage::Activation;
+use ls_core::stage::{Activation, ConvolutionConfig, Pooling};
 use reference::{Layer, Matrix, Problem};
 use serde::Deserialize;
+use serde_json::Value;
 
-/// f32 evaluates sums of at most eight products three stages deep: about 2e-6 of the larger figures.
+/// f32 evaluates sums of at most 28 products three stages deep: about 2e-6 of the larger figures.
 const TOLERANCE: f64 = 1e-5;
 
 #[derive(Deserialize)]
 struct Fixture {
     stages: Vec<StageRecord>,
-    inputs: Matrix,
+    inputs: Vec<Value>,
     labels: Vec<usize>,
     logits: Matrix,
     original_loss: f64,
-    auxiliary: Vec<Matrix>,
+    auxiliary: Vec<Vec<Value>>,
     separated: Vec<Figures>,
 }
 
 #[derive(Deserialize)]
 struct StageRecord {
     activation: Option<Activation>,
-    weight: Matrix,
+    /// `[d_in, d_out]`, or `[c_out, c_in, k, k]` of a convolution with 2×2 max pooling.
+    weight: Value,
     bias: Vec<f64>,
 }
 
@@ -42,10 +46,11 @@ struct Figures {
     certificate: f64,
 }
 
-fn fixtures() -> [(&'static str, Fixture); 3] {
+fn fixtures() -> [(&'static str, Fixture); 4] {
     [
         ("relu", include_str!("fixtures/dense-relu.json")),
         ("tanh", include_str!("fixtures/dense-tanh.json")),
+        ("convolution", include_str!("fixtures/conv-relu.json")),
         ("sigmoid", include_str!("fixtures/dense-sigmoid.json")),
     ]
     .map(|(name, text)| (name, serde_json::from_str(text).expect("a fixture parses")))
@@ -53,17 +58,53 @@ fn fixtures() -> [(&'static str, Fixture); 3] {
 
 impl Fixture {
     fn problem(&self) -> Problem {
-        let layer = |stage: &StageRecord| Layer {
-            kernel: stage.weight.clone(),
-            bias: stage.bias.clone(),
-            activation: stage.activation.unwrap_or(Activation::Identity),
-        };
         Problem {
-            layers: self.stages.iter().map(layer).collect(),
-            inputs: self.inputs.clone(),
+            layers: self.stages.iter().map(StageRecord::layer).collect(),
+            inputs: self.inputs.iter().map(flat).collect(),
             labels: self.labels.clone(),
-            auxiliary: self.auxiliary.clone(),
+            auxiliary: self
+                .auxiliary
+                .iter()
+                .map(|rows| rows.iter().map(flat).collect())
+                .collect(),
         }
+    }
+}
+
+impl StageRecord {
+    fn layer(&self) -> Layer {
+        let rows: Matrix = match &self.weight {
+            Value::Array(rows) => rows.iter().map(flat).collect(),
+            other => panic!("no matrix: {other}"),
+        };
+        // Images of the fixture are 1×8×8, kernels 3×3.
+        let config = ConvolutionConfig {
+            channels: rows.len(),
+            kernel: 3,
+            stride: 1,
+            padding: 0,
+            activation: Activation::Relu,
+            pooling: Some(Pooling::Max { size: 2 }),
+        };
+        let input = [1, 8, 8];
+        let dense = self.weight[0][0].is_number();
+        Layer {
+            kernel: if dense { rows } else { transpose(&rows) },
+            bias: self.bias.clone(),
+            activation: self.activation.unwrap_or(Activation::Identity),
+            layout: Layout {
+                geometry: (!dense).then_some(Geometry { config, input }),
+                skip: false,
+            },
+        }
+    }
+}
+
+/// All numbers of a nested array, in order.
+fn flat(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(flat).collect(),
+        other => vec![other.as_f64().expect("a number")],
     }
 }
 
@@ -99,8 +140,17 @@ fn logits_and_original_loss_match_the_fixtures() {
             .zip(&fixture.labels)
             .filter(|(p, y)| p == *y)
             .count();
-        assert_close(found.accuracy, correct as f64 / 40.0, 1e-6, 0.0, name);
-        assert_eq!((found.samples, found.separated), (40, None));
+        assert_close(
+            found.accuracy,
+            correct as f64 / fixture.labels.len() as f64,
+            1e-6,
+            0.0,
+            name,
+        );
+        assert_eq!(
+            (found.samples, found.separated),
+            (fixture.labels.len(), None)
+        );
     }
 }
 
@@ -139,9 +189,29 @@ fn separated_loss_certificate_and_weights_match_the_fixtures() {
             assert_all_close(residuals, &expected.residual_square_mean, TOLERANCE, &what);
 
             let terms = sample_terms(&model.network, &fixture.problem().tensors(), &batch).unwrap();
-            let head_loss = terms.head_loss.iter().sum::<f64>() / 40.0;
+            let head_loss = terms.head_loss.iter().sum::<f64>() / fixture.labels.len() as f64;
             assert_close(head_loss, expected.head_loss, TOLERANCE, 0.0, &what);
         }
+    }
+}
+
+#[test]
+fn fixed_weights_give_the_plain_penalty_of_the_fixtures() {
+    for (name, fixture) in fixtures() {
+        let (model, batch) = (fixture.problem().model(), fixture.problem().batch());
+        let (spectral, omega) = (&fixture.separated[1], 0.7);
+        assert_eq!(spectral.norm, Norm::Spectral);
+        let lipschitz = model.network.lipschitz(Norm::Spectral).unwrap();
+        let weights = Weighting::Fixed { omega }
+            .weights(lipschitz.as_deref(), model.network.hidden())
+            .unwrap();
+        let found = measure(&model.network, Some((&model.auxiliary, &weights)), &batch).unwrap();
+        let found = found.separated.unwrap();
+        let penalty = omega * spectral.residual_square_mean.iter().sum::<f64>();
+        let separated = spectral.head_loss + penalty;
+        assert_close(found.separated_loss_mean, separated, TOLERANCE, 0.0, name);
+        let certificate = found.certificate_mean.unwrap();
+        assert_close(certificate, spectral.certificate, TOLERANCE, 0.0, name);
     }
 }
 

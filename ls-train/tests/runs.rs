@@ -189,7 +189,7 @@ fn every_method_starts_from_the_same_weights() {
 fn every_optimizer_lowers_the_original_loss_in_both_methods() {
     let folder = tempfile::tempdir().unwrap();
     for kind in OptimizerKind::ALL {
-        let rate = kind.learning_rate();
+        let rate = kind.block_learning_rate();
         let blocks = BlockUpdate::Optimizer {
             optimizer: kind,
             learning_rate: rate,

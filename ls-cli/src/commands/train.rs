@@ -204,47 +204,48 @@ impl TrainArgs {
     }
 
     fn method(&self) -> Result<MethodConfig, Failure> {
-        let rate = |optimizer: OptimizerKind| {
-            self.learning_rate
-                .unwrap_or_else(|| optimizer.learning_rate())
-        };
-        Ok(match (self.method, self.optimizer) {
-            (MethodName::Backprop, optimizer) => {
-                let optimizer = optimizer.unwrap_or(OptimizerKind::Adam);
-                MethodConfig::Backprop(BackpropSettings {
+        match self.method {
+            MethodName::Backprop => {
+                let optimizer = self.optimizer.unwrap_or(OptimizerKind::Adam);
+                Ok(MethodConfig::Backprop(BackpropSettings {
                     optimizer,
-                    learning_rate: rate(optimizer),
-                })
+                    learning_rate: self.learning_rate.unwrap_or(optimizer.learning_rate()),
+                }))
             }
-            (MethodName::Alternating, None) if self.learning_rate.is_some() => {
-                return Err(Failure::new(
-                    "--learning-rate has no meaning for `alternating`, which finds its own steps",
-                )
-                .hint(
+            MethodName::Alternating => Ok(MethodConfig::Alternating(AlternatingSettings {
+                weighting: self.weighting.config(),
+                auxiliary_passes: self.auxiliary_passes,
+                weight_passes: self.weight_passes,
+                restart: !self.no_restart,
+                update: self.block_update()?,
+            })),
+        }
+    }
+
+    fn block_update(&self) -> Result<BlockUpdate, Failure> {
+        let Some(optimizer) = self.optimizer else {
+            if self
+                .learning_rate
+                .or(self.auxiliary_learning_rate)
+                .is_some()
+            {
+                let message =
+                    "a learning rate has no meaning for `alternating`, which finds its own steps";
+                return Err(Failure::new(message).hint(
                     "add --optimizer to let an optimizer move the blocks, or use --method backprop",
                 ));
             }
-            (MethodName::Alternating, optimizer) => {
-                let update = match optimizer {
-                    None => BlockUpdate::LineSearch {
-                        damping: self.damping,
-                    },
-                    Some(optimizer) => BlockUpdate::Optimizer {
-                        optimizer,
-                        learning_rate: rate(optimizer),
-                        auxiliary_learning_rate: self
-                            .auxiliary_learning_rate
-                            .unwrap_or_else(|| rate(optimizer)),
-                    },
-                };
-                MethodConfig::Alternating(AlternatingSettings {
-                    weighting: self.weighting.config(),
-                    auxiliary_passes: self.auxiliary_passes,
-                    weight_passes: self.weight_passes,
-                    restart: !self.no_restart,
-                    update,
-                })
-            }
+            return Ok(BlockUpdate::LineSearch {
+                damping: self.damping,
+            });
+        };
+        let learning_rate = self
+            .learning_rate
+            .unwrap_or(optimizer.block_learning_rate());
+        Ok(BlockUpdate::Optimizer {
+            optimizer,
+            learning_rate,
+            auxiliary_learning_rate: self.auxiliary_learning_rate.unwrap_or(learning_rate),
         })
     }
 

@@ -1,5 +1,7 @@
 //! The program as a user meets it: one file per command.
 
+mod experiment;
+mod info;
 mod train;
 
 use std::path::Path;

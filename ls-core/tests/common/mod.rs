@@ -2,19 +2,24 @@
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part.
 
 pub(crate) mod differences;
+pub(crate) mod geometry;
 pub(crate) mod matrices;
+pub(crate) mod mixed;
 pub(crate) mod reference;
 mod rounding;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use geometry::{Geometry, Layout};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::{Batch, Selection};
 use ls_core::linalg::{Affine, Norm, to_f64};
 use ls_core::method::Separated;
 use ls_core::network::Network;
 use ls_core::objective::{OutputLoss, Weighting, Weights};
-use ls_core::stage::{Activation, AnyStage, Dense};
+use ls_core::shape::FeatureShape;
+use ls_core::stage::{Activation, AnyStage, Convolution, ConvolutionConfig, Dense, Residual};
 use ls_core::update::{AuxiliaryBlock, Penalty, WeightBlock};
+use proptest::prelude::ProptestConfig;
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
@@ -37,6 +42,17 @@ pub(crate) const WEIGHTINGS: [Weighting; 3] = [
 pub(crate) fn pairs() -> impl Iterator<Item = (Activation, Weighting)> {
     let with = |activation| WEIGHTINGS.map(|weighting| (activation, weighting));
     Activation::ALL.into_iter().flat_map(with)
+}
+
+/// Cases of a random property; `LAYERSEP_PROPTEST_CASES` sets another number.
+pub(crate) fn cases(default: u32) -> ProptestConfig {
+    let cases = std::env::var("LAYERSEP_PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: cases.map_or(default, |cases| cases.parse().expect("a number of cases")),
+        // A failure prints its whole input, seed included: nothing to keep in a file.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Tests never ask for the default device: with a GPU feature it would be one.
@@ -120,22 +136,11 @@ impl Shape {
                 bias: random.matrix([1, self.widths[l + 1]], 0.1 * self.weight_scales[l])[0]
                     .clone(),
                 activation: *self.activations.get(l).unwrap_or(&Activation::Identity),
+                layout: Layout::default(),
             })
             .collect();
-        let classes = self.widths[hidden + 1];
-        let mut problem = Problem {
-            layers,
-            inputs: random.matrix([self.samples, self.widths[0]], self.input_scale),
-            labels: (0..self.samples).map(|_| random.below(classes)).collect(),
-            auxiliary: Vec::new(),
-        };
-        let outputs: Vec<Matrix> = (0..self.samples).map(|n| problem.forward(n)).collect();
-        for l in 0..hidden {
-            let mut near = |h: &f64| single(h + self.auxiliary_scale * random.normal());
-            let rows = outputs.iter().map(|h| h[l].iter().map(&mut near).collect());
-            problem.auxiliary.push(rows.collect());
-        }
-        problem
+        let inputs = random.matrix([self.samples, self.widths[0]], self.input_scale);
+        Problem::near_feasible(layers, inputs, self.auxiliary_scale, &mut random)
     }
 }
 
@@ -145,19 +150,40 @@ impl Layer {
             kernel: tensor(&self.kernel),
             bias: vector(&self.bias),
         };
-        AnyStage::Dense(Dense::from_coefficients(coefficients, self.activation))
+        let Layout { geometry, skip } = &self.layout;
+        let Some(Geometry { config, input }) = geometry else {
+            let inner = Dense::from_coefficients(coefficients, self.activation);
+            return match skip {
+                true => {
+                    AnyStage::ResidualDense(Residual::new(inner).expect("as wide as its input"))
+                }
+                false => AnyStage::Dense(inner),
+            };
+        };
+        let config = ConvolutionConfig {
+            activation: self.activation,
+            ..*config
+        };
+        let inner = Convolution::from_coefficients(config, image(*input), coefficients);
+        let inner = inner.expect("the geometry fits");
+        match skip {
+            true => {
+                AnyStage::ResidualConvolution(Residual::new(inner).expect("of its input's shape"))
+            }
+            false => AnyStage::Convolution(inner),
+        }
     }
 
     /// The same stage with the coefficients that the library's one has now.
     pub(crate) fn read(&self, stage: &AnyStage) -> Self {
         let coefficients = stage
             .affine()
-            .expect("dense stages are affine")
+            .expect("all stages here are affine")
             .coefficients();
         Self {
             kernel: rows(coefficients.kernel),
             bias: to_f64(coefficients.bias).expect("flex does not fail"),
-            activation: self.activation,
+            ..self.clone()
         }
     }
 
@@ -169,6 +195,31 @@ impl Layer {
 }
 
 impl Problem {
+    /// Random labels, and auxiliary variables at normally distributed distances from the forward pass.
+    pub(crate) fn near_feasible(
+        layers: Vec<Layer>,
+        inputs: Matrix,
+        auxiliary_scale: f64,
+        random: &mut Random,
+    ) -> Self {
+        let classes = layers[layers.len() - 1].bias.len();
+        let mut problem = Self {
+            labels: inputs.iter().map(|_| random.below(classes)).collect(),
+            layers,
+            inputs,
+            auxiliary: Vec::new(),
+        };
+        let outputs: Vec<Matrix> = (0..problem.inputs.len())
+            .map(|n| problem.forward(n))
+            .collect();
+        for l in 0..problem.hidden() {
+            let mut near = |h: &f64| single(h + auxiliary_scale * random.normal());
+            let rows = outputs.iter().map(|h| h[l].iter().map(&mut near).collect());
+            problem.auxiliary.push(rows.collect());
+        }
+        problem
+    }
+
     pub(crate) fn network(&self) -> Network {
         Network::new(self.layers.iter().map(Layer::stage).collect()).expect("neighbours fit")
     }
@@ -272,6 +323,14 @@ impl Problem {
             next: &network.stages()[l + 1],
             next_loss: self.output_loss(l + 1, weights),
         }
+    }
+}
+
+pub(crate) fn image([channels, height, width]: [usize; 3]) -> FeatureShape {
+    FeatureShape::Image {
+        channels,
+        height,
+        width,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Plain f64 reference without Burn: loops over samples and formulas as they stand in the documentation.
 
+use super::geometry::{Geometry, Layout};
 use ls_core::linalg::Norm;
 use ls_core::objective::Weights;
 use ls_core::stage::Activation;
@@ -13,12 +14,13 @@ pub(crate) const KAPPA: f64 = 0.4513;
 /// f32's `ε = 2⁻²³`, twice its unit of rounding.
 pub(crate) const EPSILON: f64 = f32::EPSILON as f64;
 
-/// One dense stage.
+/// One stage; dense unless its layout says otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) kernel: Matrix,
     pub(crate) bias: Vec<f64>,
     pub(crate) activation: Activation,
+    pub(crate) layout: Layout,
 }
 
 /// A network with its samples and one auxiliary row for each hidden stage and sample, `auxiliary[l][n]`.
@@ -32,6 +34,9 @@ pub(crate) struct Problem {
 
 impl Layer {
     pub(crate) fn pre(&self, h: &[f64]) -> Vec<f64> {
+        if let Some(geometry) = &self.layout.geometry {
+            return geometry.convolve(&self.kernel, &self.bias, h);
+        }
         let column = |j: usize| dot(h, &self.kernel.iter().map(|row| row[j]).collect::<Vec<_>>());
         self.bias
             .iter()
@@ -41,15 +46,28 @@ impl Layer {
     }
 
     pub(crate) fn forward(&self, h: &[f64]) -> Vec<f64> {
-        self.pre(h)
-            .into_iter()
-            .map(|u| activate(self.activation, u))
-            .collect()
+        self.post(&self.pre(h), h)
     }
 
-    /// `K_l` with the exact norm.
+    /// The output from pre-activations `u` and the stage's input.
+    pub(crate) fn post(&self, u: &[f64], h: &[f64]) -> Vec<f64> {
+        let active: Vec<f64> = u.iter().map(|&u| activate(self.activation, u)).collect();
+        let Layout { geometry, skip } = &self.layout;
+        let mut output = geometry
+            .as_ref()
+            .map_or(active.clone(), |g| g.pool(&active));
+        if *skip {
+            output.iter_mut().zip(h).for_each(|(v, h)| *v += h);
+        }
+        output
+    }
+
+    /// `K_l` with the exact norm of the kernel as a matrix.
     pub(crate) fn lipschitz(&self, norm: Norm) -> f64 {
-        slope(self.activation) * matrix_norm(&self.kernel, norm)
+        let Layout { geometry, skip } = &self.layout;
+        let layout = geometry.as_ref().map_or(1.0, Geometry::lipschitz_factor);
+        f64::from(u8::from(*skip))
+            + layout * slope(self.activation) * matrix_norm(&self.kernel, norm)
     }
 }
 

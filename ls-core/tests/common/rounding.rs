@@ -2,7 +2,7 @@
 
 use super::reference::{EPSILON, Layer, Problem, activate, map, norm, reach, slope};
 use ls_core::objective::Weights;
-use ls_core::stage::Activation;
+use ls_core::stage::{Activation, Pooling};
 
 impl Problem {
     /// How far rounding can push f32 logits apart, forward and separated, in sample `n`: with growth factors `Π_l`, a
@@ -40,7 +40,8 @@ impl Problem {
         } else {
             0.0
         };
-        let sum = (self.layers[l].bias.len() + 4) as f64;
+        let features = self.auxiliary.get(l).map_or(0, |rows| rows[n].len());
+        let sum = (features + 4) as f64;
         self.layers[l].rounding(self.input(l, n)) + EPSILON * sum * residual
     }
 
@@ -63,15 +64,17 @@ impl Layer {
     ///
     /// A sum of `d + 1` products in any order errs by at most `(d + 1) ε/2` of the sum of their moduli; the activation
     /// passes that on by its slope and adds a few units of its own, relative to its argument and its value
-    /// (for the hyperbolic tangent relative to 1: the library takes it from the sigmoid, as `2 σ(2u) - 1`).
+    /// (for the hyperbolic tangent relative to 1: the library takes it from the sigmoid, as `2 σ(2u) - 1`). Pooling takes the
+    /// largest or the mean of its window's errors, and a mean adds the rounding of its own sum; so does a skip connection.
     pub(crate) fn rounding(&self, h: &[f64]) -> f64 {
         let moduli = Self {
             kernel: map(&self.kernel, f64::abs),
             bias: self.bias.iter().map(|b| b.abs()).collect(),
             activation: Activation::Identity,
+            layout: self.layout.clone(),
         };
         let sums = moduli.pre(&h.iter().map(|v| v.abs()).collect::<Vec<_>>());
-        let factor = slope(self.activation) * (h.len() + 1) as f64;
+        let factor = slope(self.activation) * (self.kernel.len() + 1) as f64;
         let absolute = if self.activation == Activation::Tanh {
             2.0
         } else {
@@ -82,6 +85,28 @@ impl Layer {
             .iter()
             .zip(self.pre(h))
             .map(|(sum, u)| EPSILON * (factor * sum + own(u)));
-        norm(&entries.collect::<Vec<_>>())
+        let mut entries: Vec<f64> = entries.collect();
+        if let Some(geometry) = &self.layout.geometry {
+            if let Some(Pooling::Average { size }) = geometry.config.pooling {
+                let active = self
+                    .pre(h)
+                    .into_iter()
+                    .map(|u| activate(self.activation, u));
+                let sum = EPSILON * (size * size + 1) as f64;
+                entries
+                    .iter_mut()
+                    .zip(active)
+                    .for_each(|(e, v)| *e += sum * v.abs());
+            }
+            entries = geometry.pool(&entries);
+        }
+        if self.layout.skip {
+            let output = self.forward(h);
+            entries
+                .iter_mut()
+                .zip(output)
+                .for_each(|(e, v)| *e += EPSILON * v.abs());
+        }
+        norm(&entries)
     }
 }

@@ -10,9 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::{OptimizerKind, positive};
 use crate::{Error, Result};
 
-/// Learning rate of the auxiliary variables under a Burn optimizer, per sample.
-pub const DEFAULT_LEARNING_RATE: f64 = 1e-3;
-
 /// How a run trains.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]

@@ -9,9 +9,7 @@ mod optimizer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use method::{
-    AlternatingSettings, BackpropSettings, BlockUpdate, DEFAULT_LEARNING_RATE, MethodConfig,
-};
+pub use method::{AlternatingSettings, BackpropSettings, BlockUpdate, MethodConfig};
 pub use optimizer::OptimizerKind;
 
 use ls_core::model::{MlpConfig, ModelConfig};

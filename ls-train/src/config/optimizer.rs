@@ -65,6 +65,15 @@ impl OptimizerKind {
         }
     }
 
+    /// The same for the blocks of `alternating`: the weights of the residuals scale plain gradients there, by a hundred and
+    /// more, and adaptive optimizers take that out again.
+    pub fn block_learning_rate(self) -> f64 {
+        match self {
+            Self::Gd | Self::Sgd => 1e-3,
+            other => other.learning_rate(),
+        }
+    }
+
     /// A fresh optimizer.
     pub fn init(self) -> ModuleOptimizer {
         match self {
