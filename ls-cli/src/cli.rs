@@ -20,7 +20,7 @@ use crate::failure::Failure;
     version,
     arg_required_else_help = true,
     styles = styling::Styles::styled(),
-    after_help = "Exit codes: 0 done, 1 done and the answer is no, 2 could not run, 130 interrupted"
+    after_help = "Exit codes: 0 done, 2 could not run, 130 interrupted"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -72,12 +72,12 @@ pub(crate) struct WeightingArgs {
     /// Weights of the residuals: self-adaptive in the spectral or Frobenius norm, or fixed (no bound)
     #[arg(long, value_enum, default_value_t = WeightingName::Spectral)]
     weighting: WeightingName,
-    /// η of the self-adaptive weights
-    #[arg(long, default_value_t = 1.0)]
-    eta: f64,
-    /// ω of the fixed weights
-    #[arg(long, default_value_t = 1.0)]
-    omega: f64,
+    /// η of the self-adaptive weights [default: 1]
+    #[arg(long)]
+    eta: Option<f64>,
+    /// ω of the fixed weights [default: 1]
+    #[arg(long)]
+    omega: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -88,14 +88,31 @@ enum WeightingName {
 }
 
 impl WeightingArgs {
-    pub(crate) fn config(&self) -> Weighting {
-        let eta = self.eta;
-        let self_adaptive = |norm| Weighting::SelfAdaptive { norm, eta };
-        match self.weighting {
-            WeightingName::Spectral => self_adaptive(Norm::Spectral),
-            WeightingName::Frobenius => self_adaptive(Norm::Frobenius),
-            WeightingName::Fixed => Weighting::Fixed { omega: self.omega },
-        }
+    pub(crate) fn config(&self) -> Result<Weighting, Failure> {
+        let norm = match self.weighting {
+            WeightingName::Spectral => Norm::Spectral,
+            WeightingName::Frobenius => Norm::Frobenius,
+            WeightingName::Fixed => {
+                refuse("--weighting fixed", &[("--eta", self.eta.is_some())])?;
+                let omega = self.omega.unwrap_or(1.0);
+                return Ok(Weighting::Fixed { omega });
+            }
+        };
+        refuse(
+            "self-adaptive weights",
+            &[("--omega", self.omega.is_some())],
+        )?;
+        let eta = self.eta.unwrap_or(1.0);
+        Ok(Weighting::SelfAdaptive { norm, eta })
+    }
+
+    /// The options that a method without auxiliary variables has no use for.
+    pub(crate) fn given(&self) -> [(&'static str, bool); 3] {
+        [
+            ("--weighting", self.weighting != WeightingName::Spectral),
+            ("--eta", self.eta.is_some()),
+            ("--omega", self.omega.is_some()),
+        ]
     }
 }
 
@@ -130,16 +147,20 @@ impl ModelArgs {
                 .hint("allowed are `mlp`, `cnn`, and the path of a TOML file with stages")
         })?;
         let mut config: StagesConfig = toml::from_str(&text)
-            .map_err(|error| Failure::new(format!("{file}: {}", one_line(&error.to_string()))))?;
+            .map_err(|error| Failure::new(format!("{file}: {}", error.message().trim())))?;
         config.init = self.init.unwrap_or(config.init);
         Ok(ModelConfig::Stages(config))
     }
 }
 
-/// The parser's message with the excerpt that it points at, in one line.
-fn one_line(message: &str) -> String {
-    let parts: Vec<&str> = message.lines().map(str::trim).collect();
-    parts.join(" ").trim().to_owned()
+/// Refuses options that have no meaning, rather than ignore them.
+pub(crate) fn refuse(place: &str, options: &[(&str, bool)]) -> Result<(), Failure> {
+    match options.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Failure::new(format!(
+            "{option} has no meaning with {place}"
+        ))),
+    }
 }
 
 /// Widths of the hidden stages.
@@ -147,7 +168,7 @@ fn one_line(message: &str) -> String {
 pub(crate) struct Widths(pub(crate) Vec<usize>);
 
 /// More stages than this are a slip of the keyboard.
-const MOST_STAGES: usize = 10_000;
+const MOST_STAGES: usize = 1_000;
 
 impl core::str::FromStr for Widths {
     type Err = String;
@@ -186,7 +207,7 @@ mod tests {
         assert_eq!(read("64x3").unwrap(), [64, 64, 64]);
         assert_eq!(read("128,64x2").unwrap(), [128, 64, 64]);
         assert!(read("none").unwrap().is_empty());
-        for wrong in ["", "0", "64x0", "a", "64x", "1,,2", "-3", "1x99999999999"] {
+        for wrong in ["", "0", "64x0", "a", "64x", "1,,2", "-3", "1x1001"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

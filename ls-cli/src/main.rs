@@ -1,6 +1,6 @@
 //! `layersep`: train deep classifiers by layer separation.
 //!
-//! Exit codes: 0 done, 1 done and the answer is no, 2 could not run, 130 interrupted.
+//! Exit codes: 0 done, 2 could not run, 130 interrupted.
 
 mod cli;
 mod commands;

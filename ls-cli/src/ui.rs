@@ -42,20 +42,26 @@ impl Ui {
     }
 
     /// The result, for a program.
-    pub(crate) fn json(&self, result: &impl serde::Serialize) {
-        if let Ok(text) = serde_json::to_string(result) {
-            let _ = writeln!(io::stdout(), "{text}");
+    pub(crate) fn json(&self, result: &impl serde::Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(result)
+            .map_err(|error| Failure::new(format!("cannot write the result as JSON: {error}")))?;
+        self.text(&(text + "\n"))
+    }
+
+    /// A result that is text already. A closed pipe is no failure: its reader has seen enough.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
+                "cannot write to standard output: {error}"
+            ))),
+            _ => Ok(()),
         }
     }
 
-    /// A result that is text already.
-    pub(crate) fn text(&self, text: &str) {
-        let _ = write!(io::stdout(), "{text}");
-    }
-
     /// The result of a run, for a person.
-    pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) {
-        let _ = write!(io::stdout(), "{}", summary_text(summary, run));
+    pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) -> Result<(), Failure> {
+        self.text(&summary_text(summary, run))
     }
 }
 

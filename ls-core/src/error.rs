@@ -8,7 +8,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A setting lies outside its range.
-    #[error("{field} = {value} is outside the allowed range: {allowed}")]
+    #[error("{field} = {} is outside the allowed range: {allowed}", number(*.value))]
     InvalidConfig {
         /// Name of the setting.
         field: &'static str,
@@ -47,12 +47,40 @@ pub enum Error {
         /// NaN or an infinity.
         value: f64,
     },
+    /// A self-adaptive weight does not fit into single precision.
+    #[error(
+        "the weight of the residuals of stage {stage}, {omega:.1e}, exceeds single precision: the growth factors of the later \
+         stages multiply to too much; use fewer stages or orthogonal initial weights"
+    )]
+    WeightTooLarge {
+        /// Number of the stage, from 1.
+        stage: usize,
+        /// `ω_l`.
+        omega: f64,
+    },
+    /// A convolution was put behind a stage whose outputs are no images.
+    #[error("a convolution needs images, but its input is a vector of {features} features")]
+    NotAnImage {
+        /// Length of the vector.
+        features: usize,
+    },
     /// A matrix that must be positive definite is not, even with its ridge.
-    #[error("the Gram matrix of a stage's inputs is not positive definite: {0}")]
+    #[error(
+        "the Gram matrix of a stage's inputs is not positive definite ({0}); raise the damping"
+    )]
     NotPositiveDefinite(String),
     /// Values could not be read from the device.
     #[error("cannot read from the device: {0}")]
     Device(String),
+}
+
+/// A number as a person would type it.
+fn number(value: f64) -> String {
+    if value == 0.0 || (1e-4..1e7).contains(&value.abs()) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
+    }
 }
 
 /// Checks that a setting lies in a range.

@@ -112,8 +112,10 @@ impl ModelConfig {
         let mut shape = input;
         let mut layout = Vec::new();
         for stage in self.hidden_stages(input) {
+            // The shape comes first: it refuses what would overflow the others.
+            let output = stage.output_shape(shape)?;
             let (parameters, patches) = (stage.parameters(shape)?, stage.patches(shape)?);
-            shape = stage.output_shape(shape)?;
+            shape = output;
             layout.push(StageLayout {
                 name: stage.to_string(),
                 output: shape,

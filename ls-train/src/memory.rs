@@ -10,6 +10,12 @@ const FLOAT: u64 = 4;
 /// pre-activations with their direction.
 const WORKING_COPIES: u64 = 6;
 
+/// The auxiliary variables before and after a sweep, and the feasible point that a restart compares with.
+const AUXILIARY_COPIES: u64 = 3;
+
+/// Weights, the weights before a sweep, and a direction.
+const WEIGHT_COPIES: u64 = 3;
+
 /// Patches of a convolution exist twice while they are transposed for a product.
 const PATCH_COPIES: u64 = 2;
 
@@ -18,6 +24,8 @@ const PATCH_COPIES: u64 = 2;
 pub struct MemoryNeed {
     /// Auxiliary variables of each hidden stage.
     pub auxiliary: Vec<u64>,
+    /// Weights and biases.
+    pub parameters: u64,
     /// Standardised inputs.
     pub inputs: u64,
     /// Temporary arrays of the widest block.
@@ -39,14 +47,26 @@ impl MemoryNeed {
             .map(|stage| array(stage.output.features()));
         Self {
             auxiliary: auxiliary.collect(),
+            parameters: layout
+                .iter()
+                .map(|stage| stage.parameters as u64 * FLOAT)
+                .sum(),
             inputs: array(input.features()),
             working: layout.iter().map(working).max().unwrap_or(0),
         }
     }
 
-    /// All of it.
+    /// The auxiliary variables of all stages.
+    pub fn auxiliary_sum(&self) -> u64 {
+        self.auxiliary.iter().sum()
+    }
+
+    /// All of it, with the copies that a sweep keeps.
     pub fn total(&self) -> u64 {
-        self.auxiliary.iter().sum::<u64>() + self.inputs + self.working
+        AUXILIARY_COPIES * self.auxiliary_sum()
+            + WEIGHT_COPIES * self.parameters
+            + self.inputs
+            + self.working
     }
 }
 

@@ -8,7 +8,7 @@ use burn::train::Interrupter;
 use clap::Args;
 use ls_train::experiment::{self, Experiment, Progress, Scope};
 
-use super::{free_folder, stop_on_ctrl_c};
+use super::{new_folder, stop_on_ctrl_c};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -47,7 +47,7 @@ pub(crate) struct ExperimentArgs {
 pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let Some(name) = &args.name else {
         for experiment in Experiment::ALL {
-            ui.text(&format!("{:<16}{}\n", experiment.name, experiment.about));
+            ui.text(&format!("{:<16}{}\n", experiment.name, experiment.about))?;
         }
         return Ok(ExitCode::SUCCESS);
     };
@@ -57,10 +57,10 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     })?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
-    let folder = args
-        .run
-        .clone()
-        .unwrap_or_else(|| free_folder("experiment", experiment.name));
+    let folder = match &args.run {
+        Some(folder) => folder.clone(),
+        None => new_folder("experiment", experiment.name)?,
+    };
     let scope = Scope {
         folder: &folder,
         data: args.data_dir.as_deref(),
@@ -84,8 +84,8 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let table = folder.join("results.md");
     let text = std::fs::read_to_string(&table)
         .map_err(|error| Failure::new(format!("{}: {error}", table.display())))?;
-    ui.text(&text);
-    ui.text(&format!("folder: {}\n", folder.display()));
+    ui.text(&text)?;
+    ui.text(&format!("folder: {}\n", folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ use ls_core::shape::FeatureShape;
 use ls_datasets::Source;
 use ls_train::memory::{MemoryNeed, bytes};
 
+use super::ensure_fits;
 use crate::cli::{ModelArgs, WeightingArgs, named};
 use crate::device;
 use crate::failure::Failure;
@@ -47,7 +48,7 @@ pub(crate) struct InfoArgs {
 
 pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let model = args.model.config()?;
-    let weighting = args.weighting.config();
+    let weighting = args.weighting.config()?;
     weighting.check().map_err(ls_train::Error::from)?;
     let facts = args.dataset.facts();
     let all = facts.train_samples;
@@ -55,15 +56,21 @@ pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         usize::try_from(limit).map_or(all, |l| l.min(all))
     });
     let shape = ls_train::data::feature_shape(facts.shape);
+    let layout = model
+        .layout(shape, facts.classes)
+        .map_err(ls_train::Error::from)?;
+    // Only the weights are allocated here.
+    let need = MemoryNeed::of(&layout, shape, 0, 0);
+    ensure_fits(need.total(), 0)?;
     let network = model
         .init(shape, facts.classes, args.seed, &device::find("flex")?)
         .map_err(ls_train::Error::from)?;
     let info =
         Info::new(&model, &network, weighting, shape, samples).map_err(ls_train::Error::from)?;
     if args.json {
-        ui.json(&info);
+        ui.json(&info)?;
     } else {
-        ui.text(&info.table());
+        ui.text(&info.table())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -120,7 +127,7 @@ impl Info {
             model: model.describe(shape, network.classes()),
             samples,
             parameters: layout.iter().map(|stage| stage.parameters).sum(),
-            auxiliary_bytes: need.auxiliary.iter().sum(),
+            auxiliary_bytes: need.auxiliary_sum(),
             training_bytes: need.total(),
             stages: stages.collect(),
         })

@@ -4,18 +4,49 @@ pub(crate) mod experiment;
 pub(crate) mod info;
 pub(crate) mod train;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use burn::train::Interrupter;
+use ls_train::memory::bytes;
 
 use crate::failure::{Failure, INTERRUPTED};
 
-/// The first unused folder `runs/FIRST-SECOND-N`.
-fn free_folder(first: &str, second: &str) -> PathBuf {
-    (1_u64..)
-        .map(|number| PathBuf::from(format!("runs/{first}-{second}-{number}")))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| PathBuf::from("runs/run"))
+/// Makes the first folder `runs/FIRST-SECOND-N` that nobody has; two processes never get the same one.
+fn new_folder(first: &str, second: &str) -> Result<PathBuf, Failure> {
+    let failed = |path: &Path, error: io::Error| {
+        Failure::new(format!("cannot create {}: {error}", path.display()))
+            .hint("name another folder with --run DIR")
+    };
+    let parent = Path::new("runs");
+    fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+    let mut number = 1_u64;
+    loop {
+        let path = parent.join(format!("{first}-{second}-{number}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(failed(&path, error)),
+        }
+    }
+}
+
+/// Refuses what will not fit into memory, before it has taken the memory of others.
+fn ensure_fits(need: u64, auxiliary: u64) -> Result<(), Failure> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let available = system.available_memory();
+    // Zero means that the platform does not tell.
+    if available == 0 || need <= available {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "the run needs about {}, of which auxiliary variables are {}; {} are available",
+        bytes(need),
+        bytes(auxiliary),
+        bytes(available)
+    ))
+    .hint("use --limit or --batch-size, or train --ignore-memory to try all the same"))
 }
 
 /// The first Ctrl-C ends the run after the current sweep, the second at once.

@@ -14,12 +14,12 @@ use ls_train::config::{
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
-use ls_train::memory::{MemoryNeed, bytes};
+use ls_train::memory::MemoryNeed;
 use ls_train::renderer::LineRenderer;
 use ls_train::{Dashboard, Session};
 
-use super::{free_folder, stop_on_ctrl_c};
-use crate::cli::{ModelArgs, WeightingArgs, named};
+use super::{ensure_fits, new_folder, stop_on_ctrl_c};
+use crate::cli::{ModelArgs, WeightingArgs, named, refuse};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -72,15 +72,15 @@ pub(crate) struct TrainArgs {
     auxiliary_learning_rate: Option<f64>,
     #[command(flatten)]
     weighting: WeightingArgs,
-    /// Passes over the auxiliary blocks in a sweep
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Method")]
-    auxiliary_passes: usize,
-    /// Passes over the weight blocks in a sweep
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Method")]
-    weight_passes: usize,
-    /// Damping μ of the Gram matrices
-    #[arg(long, default_value_t = 0.01, help_heading = "Method")]
-    damping: f64,
+    /// Passes over the auxiliary blocks in a sweep [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    auxiliary_passes: Option<usize>,
+    /// Passes over the weight blocks in a sweep [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    weight_passes: Option<usize>,
+    /// Damping μ of the Gram matrices [default: 0.01]
+    #[arg(long, help_heading = "Method")]
+    damping: Option<f64>,
     /// Never return samples to the feasible point
     #[arg(long, help_heading = "Method")]
     no_restart: bool,
@@ -99,7 +99,7 @@ pub(crate) struct TrainArgs {
     /// Stop once the original loss of the training split is at most this
     #[arg(long, value_name = "LOSS", help_heading = "Run")]
     target_loss: Option<f64>,
-    /// Stop after the sweep in which so many seconds have passed
+    /// Stop after the sweep in which so many seconds of training have passed
     #[arg(long, value_name = "SECONDS", help_heading = "Run")]
     time_limit: Option<f64>,
     /// Seed of the weights and of the order of the batches
@@ -150,10 +150,6 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     if std::env::var_os("BURN_DEVICE").is_some() {
         ui.note("BURN_DEVICE is ignored; name the device with --device");
     }
-    let run = match &args.run {
-        Some(run) => run.clone(),
-        None => free_folder(args.dataset.name(), plan.config().method.name()),
-    };
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
     let splits = Splits::load(&plan, &device)?;
@@ -163,6 +159,10 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     if !args.ignore_memory {
         check_memory(&plan, &splits)?;
     }
+    let run = match &args.run {
+        Some(run) => run.clone(),
+        None => new_folder(args.dataset.name(), plan.config().method.name())?,
+    };
     let session = Session {
         device,
         run: &run,
@@ -172,9 +172,9 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     };
     let outcome = ls_train::train(&plan, splits, session)?;
     if args.json {
-        ui.json(&outcome.summary);
+        ui.json(&outcome.summary)?;
     } else {
-        ui.summary(&outcome.summary, &outcome.run);
+        ui.summary(&outcome.summary, &outcome.run)?;
     }
     Ok(match outcome.summary.stop {
         Stop::Interrupted => ExitCode::from(INTERRUPTED),
@@ -206,6 +206,8 @@ impl TrainArgs {
     fn method(&self) -> Result<MethodConfig, Failure> {
         match self.method {
             MethodName::Backprop => {
+                refuse("--method backprop", &self.weighting.given())?;
+                refuse("--method backprop", &self.given())?;
                 let optimizer = self.optimizer.unwrap_or(OptimizerKind::Adam);
                 Ok(MethodConfig::Backprop(BackpropSettings {
                     optimizer,
@@ -213,32 +215,48 @@ impl TrainArgs {
                 }))
             }
             MethodName::Alternating => Ok(MethodConfig::Alternating(AlternatingSettings {
-                weighting: self.weighting.config(),
-                auxiliary_passes: self.auxiliary_passes,
-                weight_passes: self.weight_passes,
+                weighting: self.weighting.config()?,
+                auxiliary_passes: self.auxiliary_passes.unwrap_or(1),
+                weight_passes: self.weight_passes.unwrap_or(1),
                 restart: !self.no_restart,
                 update: self.block_update()?,
             })),
         }
     }
 
+    /// The options of `alternating` alone.
+    fn given(&self) -> [(&'static str, bool); 5] {
+        [
+            (
+                "--auxiliary-learning-rate",
+                self.auxiliary_learning_rate.is_some(),
+            ),
+            ("--auxiliary-passes", self.auxiliary_passes.is_some()),
+            ("--weight-passes", self.weight_passes.is_some()),
+            ("--damping", self.damping.is_some()),
+            ("--no-restart", self.no_restart),
+        ]
+    }
+
     fn block_update(&self) -> Result<BlockUpdate, Failure> {
         let Some(optimizer) = self.optimizer else {
-            if self
-                .learning_rate
-                .or(self.auxiliary_learning_rate)
-                .is_some()
-            {
-                let message =
-                    "a learning rate has no meaning for `alternating`, which finds its own steps";
-                return Err(Failure::new(message).hint(
+            let rates = [
+                ("--learning-rate", self.learning_rate.is_some()),
+                (
+                    "--auxiliary-learning-rate",
+                    self.auxiliary_learning_rate.is_some(),
+                ),
+            ];
+            refuse("`alternating`, which finds its own steps", &rates).map_err(|failure| {
+                failure.hint(
                     "add --optimizer to let an optimizer move the blocks, or use --method backprop",
-                ));
-            }
+                )
+            })?;
             return Ok(BlockUpdate::LineSearch {
-                damping: self.damping,
+                damping: self.damping.unwrap_or(0.01),
             });
         };
+        refuse("--optimizer", &[("--damping", self.damping.is_some())])?;
         let learning_rate = self
             .learning_rate
             .unwrap_or(optimizer.block_learning_rate());
@@ -278,24 +296,6 @@ fn check_memory(plan: &Plan, splits: &Splits) -> Result<(), Failure> {
     };
     let layout = config.model.layout(splits.shape, splits.classes.len());
     let layout = layout.map_err(ls_train::Error::from)?;
-    let need = MemoryNeed::of(&layout, splits.shape, samples, batch).total();
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let available = system.available_memory();
-    // Zero means that the platform does not tell.
-    if available == 0 || need <= available {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "the run needs about {}, of which auxiliary variables take {}; {} are available",
-        bytes(need),
-        bytes(
-            MemoryNeed::of(&layout, splits.shape, samples, batch)
-                .auxiliary
-                .iter()
-                .sum()
-        ),
-        bytes(available)
-    ))
-    .hint("use --limit or --batch-size, or --ignore-memory to try all the same"))
+    let need = MemoryNeed::of(&layout, splits.shape, samples, batch);
+    ensure_fits(need.total(), need.auxiliary_sum())
 }

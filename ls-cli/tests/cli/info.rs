@@ -54,13 +54,13 @@ fn a_file_of_stages_is_a_model_and_its_mistakes_are_named() {
 #[test]
 fn a_run_that_cannot_fit_is_refused_with_the_figure() {
     let folder = tempfile::tempdir().unwrap();
-    // 3,823 samples of 10⁸ features of 4 bytes.
-    let stage = "[[stages]]\nkind = \"dense\"\nwidth = 100000000\nactivation = \"relu\"\n";
+    // 3,823 samples of 10⁶ features of 4 bytes.
+    let stage = "[[stages]]\nkind = \"dense\"\nwidth = 1000000\nactivation = \"relu\"\n";
     fs::write(folder.path().join("big.toml"), stage).unwrap();
     let text = transcript(folder.path(), &["train", "--model", "big.toml"]);
     assert!(text.starts_with("exit code: 2\n"), "{text}");
     assert!(
-        text.contains("the run needs about") && text.contains("1.4 TiB"),
+        text.contains("the run needs about") && text.contains("14.2 GiB"),
         "{text}"
     );
     assert!(!folder.path().join("runs").exists());

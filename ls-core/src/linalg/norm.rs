@@ -27,8 +27,9 @@ pub enum Norm {
 impl Norm {
     /// An upper bound of `‖W‖₂`, differentiable in `W`.
     ///
-    /// Rounding is covered by the factor `1 + max(d_in, d_out) ε` with f32's `ε = 2⁻²³`, a bound of the relative error of
-    /// the longest sum involved; errors of later squarings are divided by the growing root.
+    /// Rounding is allowed for by the factor `1 + max(d_in, d_out) ε` with f32's `ε = 2⁻²³`: the worst case of the longest sum
+    /// involved, relative to the Frobenius norm; errors of later squarings are divided by the growing root. Tests compare
+    /// with singular values in f64.
     ///
     /// # Shapes
     /// `matrix`: `[d_in, d_out]`; returns `[1]`.

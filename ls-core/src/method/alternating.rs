@@ -100,7 +100,7 @@ impl Alternating {
         let device = split.inputs.device();
         let first_preconditioner = match &rule {
             BlockRule::LineSearch { damping } => {
-                ensure(*damping > 0.0, "damping", *damping, "greater than 0")?;
+                ensure(*damping >= 1e-9, "damping", *damping, "1e-9 or more")?;
                 let rows = split.len().min(PRECONDITIONER_ROWS);
                 let sample = split.inputs.clone().narrow(0, 0, rows);
                 let step = GramStep {
@@ -137,8 +137,15 @@ impl Alternating {
     fn separation(&self, network: &Network) -> Result<Separation> {
         let weighting = self.config.weighting;
         let lipschitz = network.lipschitz(weighting.norm())?;
+        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
+        // Blocks are evaluated in f32, with gradients of twice the weight.
+        let limit = f64::from(f32::MAX) / 2.0;
+        if let Some(l) = weights.omega.iter().position(|&omega| omega > limit) {
+            let (stage, omega) = (l + 1, weights.omega[l]);
+            return Err(Error::WeightTooLarge { stage, omega });
+        }
         Ok(Separation {
-            weights: weighting.weights(lipschitz.as_deref(), network.hidden())?,
+            weights,
             weighting,
             lipschitz,
         })

@@ -31,17 +31,17 @@ impl Weighting {
     /// Checks the constants.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] unless `η` or `ω` is positive and finite.
+    /// [`Error::InvalidConfig`] unless `η` or `ω` lies between 1e-6 and 1e6.
     pub fn check(self) -> Result<()> {
         let (field, value) = match self {
             Self::SelfAdaptive { eta, .. } => ("eta", eta),
             Self::Fixed { omega } => ("omega", omega),
         };
         ensure(
-            value > 0.0 && value.is_finite(),
+            (1e-6..=1e6).contains(&value),
             field,
             value,
-            "greater than 0 and finite",
+            "from 1e-6 to 1e6",
         )
     }
 

@@ -8,6 +8,9 @@ use crate::Result;
 use crate::error::ensure;
 use crate::shape::FeatureShape;
 
+/// Wider stages are a slip of the keyboard, and sizes below it cannot overflow.
+pub(super) const WIDEST: usize = 1_000_000;
+
 /// One hidden stage; its input shape follows from the stage before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -43,7 +46,8 @@ impl StageConfig {
     pub fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape> {
         match self {
             Self::Dense { width, .. } => {
-                ensure(*width >= 1, "width", *width as f64, "1 or more")?;
+                let sensible = (1..=WIDEST).contains(width);
+                ensure(sensible, "width", *width as f64, "from 1 to 1,000,000")?;
                 Ok(FeatureShape::Flat(*width))
             }
             Self::Convolution(config) => config.output_shape(input),
@@ -138,7 +142,7 @@ fn same_shape(
     input: FeatureShape,
 ) -> Result<ConvolutionConfig> {
     let odd = "odd, so that the stage keeps the shape of its input";
-    ensure(kernel % 2 == 1, "residual kernel", kernel as f64, odd)?;
+    ensure(kernel % 2 == 1, "kernel", kernel as f64, odd)?;
     let channels = match input {
         FeatureShape::Image { channels, .. } => channels,
         FeatureShape::Flat(_) => 1,

@@ -5,12 +5,16 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, module::conv2d};
 use serde::{Deserialize, Serialize};
 
+use super::config::WIDEST;
 use super::{Activation, AffineStage, Init, Lipschitz, Pooling, Stage};
 use crate::batch::index_tensor;
 use crate::error::ensure;
 use crate::linalg::Affine;
 use crate::shape::FeatureShape;
 use crate::{Error, Result};
+
+/// Longer sides are a slip of the keyboard, and sizes below it cannot overflow.
+const LONGEST: usize = 4096;
 
 /// Geometry of a convolution with square kernels and zero padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +71,20 @@ impl ConvolutionConfig {
         ] {
             ensure(value >= 1, field, value as f64, "1 or more")?;
         }
+        for (field, value) in [
+            ("padding", self.padding),
+            ("kernel", self.kernel),
+            ("stride", self.stride),
+        ] {
+            ensure(value <= LONGEST, field, value as f64, "at most 4096")?;
+        }
+        let channels = self.channels as f64;
+        ensure(
+            self.channels <= WIDEST,
+            "channels",
+            channels,
+            "at most 1,000,000",
+        )?;
         let side = |side: usize| -> Result<usize> {
             let padded = side + 2 * self.padding;
             ensure(
@@ -83,7 +101,7 @@ impl ConvolutionConfig {
     /// Shape of the output for an input image.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] when kernel or pooling do not fit the image, [`Error::ShapeMismatch`] for flat inputs.
+    /// [`Error::InvalidConfig`] when kernel or pooling do not fit the image, [`Error::NotAnImage`] for flat inputs.
     pub fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape> {
         let (_, height, width) = image(input)?;
         let [mut height, mut width] = self.positions([height, width])?;
@@ -108,7 +126,7 @@ impl ConvolutionConfig {
     /// Number of weights and biases.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] for flat inputs.
+    /// [`Error::NotAnImage`] for flat inputs.
     pub fn parameters(&self, input: FeatureShape) -> Result<usize> {
         let (channels, ..) = image(input)?;
         Ok(self.channels * (channels * self.kernel * self.kernel + 1))
@@ -150,11 +168,7 @@ fn image(shape: FeatureShape) -> Result<(usize, usize, usize)> {
             height,
             width,
         } => Ok((channels, height, width)),
-        FeatureShape::Flat(features) => Err(Error::ShapeMismatch {
-            what: "a convolution needs images; features of its input".into(),
-            expected: 0,
-            found: features,
-        }),
+        FeatureShape::Flat(features) => Err(Error::NotAnImage { features }),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Weight block: a gradient preconditioned by the covariance of the stage's inputs, with a line search on the separated
 //! loss itself.
 
+use core::cmp::Ordering;
+
 use burn::tensor::Tensor;
 
 use super::SUFFICIENT_DECREASE;
@@ -12,6 +14,9 @@ use crate::{Error, Result};
 const TRIALS: usize = 12;
 const GROWTH: f64 = 2.0;
 const SHRINK: f64 = 3.0;
+
+/// Lengths start no shorter, so that a long series of failures does not end at a length of zero.
+const SHORTEST: f64 = 1e-12;
 
 /// Keeps the direction finite where the weight of a residual vanishes, as it does behind a head of zeros.
 const SMALLEST_CURVATURE: f64 = 1e-30;
@@ -186,14 +191,14 @@ impl<'a> Line<'a> {
         let output = self.stage.post(u, &self.block.input);
         // Leaves the device once per trial: the line search needs the value to decide.
         let misfit = mean_f64(self.block.loss.misfit(output))?;
-        let lipschitz = match self.stage.lipschitz() {
-            Some(form) => {
-                let kernel = coefficients.kernel.clone();
-                Some(Lipschitz { kernel, ..form }.value(self.block.penalty.norm)?)
-            }
-            None => None,
+        // Without pressure on the norm its value waits until a step is taken.
+        let coefficient = self.block.penalty.coefficient;
+        let lipschitz = if coefficient == 0.0 {
+            None
+        } else {
+            self.lipschitz(&coefficients)?
         };
-        let pressure = lipschitz.map_or(0.0, |k| self.block.penalty.coefficient * k * k);
+        let pressure = lipschitz.map_or(0.0, |k| coefficient * k * k);
         let value = Value {
             misfit,
             total: self.block.loss.weight() * misfit + pressure,
@@ -202,9 +207,23 @@ impl<'a> Line<'a> {
         Ok((coefficients, value))
     }
 
+    fn lipschitz(&self, coefficients: &Affine) -> Result<Option<f64>> {
+        let form = self.stage.lipschitz();
+        let kernel = || coefficients.kernel.clone();
+        let at = |form: Lipschitz| Lipschitz {
+            kernel: kernel(),
+            ..form
+        };
+        form.map(|form| at(form).value(self.block.penalty.norm))
+            .transpose()
+    }
+
     fn search(&self, first: f64, longest: f64) -> Result<(Option<Affine>, WeightStep)> {
+        let first = first.clamp(SHORTEST, longest);
+        if !matches!(self.slope.partial_cmp(&0.0), Some(Ordering::Less)) {
+            return Ok((None, self.step(self.value, None, first, 0)));
+        }
         let mut best: Option<(f64, Affine, Value)> = None;
-        let first = first.min(longest);
         let (mut t, mut trials) = (first, 0);
         while trials < TRIALS && t <= longest {
             trials += 1;
@@ -226,7 +245,8 @@ impl<'a> Line<'a> {
             }
         }
         Ok(match best {
-            Some((t, coefficients, value)) => {
+            Some((t, coefficients, mut value)) => {
+                value.lipschitz = self.lipschitz(&coefficients)?;
                 (Some(coefficients), self.step(value, Some(t), t, trials))
             }
             None => (None, self.step(self.value, None, t, trials)),
@@ -235,7 +255,7 @@ impl<'a> Line<'a> {
 
     fn falls_enough(&self, t: f64, value: Value) -> bool {
         // A comparison with NaN is false: what is not finite is not accepted.
-        self.slope < 0.0 && value.total <= self.value.total + SUFFICIENT_DECREASE * t * self.slope
+        value.total <= self.value.total + SUFFICIENT_DECREASE * t * self.slope
     }
 
     fn step(&self, value: Value, accepted: Option<f64>, next: f64, trials: usize) -> WeightStep {

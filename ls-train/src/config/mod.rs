@@ -31,7 +31,7 @@ pub struct RunConfig {
     /// Stop once the training split's original loss is at most this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_loss: Option<f64>,
-    /// Stop after the sweep in which so many seconds have passed.
+    /// Stop after the sweep in which so many seconds of training have passed; measurements do not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<f64>,
     /// Name of the device.

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use burn::train::Interrupter;
 
 use super::{Case, Contender, Experiment, plot};
-use crate::config::RunConfig;
+use crate::config::{Plan, RunConfig};
 use crate::data::Splits;
 use crate::learner::Stop;
 use crate::renderer::LineRenderer;
@@ -86,6 +86,17 @@ pub fn run(
         return Err(Error::RunExists { path });
     }
     let cases = experiment.cases();
+    // Mistakes are found before the first run, and before the folder is there.
+    for (_, config) in cases
+        .iter()
+        .flat_map(|case| &case.contenders)
+        .flat_map(|c| &c.settings)
+    {
+        let plan = plan(config, 1, scope)?;
+        if plan.source().needs_folder() && scope.data.is_none() {
+            plan.source().load(None)?;
+        }
+    }
     let runs = |contender: &Contender| contender.settings.len() + scope.seeds as usize - 1;
     let total = cases
         .iter()
@@ -140,17 +151,7 @@ fn run_one(
 ) -> Result<Row> {
     let name = format!("{}, {setting}, seed {seed}", contender.name).replace(['/', ' '], "-");
     let run = scope.folder.join("runs").join(&case.name).join(name);
-    let mut config = RunConfig {
-        seed,
-        sweeps: UNLIMITED,
-        time_limit: Some(scope.seconds),
-        ..config.clone()
-    };
-    let source: ls_datasets::Source = config.data.dataset.parse()?;
-    if source.needs_folder() {
-        config.data.folder = scope.data.map(|folder| folder.join(source.name()));
-    }
-    let plan = config.check()?;
+    let plan = plan(config, seed, scope)?;
     let splits = Splits::load(&plan, &scope.device)?;
     let session = Session {
         device: scope.device.clone(),
@@ -164,7 +165,7 @@ fn run_one(
             return Err(Error::Loop("interrupted".into()));
         }
         Ok(outcome) => Some(outcome.summary),
-        Err(Error::Core(ls_core::Error::NotFinite { .. })) => None,
+        Err(Error::Core(_)) => None,
         Err(error) => return Err(error),
     };
     Ok(Row {
@@ -175,6 +176,21 @@ fn run_one(
         summary,
         run,
     })
+}
+
+/// A setting with a seed, the time limit and the folder of its data.
+fn plan(config: &RunConfig, seed: u64, scope: &Scope<'_>) -> Result<Plan> {
+    let mut config = RunConfig {
+        seed,
+        sweeps: UNLIMITED,
+        time_limit: Some(scope.seconds),
+        ..config.clone()
+    };
+    let source: ls_datasets::Source = config.data.dataset.parse()?;
+    if source.needs_folder() {
+        config.data.folder = scope.data.map(|folder| folder.join(source.name()));
+    }
+    config.check()
 }
 
 /// `results.csv`, a row per run, written as it ends.

@@ -56,7 +56,7 @@ impl Stop {
 pub struct SweepRecord {
     /// Number of the sweep.
     pub sweep: usize,
-    /// Wall time since the start of the run, measurements included.
+    /// Wall time spent in sweeps; measurements are not counted, so that methods with short sweeps do not pay more for them.
     pub elapsed: Duration,
     /// The training split in the method's own terms.
     pub train: Measurement,
@@ -69,7 +69,7 @@ pub struct SweepRecord {
 pub struct Limits {
     /// Original loss of the training split to stop at.
     pub target_loss: Option<f64>,
-    /// Wall time to stop after.
+    /// Wall time spent in sweeps to stop after.
     pub time: Option<Duration>,
 }
 
@@ -145,7 +145,8 @@ impl SupervisedLearningStrategy<SeparatedLearner> for LayerSeparation {
             model: learner.model().separated,
             events: components.event_processor,
             interrupter: components.interrupter,
-            started: Instant::now(),
+            trained: Duration::ZERO,
+            full_batch: true,
             best: f64::INFINITY,
             waited: 0,
         };
@@ -164,7 +165,8 @@ struct Fit<'a> {
     model: Separated,
     events: SupervisedTrainingEventProcessor<SeparatedLearner>,
     interrupter: Interrupter,
-    started: Instant,
+    trained: Duration,
+    full_batch: bool,
     best: f64,
     waited: usize,
 }
@@ -181,9 +183,9 @@ impl Fit<'_> {
         for sweep in sweeps {
             self.start_split(sweep);
             // What came before this sweep survives an error in it.
-            let before = self.model.clone();
+            let before = self.model.network.clone();
             let record = self.sweep(loader).and_then(|()| self.measure(sweep));
-            let record = record.inspect_err(|_| self.model = before)?;
+            let record = record.inspect_err(|_| self.model.network = before)?;
             self.report(&record)?;
             (self.observer)(&record)?;
             if let Some(stop) = self.stop(&record) {
@@ -194,8 +196,11 @@ impl Fit<'_> {
     }
 
     fn sweep(&mut self, loader: &TrainLoader<SeparatedLearner>) -> Result<()> {
+        let started = Instant::now();
         let mut batches = loader.iter();
+        let mut count = 0;
         while let Some(batch) = batches.next() {
+            count += 1;
             let batch = batch.map_err(|error| Error::Loop(error.to_string()))?;
             self.method.sweep(&mut self.model, &batch)?;
             let progress = batches.progress();
@@ -205,6 +210,8 @@ impl Fit<'_> {
                 self.loop_result(|events| events.process_train(LearnerEvent::ProcessedItem(item)))?;
             }
         }
+        self.full_batch = count == 1;
+        self.trained += started.elapsed();
         Ok(())
     }
 
@@ -213,7 +220,7 @@ impl Fit<'_> {
         let test = measure(&self.model.network, None, &self.strategy.test)?;
         Ok(SweepRecord {
             sweep,
-            elapsed: self.started.elapsed(),
+            elapsed: self.trained,
             train,
             test,
         })
@@ -283,7 +290,7 @@ impl Fit<'_> {
         } else {
             self.waited += 1;
         }
-        let descends = self.method.guarantee() != Guarantee::None;
+        let descends = self.full_batch && self.method.guarantee() != Guarantee::None;
         (descends && self.waited >= PATIENCE).then_some(Stop::Stalled)
     }
 

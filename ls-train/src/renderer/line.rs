@@ -58,7 +58,7 @@ impl LineRenderer {
         for name in self.tested() {
             text += &format!("{:>WIDTH$}", format!("test {}", first_word(name)));
         }
-        self.line(&(text + &format!("{:>10}", "seconds")));
+        self.line(&(text + &format!("{:>10}", "elapsed")));
         self.header_written = true;
     }
 

@@ -38,7 +38,8 @@ impl RunDir {
         let run = Self {
             path: path.to_path_buf(),
         };
-        if run.config_file().exists() {
+        let files = ["config.toml", "history.csv", "model.bpk", "summary.json"];
+        if files.iter().any(|file| path.join(file).exists()) {
             return Err(Error::RunExists { path: run.path });
         }
         let logs = run.logs();

@@ -28,7 +28,7 @@ pub struct Summary {
     pub stop: Stop,
     /// Number of sweeps done.
     pub sweeps: usize,
-    /// Wall time.
+    /// Wall time spent in sweeps; measurements are not counted.
     pub seconds: f64,
     /// Figures of the training split.
     pub train: TrainFigures,
