@@ -94,7 +94,7 @@ pub(crate) struct TrainArgs {
     )]
     batch_size: BatchSize,
     /// Largest number of sweeps; epochs for `backprop`
-    #[arg(long, value_name = "N", default_value_t = 60, help_heading = "Run")]
+    #[arg(long, value_name = "N", default_value_t = 30, help_heading = "Run")]
     sweeps: usize,
     /// Stop once the original loss of the training split is at most this
     #[arg(long, value_name = "LOSS", help_heading = "Run")]

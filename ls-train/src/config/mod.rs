@@ -48,7 +48,7 @@ impl Default for RunConfig {
     fn default() -> Self {
         Self {
             seed: 1,
-            sweeps: 60,
+            sweeps: 30,
             batch_size: BatchSize::Full,
             target_loss: None,
             time_limit: None,
