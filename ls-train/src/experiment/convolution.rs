@@ -3,8 +3,8 @@
 use ls_core::model::{CnnConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 
-use super::{Case, Contender, Experiment, alternating, with_method};
-use crate::config::{BatchSize, RunConfig};
+use super::{Case, Contender, Experiment};
+use crate::config::RunConfig;
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "convolution",
@@ -24,15 +24,7 @@ fn cases() -> Vec<Case> {
                 }),
                 ..RunConfig::default()
             };
-            let full = with_method(&base, alternating(1));
-            let batches = RunConfig {
-                batch_size: BatchSize::Samples(200),
-                ..full.clone()
-            };
-            let mut contenders = vec![
-                Contender::fixed("alternating, full", full),
-                Contender::fixed("alternating, batches", batches),
-            ];
+            let mut contenders = Contender::full_and_batches(&base, 200);
             contenders.extend(Contender::baselines(&base, 128));
             Case {
                 name: activation.name().into(),

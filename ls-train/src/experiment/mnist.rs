@@ -3,8 +3,7 @@
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::{Case, Contender, Experiment, alternating, digits, with_method};
-use crate::config::{BatchSize, RunConfig};
+use super::{Case, Contender, Experiment, digits};
 
 /// Training samples: two cores see several sweeps of them in the time of a run.
 const SAMPLES: usize = 10_000;
@@ -23,15 +22,7 @@ fn cases() -> Vec<Case> {
             let mut base = digits(&[100, 100], Activation::Relu, Init::Kaiming);
             base.data.dataset = source.name().into();
             base.data.limit = Some(SAMPLES);
-            let full = with_method(&base, alternating(1));
-            let batches = RunConfig {
-                batch_size: BatchSize::Samples(500),
-                ..full.clone()
-            };
-            let mut contenders = vec![
-                Contender::fixed("alternating, full", full),
-                Contender::fixed("alternating, batches", batches),
-            ];
+            let mut contenders = Contender::full_and_batches(&base, 500);
             contenders.extend(Contender::baselines(&base, 128));
             Case {
                 name: source.name().into(),

@@ -81,6 +81,19 @@ impl Contender {
         }
     }
 
+    /// Alternating minimization on the whole split, and in batches.
+    fn full_and_batches(base: &RunConfig, batch: usize) -> Vec<Self> {
+        let full = with_method(base, alternating(1));
+        let batches = RunConfig {
+            batch_size: BatchSize::Samples(batch),
+            ..full.clone()
+        };
+        vec![
+            Self::fixed("alternating, full", full),
+            Self::fixed("alternating, batches", batches),
+        ]
+    }
+
     /// Backpropagation at several learning rates.
     fn swept(
         name: &'static str,
