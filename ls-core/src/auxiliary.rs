@@ -49,14 +49,6 @@ impl AuxiliaryStore {
         self.values.len()
     }
 
-    /// Number of values kept in all.
-    pub fn num_values(&self) -> usize {
-        self.values
-            .iter()
-            .map(|value| value.val().shape().num_elements())
-            .sum()
-    }
-
     /// The rows of the selected samples, one tensor `[selected, d_l]` per stage.
     pub fn gather(&self, selection: &Selection) -> Vec<Tensor<2>> {
         let rows = |value: &Param<Tensor<2>>| match selection {

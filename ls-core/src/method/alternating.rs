@@ -129,11 +129,6 @@ impl Alternating {
         })
     }
 
-    /// The settings.
-    pub fn config(&self) -> &AlternatingConfig {
-        &self.config
-    }
-
     fn separation(&self, network: &Network) -> Result<Separation> {
         let weighting = self.config.weighting;
         let lipschitz = network.lipschitz(weighting.norm())?;

@@ -207,16 +207,20 @@ impl Convolution {
         })
     }
 
+    /// Channels, height and width of an input. The constructor has checked that inputs are images.
+    fn image(&self) -> (usize, usize, usize) {
+        image(self.input).unwrap_or((1, 1, self.input.features()))
+    }
+
     fn images(&self, input: Tensor<2>) -> Tensor<4> {
         let samples = input.dims()[0];
-        // The constructor has checked that inputs are images.
-        let (channels, height, width) = image(self.input).unwrap_or((1, 1, self.input.features()));
+        let (channels, height, width) = self.image();
         input.reshape([samples, channels, height, width])
     }
 
     /// Sides of the image between convolution and pooling.
     fn between(&self) -> [usize; 2] {
-        let (_, height, width) = image(self.input).unwrap_or((1, 1, self.input.features()));
+        let (_, height, width) = self.image();
         self.config.positions([height, width]).unwrap_or([1, 1])
     }
 
@@ -235,7 +239,7 @@ impl Convolution {
 
     /// For every position and every entry of a patch, where it stands in the flattened image; `d_in` stands for padding.
     fn patch_indices(&self) -> Vec<usize> {
-        let (channels, height, width) = image(self.input).unwrap_or((1, 1, self.input.features()));
+        let (channels, height, width) = self.image();
         let ConvolutionConfig {
             kernel,
             stride,
