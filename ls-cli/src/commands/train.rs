@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use burn::train::Interrupter;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use clap::{Args, ValueEnum};
+use ls_core::method::{Scaling, Storage};
 use ls_datasets::Source;
 use ls_train::config::{
-    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
-    Plan, RunConfig,
+    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
+    OptimizerKind, Plan, RunConfig,
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
@@ -58,8 +59,32 @@ pub(crate) struct TrainArgs {
     model: ModelArgs,
 
     /// How to train
-    #[arg(long, value_enum, default_value_t = MethodName::Alternating, help_heading = "Method")]
+    #[arg(long, value_enum, default_value_t = MethodName::Exact, help_heading = "Method")]
     method: MethodName,
+    /// With `exact`: step τ of the targets, in place of the one found in every sweep
+    #[arg(long, value_name = "TAU", help_heading = "Method")]
+    step: Option<f64>,
+    /// With `exact`: scaling of the displacements, in place of the one found in every sweep
+    #[arg(long, value_parser = named(&Scaling::ALL, Scaling::name), help_heading = "Method")]
+    scaling: Option<Scaling>,
+    /// Damping μ of the Gram matrices [default: found in every sweep by `exact`, 0.01 for `alternating`]
+    #[arg(long, value_name = "MU", help_heading = "Method")]
+    damping: Option<f64>,
+    /// With `exact`: keep no activations between the passes of a sweep; slower, in less memory
+    #[arg(long, help_heading = "Method")]
+    recompute: bool,
+    /// With `exact`: samples that are passed through the stages at once [default: by the size of the stages]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    chunk: Option<usize>,
+    /// Passes over the auxiliary blocks in a sweep of `alternating` [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    auxiliary_passes: Option<usize>,
+    /// Passes over the weight blocks in a sweep of `alternating` [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    weight_passes: Option<usize>,
+    /// With `alternating`: never return samples to the feasible point
+    #[arg(long, help_heading = "Method")]
+    no_restart: bool,
     /// Optimizer of `backprop` [default there: adam]; with `alternating` it moves the blocks instead of line searches, without
     /// a guarantee
     #[arg(long, value_parser = named(&OptimizerKind::ALL, OptimizerKind::name), help_heading = "Method")]
@@ -72,18 +97,6 @@ pub(crate) struct TrainArgs {
     auxiliary_learning_rate: Option<f64>,
     #[command(flatten)]
     weighting: WeightingArgs,
-    /// Passes over the auxiliary blocks in a sweep [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Method")]
-    auxiliary_passes: Option<usize>,
-    /// Passes over the weight blocks in a sweep [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Method")]
-    weight_passes: Option<usize>,
-    /// Damping μ of the Gram matrices [default: 0.01]
-    #[arg(long, help_heading = "Method")]
-    damping: Option<f64>,
-    /// Never return samples to the feasible point
-    #[arg(long, help_heading = "Method")]
-    no_restart: bool,
 
     /// Samples of a batch: a number, or `full`
     #[arg(
@@ -124,6 +137,8 @@ pub(crate) struct TrainArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum MethodName {
+    /// Restarted separation with exact weight blocks; in full batch the original loss never rises
+    Exact,
     /// Alternating minimization of the separated loss
     Alternating,
     /// Gradients through the whole depth: the baseline
@@ -204,10 +219,22 @@ impl TrainArgs {
     }
 
     fn method(&self) -> Result<MethodConfig, Failure> {
+        self.refuse_options_of_other_methods()?;
         match self.method {
+            MethodName::Exact => Ok(MethodConfig::Exact(ExactSettings {
+                step: self.step,
+                damping: self.damping,
+                scaling: self.scaling,
+                storage: if self.recompute {
+                    Storage::Recomputed
+                } else {
+                    Storage::Stored
+                },
+                chunk: self.chunk,
+                weighting: self.weighting.config()?,
+                ..ExactSettings::default()
+            })),
             MethodName::Backprop => {
-                refuse("--method backprop", &self.weighting.given())?;
-                refuse("--method backprop", &self.given())?;
                 let optimizer = self.optimizer.unwrap_or(OptimizerKind::Adam);
                 Ok(MethodConfig::Backprop(BackpropSettings {
                     optimizer,
@@ -224,18 +251,56 @@ impl TrainArgs {
         }
     }
 
-    /// The options of `alternating` alone.
-    fn given(&self) -> [(&'static str, bool); 5] {
-        [
+    /// An option that the method has no use for is a mistake, not something to ignore.
+    fn refuse_options_of_other_methods(&self) -> Result<(), Failure> {
+        use MethodName::{Alternating, Backprop, Exact};
+        let weighting = self
+            .weighting
+            .given()
+            .map(|(name, given)| (name, given, &[Exact, Alternating][..]));
+        let own = [
+            ("--step", self.step.is_some(), &[Exact][..]),
+            ("--scaling", self.scaling.is_some(), &[Exact]),
+            ("--recompute", self.recompute, &[Exact]),
+            ("--chunk", self.chunk.is_some(), &[Exact]),
+            ("--damping", self.damping.is_some(), &[Exact, Alternating]),
+            (
+                "--auxiliary-passes",
+                self.auxiliary_passes.is_some(),
+                &[Alternating],
+            ),
+            (
+                "--weight-passes",
+                self.weight_passes.is_some(),
+                &[Alternating],
+            ),
+            ("--no-restart", self.no_restart, &[Alternating]),
+            (
+                "--optimizer",
+                self.optimizer.is_some(),
+                &[Alternating, Backprop],
+            ),
+            (
+                "--learning-rate",
+                self.learning_rate.is_some(),
+                &[Alternating, Backprop],
+            ),
             (
                 "--auxiliary-learning-rate",
                 self.auxiliary_learning_rate.is_some(),
+                &[Alternating],
             ),
-            ("--auxiliary-passes", self.auxiliary_passes.is_some()),
-            ("--weight-passes", self.weight_passes.is_some()),
-            ("--damping", self.damping.is_some()),
-            ("--no-restart", self.no_restart),
-        ]
+        ];
+        let out_of_place: Vec<_> = own
+            .into_iter()
+            .chain(weighting)
+            .map(|(name, given, methods)| (name, given && !methods.contains(&self.method)))
+            .collect();
+        let method = self.method.to_possible_value();
+        let place = method.map_or_else(String::new, |value| {
+            format!("--method {}", value.get_name())
+        });
+        refuse(&place, &out_of_place)
     }
 
     fn block_update(&self) -> Result<BlockUpdate, Failure> {

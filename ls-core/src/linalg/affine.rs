@@ -33,6 +33,11 @@ impl Affine {
         }
     }
 
+    /// `self + other`.
+    pub fn plus(&self, other: &Self) -> Self {
+        self.moved(other, 1.0)
+    }
+
     /// `t · self`.
     pub fn scaled(&self, t: f64) -> Self {
         Self {

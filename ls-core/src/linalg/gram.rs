@@ -27,6 +27,15 @@ impl Gram {
         }
     }
 
+    /// The sum over the rows of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            cross: self.cross + other.cross,
+            sums: self.sums + other.sums,
+            rows: self.rows + other.rows,
+        }
+    }
+
     /// Factors `ÂᵀÂ/m + μ (tr ÂᵀÂ/m)/(d+1) I` in f64 on the host.
     ///
     /// # Errors
@@ -65,6 +74,16 @@ pub struct Cholesky {
 }
 
 impl Cholesky {
+    /// Estimate from below of the factored matrix's condition number, from the diagonal of its factor.
+    pub fn condition(&self) -> f64 {
+        let lower = self.factor.L();
+        let diagonal = (0..self.size).map(|i| lower[(i, i)]);
+        let (least, most) = diagonal.fold((f64::INFINITY, 0.0_f64), |(least, most), value| {
+            (least.min(value), most.max(value))
+        });
+        (most / least).powi(2)
+    }
+
     /// Solves `(ÂᵀÂ/m + ridge) X = right` for the kernel and bias rows of `right` together.
     ///
     /// # Errors

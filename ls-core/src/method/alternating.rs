@@ -4,7 +4,7 @@ use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 
-use super::{BlockCounts, Guarantee, Method, Separated};
+use super::{Guarantee, Method, Separated, SweepReport};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
@@ -191,8 +191,8 @@ impl Alternating {
         values: &[Tensor<2>],
         preconditioners: &mut [Option<Cholesky>],
         batch: &Batch,
-    ) -> Result<BlockCounts> {
-        let mut counts = BlockCounts::default();
+    ) -> Result<SweepReport> {
+        let mut counts = SweepReport::default();
         // 1/N Σ r_j² of the stages already passed: they press on the norms of the later ones.
         let mut residuals = Vec::with_capacity(values.len() + 1);
         for l in 0..=network.hidden() {
@@ -258,7 +258,7 @@ impl Alternating {
 }
 
 impl Method for Alternating {
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<BlockCounts> {
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
         let network = &mut model.network;
         let mut separation = self.separation(network)?;
         let mut values = model.auxiliary.gather(&batch.selection);
@@ -269,7 +269,7 @@ impl Method for Alternating {
         for _ in 0..self.config.auxiliary_passes {
             self.auxiliary_pass(network, &separation, &mut values, &mut steps, batch);
         }
-        let mut counts = BlockCounts::default();
+        let mut counts = SweepReport::default();
         let mut preconditioners = vec![None; network.hidden() + 1];
         for _ in 0..self.config.weight_passes {
             let pass = self.weight_pass(

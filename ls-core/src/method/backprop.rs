@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 
-use super::{BlockCounts, Method, Separated};
+use super::{Method, Separated, SweepReport};
 use crate::Result;
 use crate::batch::Batch;
 use crate::network::Network;
@@ -36,14 +36,11 @@ pub fn gradients(tracked: &Network, batch: &Batch) -> GradientsParams {
 }
 
 impl Method for Backprop {
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<BlockCounts> {
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
         let tracked = model.network.clone().train();
         let gradients = gradients(&tracked, batch);
         let moved = self.optimizer.step(self.learning_rate, tracked, gradients);
         model.network = moved.valid();
-        Ok(BlockCounts {
-            accepted: 1,
-            rejected: 0,
-        })
+        Ok(SweepReport::counts(1, 0))
     }
 }

@@ -6,11 +6,13 @@
 
 mod alternating;
 mod backprop;
+mod exact;
 
 use burn::module::Module;
 
 pub use alternating::{Alternating, AlternatingConfig, BlockRule};
 pub use backprop::{Backprop, gradients};
+pub use exact::{Candidate, Exact, ExactConfig, Form, Scaling, Storage};
 
 use crate::Result;
 use crate::auxiliary::AuxiliaryStore;
@@ -32,17 +34,48 @@ pub struct Separated {
 pub enum Guarantee {
     /// The separated loss never rises, up to rounding.
     SeparatedLossNeverRises,
+    /// The original loss never rises.
+    OriginalLossNeverRises,
     /// Nothing.
     None,
 }
 
-/// What the blocks of one batch did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BlockCounts {
-    /// Weight blocks that moved.
+/// What happened in the sweep over one batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SweepReport {
+    /// Steps that were taken.
     pub accepted: usize,
-    /// Weight blocks that found no decrease and stayed.
+    /// Steps that were tried and not taken.
     pub rejected: usize,
+    /// The accepted step of a method that chooses among several.
+    pub candidate: Option<Candidate>,
+    /// Estimates of the condition of each stage's Gram matrix with its ridge; empty when none were factored.
+    pub conditions: Vec<f64>,
+}
+
+impl SweepReport {
+    /// Counts of blocks and nothing else.
+    pub fn counts(accepted: usize, rejected: usize) -> Self {
+        Self {
+            accepted,
+            rejected,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in the report of the next batch: counts add up, the rest is the later one's.
+    pub fn followed_by(self, next: Self) -> Self {
+        Self {
+            accepted: self.accepted + next.accepted,
+            rejected: self.rejected + next.rejected,
+            candidate: next.candidate.or(self.candidate),
+            conditions: if next.conditions.is_empty() {
+                self.conditions
+            } else {
+                next.conditions
+            },
+        }
+    }
 }
 
 /// A way to train: moves the blocks of a separated network over one batch.
@@ -51,7 +84,15 @@ pub trait Method: Send {
     ///
     /// # Errors
     /// What the updates return: unsupported stages, a failed device.
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<BlockCounts>;
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport>;
+
+    /// Called when all batches of a sweep have been seen, before anything is measured.
+    ///
+    /// # Errors
+    /// As [`sweep`](Self::sweep).
+    fn end_sweep(&mut self, _model: &mut Separated) -> Result<()> {
+        Ok(())
+    }
 
     /// What a full-batch sweep promises.
     fn guarantee(&self) -> Guarantee {

@@ -1,8 +1,9 @@
 //! Convolution stage: cross-correlation, activation, optional pooling.
 
 use burn::module::{Module, Param};
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Device, Tensor, module::conv2d};
+use burn::tensor::module::{conv_transpose2d, conv2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::config::WIDEST;
@@ -224,6 +225,16 @@ impl Convolution {
         self.config.positions([height, width]).unwrap_or([1, 1])
     }
 
+    /// `[samples · positions, c_out]`, the layout of an affine stage's pre-activations, as images.
+    fn channels_first(&self, u: Tensor<2>) -> Tensor<4> {
+        let [height, width] = self.between();
+        let [rows, channels] = u.dims();
+        let samples = rows / (height * width);
+        u.reshape([samples, height * width, channels])
+            .swap_dims(1, 2)
+            .reshape([samples, channels, height, width])
+    }
+
     /// Activation and pooling of `[samples, c_out, height, width]`, flattened.
     fn activate(&self, u: Tensor<4>) -> Tensor<2> {
         let [samples, channels, height, width] = u.dims();
@@ -355,14 +366,37 @@ impl AffineStage for Convolution {
             .reshape([samples * positions, entries])
     }
 
-    fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
-        let [samples, _] = input.dims();
+    fn rows_per_sample(&self) -> usize {
         let [height, width] = self.between();
-        let channels = self.config.channels;
-        let images = u
-            .reshape([samples, height * width, channels])
-            .swap_dims(1, 2)
-            .reshape([samples, channels, height, width]);
-        self.activate(images)
+        height * width
+    }
+
+    fn post(&self, u: Tensor<2>, _input: &Tensor<2>) -> Tensor<2> {
+        self.activate(self.channels_first(u))
+    }
+
+    fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
+        let cotangent = self.channels_first(u_cotangent);
+        let (channels, height, width) = self.image();
+        let ConvolutionConfig {
+            kernel,
+            stride,
+            padding,
+            ..
+        } = self.config;
+        let [rows, columns] = self.between();
+        // What the strides left over at the far end of the padded image.
+        let rest =
+            |side: usize, positions: usize| side + 2 * padding - kernel - (positions - 1) * stride;
+        let options = ConvTransposeOptions::new(
+            [stride, stride],
+            [padding, padding],
+            [rest(height, rows), rest(width, columns)],
+            [1, 1],
+            1,
+        );
+        let samples = cotangent.dims()[0];
+        conv_transpose2d(cotangent, self.weight.val().inner(), None, options)
+            .reshape([samples, channels * height * width])
     }
 }

@@ -112,6 +112,10 @@ impl AffineStage for Dense {
         self.activation.apply(u)
     }
 
+    fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
+        u_cotangent.matmul(self.weight.val().inner().transpose())
+    }
+
     fn linearize_post(&self, u: Tensor<2>, _input: &Tensor<2>) -> (Tensor<2>, PullBack) {
         let activation = self.activation;
         let h = activation.apply(u.clone());

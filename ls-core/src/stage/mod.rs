@@ -96,8 +96,17 @@ pub trait AffineStage: Stage {
     /// The rows that the kernel multiplies, `[rows, d_in]`.
     fn rows(&self, input: Tensor<2>) -> Tensor<2>;
 
+    /// Rows of one sample: 1, or the positions of a convolution.
+    fn rows_per_sample(&self) -> usize {
+        1
+    }
+
     /// From pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.
     fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2>;
+
+    /// Pulls cotangents back to the input, `[samples, d_in]`: of the pre-activations, `[rows, d_out]`, through the affine map,
+    /// and of the output where a skip connection leads around it.
+    fn pull_to_input(&self, u_cotangent: Tensor<2>, output_cotangent: Tensor<2>) -> Tensor<2>;
 
     /// As [`post`](Self::post), with the map that pulls a cotangent of the output back to the pre-activations.
     fn linearize_post(&self, u: Tensor<2>, input: &Tensor<2>) -> (Tensor<2>, PullBack) {

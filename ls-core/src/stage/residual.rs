@@ -81,8 +81,18 @@ impl<S: AffineStage> AffineStage for Residual<S> {
         self.inner.rows(input)
     }
 
+    fn rows_per_sample(&self) -> usize {
+        self.inner.rows_per_sample()
+    }
+
     fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
         input.clone() + self.inner.post(u, input)
+    }
+
+    fn pull_to_input(&self, u_cotangent: Tensor<2>, output_cotangent: Tensor<2>) -> Tensor<2> {
+        self.inner
+            .pull_to_input(u_cotangent, output_cotangent.clone())
+            + output_cotangent
     }
 
     fn linearize_post(&self, u: Tensor<2>, input: &Tensor<2>) -> (Tensor<2>, PullBack) {

@@ -2,7 +2,10 @@
 
 use ls_core::batch::Batch;
 use ls_core::linalg::Norm;
-use ls_core::method::{Alternating, AlternatingConfig, Backprop, BlockRule, Method};
+use ls_core::method::{
+    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, Method, Scaling,
+    Storage,
+};
 use ls_core::network::Network;
 use ls_core::objective::Weighting;
 use serde::{Deserialize, Serialize};
@@ -14,6 +17,8 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum MethodConfig {
+    /// Restarted separation with exact weight blocks.
+    Exact(ExactSettings),
     /// Alternating minimization of the separated loss.
     Alternating(AlternatingSettings),
     /// Gradients through the whole depth.
@@ -22,7 +27,48 @@ pub enum MethodConfig {
 
 impl Default for MethodConfig {
     fn default() -> Self {
-        Self::Alternating(AlternatingSettings::default())
+        Self::Exact(ExactSettings::default())
+    }
+}
+
+/// Settings of `exact`. What is absent is chosen anew in every sweep, by what it achieves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ExactSettings {
+    /// Step `τ`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<f64>,
+    /// Damping `μ` of the Gram matrices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damping: Option<f64>,
+    /// Scaling of the displacements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
+    /// What is kept of the samples between the passes of a sweep.
+    pub storage: Storage,
+    /// Samples of a chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<usize>,
+    /// Patches that enter a convolution's Gram matrix.
+    pub gram_rows: usize,
+    /// Weights of the residuals in the separated loss that is reported.
+    pub weighting: Weighting,
+}
+
+impl Default for ExactSettings {
+    fn default() -> Self {
+        Self {
+            step: None,
+            damping: None,
+            scaling: None,
+            storage: Storage::Stored,
+            chunk: None,
+            gram_rows: 1 << 14,
+            weighting: Weighting::SelfAdaptive {
+                norm: Norm::Spectral,
+                eta: 1.0,
+            },
+        }
     }
 }
 
@@ -92,6 +138,7 @@ impl MethodConfig {
     /// Name on the command line, in files and in reports.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Exact(_) => "exact",
             Self::Alternating(_) => "alternating",
             Self::Backprop(_) => "backprop",
         }
@@ -99,11 +146,13 @@ impl MethodConfig {
 
     /// Whether the method keeps auxiliary variables, and so has a separated loss, a certificate and residuals.
     pub fn is_separated(&self) -> bool {
-        matches!(self, Self::Alternating(_))
+        matches!(self, Self::Exact(_) | Self::Alternating(_))
     }
 
     pub(super) fn check(&self) -> Result<()> {
         match self {
+            // The core's own check sees the settings as they are.
+            Self::Exact(_) => Ok(()),
             Self::Alternating(settings) => settings.check(),
             Self::Backprop(settings) => positive("learning-rate", settings.learning_rate),
         }
@@ -115,6 +164,7 @@ impl MethodConfig {
     /// [`Error::Core`] when the settings do not suit the network.
     pub fn init(&self, network: &Network, split: &Batch) -> Result<Box<dyn Method>> {
         Ok(match self {
+            Self::Exact(settings) => Box::new(Exact::new(settings.core(), network)?),
             Self::Alternating(settings) => {
                 let rule = settings.update.init();
                 Box::new(Alternating::new(settings.core(), rule, network, split)?)
@@ -124,6 +174,20 @@ impl MethodConfig {
                 Box::new(Backprop::new(optimizer, settings.learning_rate))
             }
         })
+    }
+}
+
+impl ExactSettings {
+    fn core(&self) -> ExactConfig {
+        ExactConfig {
+            step: self.step,
+            damping: self.damping,
+            scaling: self.scaling,
+            storage: self.storage,
+            chunk: self.chunk,
+            gram_rows: self.gram_rows,
+            weighting: self.weighting,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ mod optimizer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use method::{AlternatingSettings, BackpropSettings, BlockUpdate, MethodConfig};
+pub use method::{AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig};
 pub use optimizer::OptimizerKind;
 
 use ls_core::model::{MlpConfig, ModelConfig};

@@ -9,7 +9,7 @@ use burn::train::{
     SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
 };
 use ls_core::batch::Batch;
-use ls_core::method::{Guarantee, Method, Separated};
+use ls_core::method::{Guarantee, Method, Separated, SweepReport};
 use ls_core::objective::{Measurement, measure};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,8 @@ pub struct SweepRecord {
     pub sweep: usize,
     /// Wall time spent in sweeps; measurements are not counted, so that methods with short sweeps do not pay more for them.
     pub elapsed: Duration,
+    /// What the method did.
+    pub report: SweepReport,
     /// The training split in the method's own terms.
     pub train: Measurement,
     /// The test split, by a plain forward pass.
@@ -177,14 +179,16 @@ impl Fit<'_> {
         loader: &TrainLoader<SeparatedLearner>,
         sweeps: core::ops::RangeInclusive<usize>,
     ) -> Result<Stop> {
-        let start = self.measure(0)?;
+        let start = self.measure(0, SweepReport::default())?;
         (self.observer)(&start)?;
         self.best = self.watched(&start);
         for sweep in sweeps {
             self.start_split(sweep);
             // What came before this sweep survives an error in it.
             let before = self.model.network.clone();
-            let record = self.sweep(loader).and_then(|()| self.measure(sweep));
+            let record = self
+                .sweep(loader)
+                .and_then(|report| self.measure(sweep, report));
             let record = record.inspect_err(|_| self.model.network = before)?;
             self.report(&record)?;
             (self.observer)(&record)?;
@@ -195,14 +199,15 @@ impl Fit<'_> {
         Ok(Stop::SweepLimit)
     }
 
-    fn sweep(&mut self, loader: &TrainLoader<SeparatedLearner>) -> Result<()> {
+    fn sweep(&mut self, loader: &TrainLoader<SeparatedLearner>) -> Result<SweepReport> {
         let started = Instant::now();
         let mut batches = loader.iter();
         let mut count = 0;
+        let mut report = SweepReport::default();
         while let Some(batch) = batches.next() {
             count += 1;
             let batch = batch.map_err(|error| Error::Loop(error.to_string()))?;
-            self.method.sweep(&mut self.model, &batch)?;
+            report = report.followed_by(self.method.sweep(&mut self.model, &batch)?);
             let progress = batches.progress();
             // The last item of a sweep carries its figures; the ones before only move the progress bar.
             if !progress.is_completed() {
@@ -210,17 +215,19 @@ impl Fit<'_> {
                 self.loop_result(|events| events.process_train(LearnerEvent::ProcessedItem(item)))?;
             }
         }
+        self.method.end_sweep(&mut self.model)?;
         self.full_batch = count == 1;
         self.trained += started.elapsed();
-        Ok(())
+        Ok(report)
     }
 
-    fn measure(&self, sweep: usize) -> Result<SweepRecord> {
+    fn measure(&self, sweep: usize, report: SweepReport) -> Result<SweepRecord> {
         let train = self.method.measure(&self.model, &self.strategy.train)?;
         let test = measure(&self.model.network, None, &self.strategy.test)?;
         Ok(SweepRecord {
             sweep,
             elapsed: self.trained,
+            report,
             train,
             test,
         })
@@ -296,7 +303,10 @@ impl Fit<'_> {
 
     /// The loss that the method lowers.
     fn watched(&self, record: &SweepRecord) -> f64 {
-        let separated = record.train.separated.as_ref();
-        separated.map_or(record.train.original_loss_mean, |s| s.separated_loss_mean)
+        let original = record.train.original_loss_mean;
+        match (self.method.guarantee(), &record.train.separated) {
+            (Guarantee::OriginalLossNeverRises, _) | (_, None) => original,
+            (_, Some(separated)) => separated.separated_loss_mean,
+        }
     }
 }

@@ -1,0 +1,472 @@
+//! The full-batch sweep: targets from one backward pass, fits from front to back.
+//!
+//! Everything runs over consecutive chunks of samples, so that working memory does not grow with their number; what does
+//! is decided by [`Storage`].
+
+use burn::tensor::Tensor;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
+
+use super::control::{Candidate, Form, Scaling};
+use crate::batch::{Batch, index_tensor};
+use crate::linalg::{Affine, Cholesky, Gram, to_f64};
+use crate::network::Network;
+use crate::objective::cross_entropy;
+use crate::stage::AffineStage;
+use crate::{Error, Result};
+
+/// What a full-batch sweep keeps of its samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// Pre-activations and displacements of all stages: one forward pass serves a whole sweep.
+    Stored,
+    /// Nothing: every chunk is passed through the stages again where it is needed, which costs a factor of about the
+    /// number of stages.
+    Recomputed,
+}
+
+/// One tensor per chunk.
+type Chunks = Vec<Tensor<2>>;
+
+/// Factors of the first stage's Gram matrix that are kept; the damping walks between a few values.
+const KEPT_FACTORS: usize = 4;
+
+/// A network with its samples in chunks.
+pub(super) struct FullBatch<'a> {
+    stages: Vec<&'a dyn AffineStage>,
+    chunks: Vec<Batch>,
+    samples: usize,
+    storage: Storage,
+    gram_rows: usize,
+}
+
+/// A point in the space of weights, with what a forward pass found there.
+pub(super) struct Point {
+    /// `V_1, …, V_L`.
+    pub coefficients: Vec<Affine>,
+    /// `u_l`, by stage and chunk; empty when recomputed.
+    pre_activations: Vec<Chunks>,
+    /// `F`.
+    pub loss: f64,
+    /// Estimates of the condition of each stage's Gram matrix with its ridge.
+    pub conditions: Vec<f64>,
+}
+
+/// `∂ce_n/∂u_l` at a point.
+pub(super) struct Gradients {
+    /// By stage and chunk; empty when recomputed.
+    stored: Vec<Chunks>,
+    /// Root mean square of each stage's entries.
+    rms: Vec<f64>,
+    /// `Â_1ᵀ G_1`, which no trial changes: the first stage's inputs stand still.
+    first: Affine,
+}
+
+impl Gradients {
+    /// `τ c_l`.
+    pub(super) fn step(&self, candidate: &Candidate, l: usize) -> f64 {
+        let head = self.rms[self.rms.len() - 1];
+        match candidate.scaling {
+            // A stage whose gradients vanish stays where it is.
+            Scaling::Rms if self.rms[l] > 0.0 => candidate.step * head / self.rms[l],
+            _ => candidate.step,
+        }
+    }
+}
+
+/// Factors of the first stage's Gram matrix, by damping: its inputs never change.
+#[derive(Default)]
+pub(super) struct FirstStage {
+    gram: Option<Gram>,
+    factors: Vec<(f64, Cholesky)>,
+}
+
+impl FirstStage {
+    fn factor(&mut self, damping: f64, gram: impl FnOnce() -> Option<Gram>) -> Result<&Cholesky> {
+        if let Some(i) = self.factors.iter().position(|(kept, _)| *kept == damping) {
+            let found = self.factors.remove(i);
+            self.factors.push(found);
+        } else {
+            if self.gram.is_none() {
+                self.gram = gram();
+            }
+            let gram = self.gram.clone().ok_or_else(no_samples)?;
+            let factor = gram.factor(damping)?;
+            if self.factors.len() == KEPT_FACTORS {
+                self.factors.remove(0);
+            }
+            self.factors.push((damping, factor));
+        }
+        Ok(&self.factors[self.factors.len() - 1].1)
+    }
+}
+
+impl<'a> FullBatch<'a> {
+    /// # Errors
+    /// [`Error::Unsupported`] for a stage that is not affine before its activation.
+    pub(super) fn new(
+        network: &'a Network,
+        batch: &Batch,
+        chunk: usize,
+        storage: Storage,
+        gram_rows: usize,
+    ) -> Result<Self> {
+        let view = |(l, stage): (usize, &'a crate::stage::AnyStage)| {
+            stage.affine().ok_or(Error::Unsupported {
+                update: "method exact",
+                stage: l + 1,
+                needs: "affine form",
+            })
+        };
+        Ok(Self {
+            stages: network
+                .stages()
+                .iter()
+                .enumerate()
+                .map(view)
+                .collect::<Result<_>>()?,
+            chunks: batch.chunks(chunk).collect(),
+            samples: batch.len(),
+            storage,
+            gram_rows,
+        })
+    }
+
+    /// Forward pass at the network's own weights.
+    pub(super) fn forward(&self) -> Result<Point> {
+        let coefficients: Vec<_> = self
+            .stages
+            .iter()
+            .map(|stage| stage.coefficients())
+            .collect();
+        let mut pre_activations = vec![Chunks::new(); self.stages.len()];
+        let mut sum = 0.0;
+        for chunk in &self.chunks {
+            let (us, logits) = self.pass(&coefficients, chunk);
+            sum += self.loss_sum(logits, chunk)?;
+            if self.storage == Storage::Stored {
+                for (stored, u) in pre_activations.iter_mut().zip(us) {
+                    stored.push(u);
+                }
+            }
+        }
+        let conditions = vec![f64::NAN; coefficients.len()];
+        Ok(Point {
+            coefficients,
+            pre_activations,
+            loss: sum / self.samples as f64,
+            conditions,
+        })
+    }
+
+    /// Backward pass at a point.
+    pub(super) fn backward(&self, point: &Point) -> Result<Gradients> {
+        let count = self.stages.len();
+        let mut stored = vec![Chunks::new(); count];
+        let mut squares: Vec<Tensor<1>> = Vec::new();
+        let mut entries = vec![0_usize; count];
+        let mut first: Option<Affine> = None;
+        for (c, chunk) in self.chunks.iter().enumerate() {
+            let gradients = self.gradients(point, c);
+            let rows = self.stages[0].rows(chunk.inputs.clone());
+            let part = Affine::pull_back(rows, gradients[0].clone());
+            first = Some(first.map_or(part.clone(), |sum| sum.plus(&part)));
+            let sums = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
+            squares.push(Tensor::cat(sums.collect(), 0));
+            for (l, gradient) in gradients.into_iter().enumerate() {
+                entries[l] += gradient.dims().iter().product::<usize>();
+                if self.storage == Storage::Stored {
+                    stored[l].push(gradient);
+                }
+            }
+        }
+        // Leaves the device once per sweep: a number for each stage and chunk.
+        let squares = to_f64(Tensor::stack::<2>(squares, 0))?;
+        let mean = |l: usize| {
+            let sum: f64 = squares.iter().skip(l).step_by(count).sum();
+            (sum / entries[l] as f64).sqrt()
+        };
+        Ok(Gradients {
+            stored,
+            rms: (0..count).map(mean).collect(),
+            first: first.unwrap_or_else(|| point.coefficients[0].scaled(0.0)),
+        })
+    }
+
+    /// The fits of one candidate, front to back; `None` when they do not stay finite.
+    pub(super) fn trial(
+        &self,
+        point: &Point,
+        gradients: &Gradients,
+        candidate: &Candidate,
+        first: &mut FirstStage,
+    ) -> Result<Option<Point>> {
+        let mut fitted = Point {
+            coefficients: Vec::with_capacity(self.stages.len()),
+            pre_activations: Vec::with_capacity(self.stages.len()),
+            loss: 0.0,
+            conditions: Vec::with_capacity(self.stages.len()),
+        };
+        let mut inputs: Chunks = self
+            .chunks
+            .iter()
+            .map(|chunk| chunk.inputs.clone())
+            .collect();
+        for l in 0..self.stages.len() {
+            let solved = if l == 0 {
+                self.solve_first(gradients, candidate, first)
+            } else {
+                self.solve(l, point, gradients, candidate, &fitted, &inputs)
+            };
+            let (update, condition) = match solved {
+                Ok(solved) => solved,
+                // Too little damping for these inputs: another trial has more.
+                Err(Error::NotPositiveDefinite(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            fitted
+                .coefficients
+                .push(point.coefficients[l].plus(&update));
+            fitted.conditions.push(condition);
+            self.propagate(l, &mut fitted, &mut inputs)?;
+        }
+        fitted.loss /= self.samples as f64;
+        Ok(fitted.loss.is_finite().then_some(fitted))
+    }
+
+    /// The targets seen after the activations, `a_l = post(u*_l)`, of the hidden stages.
+    pub(super) fn targets(
+        &self,
+        point: &Point,
+        gradients: &Gradients,
+        candidate: &Candidate,
+    ) -> Vec<Tensor<2>> {
+        let hidden = self.stages.len() - 1;
+        let mut targets = vec![Chunks::new(); hidden];
+        for (c, chunk) in self.chunks.iter().enumerate() {
+            let us = self.pre_activations(point, c);
+            let gs = self.gradients_at(point, gradients, c);
+            let mut input = chunk.inputs.clone();
+            for (l, (u, g)) in us.into_iter().zip(gs).take(hidden).enumerate() {
+                let target = u - g * gradients.step(candidate, l);
+                input = self.stages[l].post(target, &input);
+                targets[l].push(input.clone());
+            }
+        }
+        targets
+            .into_iter()
+            .map(|chunks| Tensor::cat(chunks, 0))
+            .collect()
+    }
+
+    /// The first stage's inputs stand still, so that its residual is the displacement itself in both forms.
+    fn solve_first(
+        &self,
+        gradients: &Gradients,
+        candidate: &Candidate,
+        first: &mut FirstStage,
+    ) -> Result<(Affine, f64)> {
+        let rows = self.rows(0);
+        let gram = || {
+            let part = |(c, chunk): (usize, &Batch)| {
+                Gram::of(self.subset(0, c, self.stages[0].rows(chunk.inputs.clone())))
+            };
+            self.chunks.iter().enumerate().map(part).reduce(Gram::plus)
+        };
+        let factor = first.factor(candidate.damping, gram)?;
+        let scale = -gradients.step(candidate, 0) / rows as f64;
+        Ok((
+            factor.solve(&gradients.first.scaled(scale))?,
+            factor.condition(),
+        ))
+    }
+
+    /// The ridge fit of stage `l` to its targets on the inputs that the stages before it now give.
+    fn solve(
+        &self,
+        l: usize,
+        point: &Point,
+        gradients: &Gradients,
+        candidate: &Candidate,
+        fitted: &Point,
+        inputs: &Chunks,
+    ) -> Result<(Affine, f64)> {
+        let stage = self.stages[l];
+        let step = gradients.step(candidate, l);
+        let mut cross: Option<Affine> = None;
+        let mut gram: Option<Gram> = None;
+        for c in 0..self.chunks.len() {
+            let rows = stage.rows(self.input(l, c, fitted, inputs));
+            let (u, g) = self.at(l, c, point, gradients);
+            let mut residual = g * -step;
+            if candidate.form == Form::Corrected {
+                residual = residual + u - point.coefficients[l].apply(rows.clone());
+            }
+            let (part, own) = (
+                Affine::pull_back(rows.clone(), residual),
+                Gram::of(self.subset(l, c, rows)),
+            );
+            cross = Some(cross.map_or_else(|| part.clone(), |sum| sum.plus(&part)));
+            gram = Some(match gram {
+                Some(sum) => sum.plus(own),
+                None => own,
+            });
+        }
+        let (Some(cross), Some(gram)) = (cross, gram) else {
+            return Err(no_samples());
+        };
+        let factor = gram.factor(candidate.damping)?;
+        let mean = cross.scaled(1.0 / self.rows(l) as f64);
+        Ok((factor.solve(&mean)?, factor.condition()))
+    }
+
+    /// Pre-activations and outputs of stage `l` at its new coefficients; the loss behind the last stage.
+    fn propagate(&self, l: usize, fitted: &mut Point, inputs: &mut Chunks) -> Result<()> {
+        let stored = self.storage == Storage::Stored;
+        let is_last = l + 1 == self.stages.len();
+        if !stored && !is_last {
+            return Ok(());
+        }
+        let mut pre_activations = Chunks::new();
+        for (c, chunk) in self.chunks.iter().enumerate() {
+            let input = self.input(l, c, fitted, inputs);
+            let u = fitted.coefficients[l].apply(self.stages[l].rows(input.clone()));
+            if is_last {
+                fitted.loss += self.loss_sum(self.stages[l].post(u.clone(), &input), chunk)?;
+            } else {
+                inputs[c] = self.stages[l].post(u.clone(), &input);
+            }
+            if stored {
+                pre_activations.push(u);
+            }
+        }
+        if stored {
+            fitted.pre_activations.push(pre_activations);
+        }
+        Ok(())
+    }
+
+    /// `h_{l-1}` of a chunk at the coefficients fitted so far.
+    fn input(&self, l: usize, c: usize, fitted: &Point, inputs: &Chunks) -> Tensor<2> {
+        match self.storage {
+            Storage::Stored => inputs[c].clone(),
+            Storage::Recomputed => {
+                let stages = self.stages.iter().zip(&fitted.coefficients).take(l);
+                stages.fold(inputs[c].clone(), |h, (stage, coefficients)| {
+                    stage.post(coefficients.apply(stage.rows(h.clone())), &h)
+                })
+            }
+        }
+    }
+
+    /// `u_l` and `∂ce/∂u_l` of a chunk at a point.
+    fn at(
+        &self,
+        l: usize,
+        c: usize,
+        point: &Point,
+        gradients: &Gradients,
+    ) -> (Tensor<2>, Tensor<2>) {
+        match self.storage {
+            Storage::Stored => (
+                point.pre_activations[l][c].clone(),
+                gradients.stored[l][c].clone(),
+            ),
+            Storage::Recomputed => (
+                self.pre_activations(point, c).swap_remove(l),
+                self.gradients(point, c).swap_remove(l),
+            ),
+        }
+    }
+
+    /// `u_1, …, u_L` of a chunk at a point.
+    fn pre_activations(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
+        match self.storage {
+            Storage::Stored => point
+                .pre_activations
+                .iter()
+                .map(|chunks| chunks[c].clone())
+                .collect(),
+            Storage::Recomputed => self.pass(&point.coefficients, &self.chunks[c]).0,
+        }
+    }
+
+    fn gradients_at(&self, point: &Point, gradients: &Gradients, c: usize) -> Vec<Tensor<2>> {
+        match self.storage {
+            Storage::Stored => gradients
+                .stored
+                .iter()
+                .map(|chunks| chunks[c].clone())
+                .collect(),
+            Storage::Recomputed => self.gradients(point, c),
+        }
+    }
+
+    /// Pre-activations of all stages, and the logits.
+    fn pass(&self, coefficients: &[Affine], chunk: &Batch) -> (Vec<Tensor<2>>, Tensor<2>) {
+        let mut h = chunk.inputs.clone();
+        let stages = self.stages.iter().zip(coefficients);
+        let us = stages.map(|(stage, coefficients)| {
+            let u = coefficients.apply(stage.rows(h.clone()));
+            h = stage.post(u.clone(), &h);
+            u
+        });
+        (us.collect(), h)
+    }
+
+    /// `∂ce_n/∂u_{l,n}` of all stages, of single samples: not divided by their number.
+    fn gradients(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
+        let chunk = &self.chunks[c];
+        let mut output = chunk.inputs.clone();
+        let mut pull_backs = Vec::with_capacity(self.stages.len());
+        for (stage, u) in self.stages.iter().zip(self.pre_activations(point, c)) {
+            let (next, pull_back) = stage.linearize_post(u, &output);
+            pull_backs.push(pull_back);
+            output = next;
+        }
+        let mut cotangent = cross_entropy::gradient(output, &chunk.labels);
+        let mut gradients = Vec::with_capacity(self.stages.len());
+        for (l, (stage, pull_back)) in self.stages.iter().zip(pull_backs).enumerate().rev() {
+            let gradient = pull_back(cotangent.clone());
+            if l > 0 {
+                cotangent = stage.pull_to_input(gradient.clone(), cotangent);
+            }
+            gradients.push(gradient);
+        }
+        gradients.reverse();
+        gradients
+    }
+
+    /// Rows of stage `l` over all samples: samples, times the positions of a convolution.
+    fn rows(&self, l: usize) -> usize {
+        self.samples * self.stages[l].rows_per_sample()
+    }
+
+    /// The rows that enter the Gram matrix: all, or a seeded subset of a convolution's patches. The loss is accepted on
+    /// all of them, and any positive definite preconditioner keeps the descent form a descent.
+    fn subset(&self, l: usize, c: usize, rows: Tensor<2>) -> Tensor<2> {
+        let (total, count) = (self.rows(l), rows.dims()[0]);
+        if self.stages[l].rows_per_sample() == 1 || total <= self.gram_rows {
+            return rows;
+        }
+        let kept = (count * self.gram_rows).div_ceil(total);
+        let mut random = ChaCha12Rng::seed_from_u64((l as u64) << 32 | c as u64);
+        let indices = rand::seq::index::sample(&mut random, count, kept).into_vec();
+        let device = rows.device();
+        rows.select(0, index_tensor(&indices, &device))
+    }
+
+    /// Sum of the cross-entropies of a chunk, in f64.
+    fn loss_sum(&self, logits: Tensor<2>, chunk: &Batch) -> Result<f64> {
+        // Leaves the device once per chunk and trial: the loss decides whether the step is taken.
+        Ok(to_f64(cross_entropy::per_sample(logits, &chunk.labels))?
+            .iter()
+            .sum())
+    }
+}
+
+fn no_samples() -> Error {
+    Error::NotPositiveDefinite("there are no samples".into())
+}

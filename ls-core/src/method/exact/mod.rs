@@ -1,0 +1,177 @@
+//! Method `exact`: restarted separation at the pre-activations with exact weight blocks.
+//!
+//! One sweep takes a forward pass, sets targets `u*_l = u_l - τ c_l ∂ce/∂u_l` for all pre-activations by one backward pass,
+//! and fits every stage to its targets by ridge least squares, front to back, on the inputs that the fitted stages before it
+//! actually give:
+//!
+//! `V_l ← V_l + (ÂᵀÂ/m + μ (tr ÂᵀÂ/m)/d I)⁻¹ Âᵀ(u*_l - Â V_l)/m`, `Â = [h_{l-1}, 1]`.
+//!
+//! The result is kept if the original loss `F` fell. So `F` never rises, and there is no learning rate; [`control`] finds
+//! `τ` and `μ`.
+
+mod control;
+mod full_batch;
+
+pub use control::{Candidate, Form, Scaling};
+pub use full_batch::Storage;
+
+use control::{Controller, Fixed};
+use full_batch::{FirstStage, FullBatch, Point};
+
+use super::{Guarantee, Method, Separated, SweepReport};
+use crate::Result;
+use crate::batch::Batch;
+use crate::error::ensure;
+use crate::network::Network;
+use crate::objective::{Weighting, Weights};
+
+/// Floats of the largest temporary array: more would not fit into a CPU's cache, fewer would leave an accelerator idle.
+const CHUNK_FLOATS: usize = 1 << 22;
+
+/// Settings of [`Exact`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ExactConfig {
+    /// `τ`, in place of the controller's choice.
+    pub step: Option<f64>,
+    /// `μ`, in place of the controller's choice.
+    pub damping: Option<f64>,
+    /// The scaling, in place of the controller's choice.
+    pub scaling: Option<Scaling>,
+    /// What is kept of the samples.
+    pub storage: Storage,
+    /// Samples of a chunk; by default so many that its largest array has four million entries.
+    pub chunk: Option<usize>,
+    /// Patches that enter a convolution's Gram matrix; a seeded subset when there are more.
+    pub gram_rows: usize,
+    /// Weights of the residuals in the separated loss that is reported. They do not move the weights.
+    pub weighting: Weighting,
+}
+
+impl ExactConfig {
+    fn check(&self) -> Result<()> {
+        self.weighting.check()?;
+        if let Some(step) = self.step {
+            ensure(
+                step > 0.0 && step <= 1e8,
+                "step",
+                step,
+                "greater than 0, at most 1e8",
+            )?;
+        }
+        if let Some(damping) = self.damping {
+            let inside = (1e-9..=1e6).contains(&damping);
+            ensure(inside, "damping", damping, "from 1e-9 to 1e6")?;
+        }
+        if let Some(chunk) = self.chunk {
+            ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
+        }
+        let rows = self.gram_rows;
+        ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
+    }
+}
+
+/// Restarted separation with exact weight blocks.
+///
+/// Between full-batch sweeps the method keeps the pre-activations of the accepted step, which are the next sweep's forward
+/// pass: nobody else may move the weights meanwhile.
+pub struct Exact {
+    config: ExactConfig,
+    chunk: usize,
+    controller: Controller,
+    first: FirstStage,
+    point: Option<Point>,
+}
+
+impl Exact {
+    /// Starts the method for a network.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidConfig`] for impossible settings.
+    pub fn new(config: ExactConfig, network: &Network) -> Result<Self> {
+        config.check()?;
+        let fixed = Fixed {
+            step: config.step,
+            damping: config.damping,
+            scaling: config.scaling,
+        };
+        Ok(Self {
+            chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
+            config,
+            controller: Controller::new(fixed),
+            first: FirstStage::default(),
+            point: None,
+        })
+    }
+
+    fn full_batch(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
+        let (storage, gram_rows) = (self.config.storage, self.config.gram_rows);
+        let samples = FullBatch::new(&model.network, batch, self.chunk, storage, gram_rows)?;
+        let point = match self.point.take() {
+            Some(point) => point,
+            None => samples.forward()?,
+        };
+        let gradients = samples.backward(&point)?;
+        let mut best: Option<(Candidate, Point)> = None;
+        let (first, mut trials) = (&mut self.first, 0);
+        let accepted = self.controller.sweep(point.loss, |candidate| {
+            trials += 1;
+            let Some(fitted) = samples.trial(&point, &gradients, &candidate, first)? else {
+                return Ok(f64::INFINITY);
+            };
+            let loss = fitted.loss;
+            if best.as_ref().is_none_or(|(_, best)| loss < best.loss) {
+                best = Some((candidate, fitted));
+            }
+            Ok(loss)
+        })?;
+        let Some((accepted, (candidate, fitted))) = accepted.zip(best) else {
+            self.point = Some(point);
+            return Ok(SweepReport::counts(0, trials));
+        };
+        debug_assert_eq!(accepted.candidate, candidate);
+        let auxiliary = samples.targets(&point, &gradients, &candidate);
+        if model.auxiliary.stages() > 0 {
+            model.auxiliary.scatter(&batch.selection, auxiliary);
+        }
+        for (l, coefficients) in fitted.coefficients.iter().enumerate() {
+            if let Some(stage) = model.network.stage_mut(l).affine_mut() {
+                stage.set_coefficients(coefficients.clone());
+            }
+        }
+        let conditions = fitted.conditions.clone();
+        self.point = Some(fitted);
+        Ok(SweepReport {
+            accepted: 1,
+            rejected: trials - 1,
+            candidate: Some(candidate),
+            conditions,
+        })
+    }
+}
+
+impl Method for Exact {
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
+        self.full_batch(model, batch)
+    }
+
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::OriginalLossNeverRises
+    }
+
+    fn weights(&self, network: &Network) -> Result<Option<Weights>> {
+        let weighting = self.config.weighting;
+        let lipschitz = network.lipschitz(weighting.norm())?;
+        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
+        Ok(Some(weights))
+    }
+}
+
+fn default_chunk(network: &Network) -> usize {
+    let widest = network.stages().iter().filter_map(|stage| {
+        let stage = stage.affine()?;
+        let coefficients = stage.coefficients();
+        let [d_in, d_out] = coefficients.kernel.dims();
+        Some(stage.rows_per_sample() * d_in.max(d_out))
+    });
+    (CHUNK_FLOATS / widest.max().unwrap_or(1)).max(1)
+}
