@@ -57,17 +57,23 @@ pub struct ExactSettings {
 
 impl Default for ExactSettings {
     fn default() -> Self {
+        let ExactConfig {
+            step,
+            damping,
+            scaling,
+            storage,
+            chunk,
+            gram_rows,
+            weighting,
+        } = ExactConfig::default();
         Self {
-            step: None,
-            damping: None,
-            scaling: None,
-            storage: Storage::Stored,
-            chunk: None,
-            gram_rows: 1 << 14,
-            weighting: Weighting::SelfAdaptive {
-                norm: Norm::Spectral,
-                eta: 1.0,
-            },
+            step,
+            damping,
+            scaling,
+            storage,
+            chunk,
+            gram_rows,
+            weighting,
         }
     }
 }

@@ -22,6 +22,7 @@ use super::{Guarantee, Method, Separated, SweepReport};
 use crate::Result;
 use crate::batch::Batch;
 use crate::error::ensure;
+use crate::linalg::Norm;
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 
@@ -45,6 +46,23 @@ pub struct ExactConfig {
     pub gram_rows: usize,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights.
     pub weighting: Weighting,
+}
+
+impl Default for ExactConfig {
+    fn default() -> Self {
+        Self {
+            step: None,
+            damping: None,
+            scaling: None,
+            storage: Storage::Stored,
+            chunk: None,
+            gram_rows: 1 << 14,
+            weighting: Weighting::SelfAdaptive {
+                norm: Norm::Spectral,
+                eta: 1.0,
+            },
+        }
+    }
 }
 
 impl ExactConfig {
