@@ -7,7 +7,7 @@ use crate::learner::SweepRecord;
 use crate::{Error, Result};
 
 /// The columns before the residuals.
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 14] = [
     "sweep",
     "seconds",
     "train_original_loss",
@@ -16,6 +16,12 @@ const COLUMNS: [&str; 8] = [
     "train_accuracy",
     "test_original_loss",
     "test_accuracy",
+    "accepted",
+    "rejected",
+    "form",
+    "scaling",
+    "step",
+    "damping",
 ];
 
 /// The history of a run under way. Rows reach the file when their sweep ends.
@@ -35,7 +41,9 @@ impl History {
             writer,
         };
         let residuals = (1..=hidden).map(|l| format!("residual_{l}"));
-        history.write(COLUMNS.map(String::from).into_iter().chain(residuals))?;
+        let conditions = (1..=hidden + 1).map(|l| format!("condition_{l}"));
+        let stages = residuals.chain(conditions);
+        history.write(COLUMNS.map(String::from).into_iter().chain(stages))?;
         Ok(history)
     }
 
@@ -49,6 +57,11 @@ impl History {
         let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
         let residuals = (0..self.hidden)
             .map(|l| optional(separated.and_then(|s| s.residual_square_means.get(l).copied())));
+        let report = &record.report;
+        let conditions =
+            (0..=self.hidden).map(|l| optional(report.conditions.get(l).copied()));
+        let candidate = report.candidate;
+        let name = |name: Option<&'static str>| name.unwrap_or_default().to_owned();
         let row: Vec<String> = [
             record.sweep.to_string(),
             format!("{:.3}", record.elapsed.as_secs_f64()),
@@ -58,9 +71,16 @@ impl History {
             train.accuracy.to_string(),
             test.original_loss_mean.to_string(),
             test.accuracy.to_string(),
+            report.accepted.to_string(),
+            report.rejected.to_string(),
+            name(candidate.map(|c| c.form.name())),
+            name(candidate.map(|c| c.scaling.name())),
+            optional(candidate.map(|c| c.step)),
+            optional(candidate.map(|c| c.damping)),
         ]
         .into_iter()
         .chain(residuals)
+        .chain(conditions)
         .collect();
         self.write(row)
     }

@@ -24,6 +24,16 @@ pub enum Form {
     Descent,
 }
 
+impl Form {
+    /// Name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Corrected => "corrected",
+            Self::Descent => "descent",
+        }
+    }
+}
+
 /// The factors `c_l` of the displacements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
