@@ -5,10 +5,11 @@
 //! does not depend on it.
 //!
 //! * Each arm remembers its `τ` and `μ`. It first tries twice the `τ` of its last success, and walks `μ` by factors of two
-//!   in the direction in which the relative decrease last improved. In most sweeps that one trial is accepted, and the
-//!   sweep costs one forward pass of fits; after a rejection `τ` falls by three.
-//! * When the leading arm lowers the loss by less than [`SLOW`], the other arms are tried in the same sweep, and the best
-//!   takes the lead. An arm that loses waits twice as long for its next chance.
+//!   in the direction in which the relative decrease last improved; after a rejection `τ` falls by three. In most sweeps
+//!   the first trial is accepted, and the sweep costs one pass of fits.
+//! * When the leading arm lowers the loss by less than [`SLOW`], it looks around: at larger and smaller `μ` and `τ` from the
+//!   same point. If that is still slow, the other arms are tried, and the best result of all is taken.
+//! * Looking around and challenging cost trials. Whichever did not pay waits twice as long for its next turn.
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,9 @@ const NOTICEABLE: f64 = 1e-5;
 /// Decrease of `ln F` in a sweep below which the leading arm has to face the others.
 const SLOW: f64 = 0.1;
 
+/// Decrease below which no trial is too dear.
+const STUCK: f64 = 0.03;
+
 const FIRST_STEP: f64 = 1.0;
 const FIRST_DAMPING: f64 = 0.01;
 const GROWTH: f64 = 2.0;
@@ -99,6 +103,11 @@ const LONGEST: f64 = 1e8;
 /// Below the first, f32 Gram matrices hold no more information; above the second a fit is a plain gradient step.
 const DAMPINGS: [f64; 2] = [1e-6, 10.0];
 
+/// Least `μ`, for each stage and unit of loss. While the loss is large, fits that follow their targets into every small
+/// direction of the inputs lower it fast, but leave deep networks with weights so large that nothing lowers it any more: 100
+/// stages of tanh got stuck at 0.13 without this.
+const CAUTION: f64 = 1e-3;
+
 /// Trials of the leading arm before the sweep turns to the others.
 const TRIALS: usize = 6;
 
@@ -108,8 +117,44 @@ const CHALLENGER_TRIALS: usize = 2;
 /// Trials of the descent form once everything else has failed: enough to shrink `τ` by 3²⁰.
 const LAST_TRIALS: usize = 20;
 
-/// Longest wait of a losing arm, in sweeps.
-const LONGEST_WAIT: u32 = 16;
+/// Factors of `τ` and `μ` when an arm looks around.
+const NEIGHBOURS: [[f64; 2]; 5] = [
+    [1.0, 0.25],
+    [1.0, 4.0],
+    [2.0, 0.25],
+    [0.5, 0.25],
+    [0.5, 1.0],
+];
+
+/// Looking around pays when it multiplies the decrease of `ln F` by this.
+const WORTHWHILE: f64 = 1.5;
+
+/// How long something that did not pay waits for its next turn: one sweep, then two, four, up to [`LONGEST`](Self::LONGEST).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Patience {
+    wait: u32,
+    last: u32,
+}
+
+impl Patience {
+    const LONGEST: u32 = 8;
+
+    /// Whether it is time; counts down otherwise.
+    fn is_over(&mut self) -> bool {
+        let over = self.wait == 0;
+        self.wait = self.wait.saturating_sub(1);
+        over
+    }
+
+    fn learn(&mut self, paid: bool) {
+        self.last = if paid {
+            0
+        } else {
+            (2 * self.last).clamp(1, Self::LONGEST)
+        };
+        self.wait = self.last;
+    }
+}
 
 /// One form and scaling with what was learnt about them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,11 +167,14 @@ struct Arm {
     damping: f64,
     /// Factor that `μ` is multiplied with next: 2, ½, or 1 when it is fixed.
     walk: f64,
+    /// `μ` is at least this times the loss.
+    caution: f64,
     /// Decrease of `ln F` at the last success.
     gain: f64,
-    /// Sweeps until the arm may challenge, and how many it waits after the next defeat.
-    wait: u32,
-    patience: u32,
+    /// Until the arm looks around.
+    look: Patience,
+    /// Until the arm challenges.
+    challenge: Patience,
 }
 
 /// A candidate that lowers the loss, and the loss that it reaches.
@@ -147,8 +195,8 @@ pub(super) struct Controller {
 }
 
 impl Controller {
-    /// A controller that has seen nothing yet.
-    pub(super) fn new(fixed: Fixed) -> Self {
+    /// A controller for a network of so many stages that has seen nothing yet.
+    pub(super) fn new(fixed: Fixed, stages: usize) -> Self {
         let scalings = match fixed.scaling {
             Some(scaling) => vec![scaling],
             None => vec![Scaling::Rms, Scaling::None],
@@ -160,9 +208,10 @@ impl Controller {
             step: fixed.step.unwrap_or(FIRST_STEP),
             damping: fixed.damping.unwrap_or(FIRST_DAMPING),
             walk: if fixed.damping.is_some() { 1.0 } else { 2.0 },
+            caution: CAUTION * stages as f64,
             gain: 0.0,
-            wait: 0,
-            patience: 1,
+            look: Patience::default(),
+            challenge: Patience::default(),
         };
         let pairs = forms
             .into_iter()
@@ -184,101 +233,152 @@ impl Controller {
         before: f64,
         mut trial: impl FnMut(Candidate) -> Result<f64>,
     ) -> Result<Option<Accepted>> {
-        let fixed_step = self.fixed_step;
-        let mut tried = vec![false; self.arms.len()];
-        let mut best: Option<(usize, Accepted)> = None;
-        let mut run =
-            |arm: &mut Arm, trials: usize| arm.run(before, trials, fixed_step, &mut trial);
-
-        tried[self.leader] = true;
-        if let Some(accepted) = run(&mut self.arms[self.leader], TRIALS)? {
-            best = Some((self.leader, accepted));
+        let mut search = Search {
+            before,
+            fixed_step: self.fixed_step,
+            trial: &mut trial,
+        };
+        let leader = &mut self.arms[self.leader];
+        let mut best = search.descend(leader, TRIALS)?;
+        let is_slow = |best: Option<Accepted>| best.is_some_and(|best| best.gain(before) < SLOW);
+        let is_stuck = best.is_some_and(|best| best.gain(before) < STUCK);
+        if is_stuck || (is_slow(best) && leader.look.is_over()) {
+            best = search.look_around(leader, best)?;
         }
-        let gain = best.map_or(0.0, |(_, accepted)| (before / accepted.loss).ln());
-        if gain < SLOW {
-            for (i, arm) in self.arms.iter_mut().enumerate() {
-                // With nothing to accept yet, nobody waits.
-                if tried[i] || (arm.wait > 0 && best.is_some()) {
-                    arm.wait = arm.wait.saturating_sub(1);
-                    continue;
-                }
-                tried[i] = true;
-                let accepted = run(arm, CHALLENGER_TRIALS)?;
-                match accepted {
-                    Some(accepted) if best.is_none_or(|(_, best)| accepted.loss < best.loss) => {
-                        best = Some((i, accepted));
-                    }
-                    _ => {
-                        arm.patience = (2 * arm.patience).min(LONGEST_WAIT);
-                        arm.wait = arm.patience;
-                    }
+        for i in 0..self.arms.len() {
+            let arm = &mut self.arms[i];
+            // With nothing to accept yet, nobody waits.
+            let due = best.is_none() || (is_slow(best) && arm.challenge.is_over());
+            if i == self.leader || !due {
+                continue;
+            }
+            let found = search.descend(arm, CHALLENGER_TRIALS)?;
+            let wins = found.is_some_and(|found| best.is_none_or(|best| found.loss < best.loss));
+            arm.challenge.learn(wins);
+            if wins {
+                best = found;
+                // The descent form wins sweeps but creeps on: it never keeps the corrected fits from being tried first.
+                if arm.form == Form::Corrected {
+                    self.leader = i;
                 }
             }
         }
         if best.is_none() {
-            // The descent form decreases the loss for every small enough step, unless the point is stationary.
-            let last = self.arms.len() - 1;
-            best = run(&mut self.arms[last], LAST_TRIALS)?.map(|accepted| (last, accepted));
+            // The descent form lowers the loss for every small enough step, unless the point is stationary.
+            let descent = self.arms.iter_mut().find(|arm| arm.form == Form::Descent);
+            best = match descent {
+                Some(arm) => search.descend(arm, LAST_TRIALS)?,
+                None => None,
+            };
         }
-        if let Some((i, _)) = best {
-            if i != self.leader {
-                self.arms[i].patience = 1;
-                self.arms[self.leader].wait = 0;
+        Ok(best)
+    }
+}
+
+impl Accepted {
+    /// Decrease of `ln F`.
+    fn gain(&self, before: f64) -> f64 {
+        (before / self.loss).ln()
+    }
+}
+
+/// The trials of one sweep.
+struct Search<'a, T> {
+    before: f64,
+    fixed_step: bool,
+    trial: &'a mut T,
+}
+
+impl<T: FnMut(Candidate) -> Result<f64>> Search<'_, T> {
+    /// The candidate, if it lowers the loss.
+    fn attempt(&mut self, candidate: Candidate) -> Result<Option<Accepted>> {
+        let loss = (self.trial)(candidate)?;
+        // A comparison with NaN is false: what is not finite is not accepted.
+        let falls = loss <= self.before * (1.0 - NOTICEABLE);
+        Ok(falls.then_some(Accepted { candidate, loss }))
+    }
+
+    /// Tries shorter and shorter steps until one lowers the loss.
+    fn descend(&mut self, arm: &mut Arm, trials: usize) -> Result<Option<Accepted>> {
+        let growth = if self.fixed_step { 1.0 } else { GROWTH };
+        let mut candidate = Candidate {
+            form: arm.form,
+            scaling: arm.scaling,
+            step: (arm.step * growth).min(LONGEST),
+            damping: arm.damped(arm.damping * arm.walk, self.before),
+        };
+        for i in 0..trials {
+            if let Some(accepted) = self.attempt(candidate)? {
+                arm.succeed(accepted, self.before);
+                return Ok(Some(accepted));
             }
-            self.leader = i;
+            if i == 0 {
+                // The walk may be at fault: back to what worked.
+                candidate.damping = arm.damping;
+                arm.walk = arm.walk.recip();
+            }
+            candidate.step /= SHRINK;
         }
-        Ok(best.map(|(_, accepted)| accepted))
+        arm.gain = 0.0;
+        if !self.fixed_step {
+            arm.step = candidate.step;
+        }
+        Ok(None)
+    }
+
+    /// Tries the neighbours of an accepted candidate, from the same point.
+    fn look_around(&mut self, arm: &mut Arm, start: Option<Accepted>) -> Result<Option<Accepted>> {
+        let Some(start) = start else { return Ok(None) };
+        let mut best = start;
+        for [step, damping] in NEIGHBOURS {
+            let Candidate {
+                step: from_step,
+                damping: from_damping,
+                ..
+            } = start.candidate;
+            let candidate = Candidate {
+                step: if self.fixed_step {
+                    from_step
+                } else {
+                    (from_step * step).min(LONGEST)
+                },
+                damping: arm.damped(from_damping * damping, self.before),
+                ..start.candidate
+            };
+            if candidate == start.candidate {
+                continue;
+            }
+            match self.attempt(candidate)? {
+                Some(found) if found.loss < best.loss => best = found,
+                _ => {}
+            }
+        }
+        let gains = [start, best].map(|accepted| accepted.gain(self.before));
+        arm.look.learn(gains[1] > WORTHWHILE * gains[0]);
+        arm.gain = gains[1];
+        (arm.step, arm.damping) = (best.candidate.step, best.candidate.damping);
+        Ok(Some(best))
     }
 }
 
 impl Arm {
-    /// Tries candidates until one lowers the loss.
-    fn run(
-        &mut self,
-        before: f64,
-        trials: usize,
-        fixed_step: bool,
-        trial: &mut impl FnMut(Candidate) -> Result<f64>,
-    ) -> Result<Option<Accepted>> {
-        let mut step = if fixed_step {
-            self.step
-        } else {
-            (self.step * GROWTH).min(LONGEST)
-        };
-        let mut damping = (self.damping * self.walk).clamp(DAMPINGS[0], DAMPINGS[1]);
+    /// `μ` within its range, or where it is fixed.
+    fn damped(&self, damping: f64, loss: f64) -> f64 {
         if self.walk == 1.0 {
-            damping = self.damping;
+            self.damping
+        } else {
+            let least = (self.caution * loss).clamp(DAMPINGS[0], DAMPINGS[1]);
+            damping.clamp(least, DAMPINGS[1])
         }
-        for i in 0..trials {
-            let candidate = Candidate {
-                form: self.form,
-                scaling: self.scaling,
-                step,
-                damping,
-            };
-            let loss = trial(candidate)?;
-            // A comparison with NaN is false: what is not finite is not accepted.
-            if loss <= before * (1.0 - NOTICEABLE) {
-                let gain = (before / loss).ln();
-                if gain < self.gain {
-                    self.walk = self.walk.recip();
-                }
-                self.gain = gain;
-                (self.step, self.damping) = (step, damping);
-                return Ok(Some(Accepted { candidate, loss }));
-            }
-            if i == 0 {
-                // The walk may be at fault: back to what worked.
-                damping = self.damping;
-                self.walk = self.walk.recip();
-            }
-            step /= SHRINK;
+    }
+
+    fn succeed(&mut self, accepted: Accepted, before: f64) {
+        let gain = accepted.gain(before);
+        if gain < self.gain {
+            self.walk = self.walk.recip();
         }
-        self.gain = 0.0;
-        if !fixed_step {
-            self.step = step;
-        }
-        Ok(None)
+        self.gain = gain;
+        (self.step, self.damping) = (accepted.candidate.step, accepted.candidate.damping);
     }
 }
 
@@ -298,7 +398,7 @@ mod tests {
     fn only_decreases_are_accepted_and_the_step_finds_its_size() {
         for best in [1e-6, 1.0, 1e6] {
             let loss = model(best);
-            let mut controller = Controller::new(Fixed::default());
+            let mut controller = Controller::new(Fixed::default(), 3);
             let mut last = None;
             for _ in 0..60 {
                 let accepted = controller
@@ -317,7 +417,7 @@ mod tests {
     #[test]
     fn a_point_without_decrease_is_left_alone() {
         for loss in [1.0, 1.0 - 1e-7, f64::NAN, f64::INFINITY] {
-            let mut controller = Controller::new(Fixed::default());
+            let mut controller = Controller::new(Fixed::default(), 3);
             assert_eq!(controller.sweep(1.0, |_| Ok(loss)).unwrap(), None);
         }
     }
@@ -329,7 +429,7 @@ mod tests {
             damping: Some(0.1),
             scaling: Some(Scaling::None),
         };
-        let mut controller = Controller::new(fixed);
+        let mut controller = Controller::new(fixed, 3);
         for _ in 0..5 {
             let accepted = controller.sweep(1.0, |_| Ok(0.99)).unwrap().unwrap();
             let Candidate { step, damping, .. } = accepted.candidate;
@@ -340,7 +440,7 @@ mod tests {
 
     #[test]
     fn a_better_arm_takes_the_lead_when_the_leader_is_slow() {
-        let mut controller = Controller::new(Fixed::default());
+        let mut controller = Controller::new(Fixed::default(), 3);
         let loss = |candidate: Candidate| match (candidate.form, candidate.scaling) {
             (Form::Corrected, Scaling::None) => 0.5,
             _ => 0.99,

@@ -115,7 +115,7 @@ impl Exact {
         Ok(Self {
             chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
             config,
-            controller: Controller::new(fixed),
+            controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
             point: None,
         })
