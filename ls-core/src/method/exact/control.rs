@@ -100,8 +100,9 @@ const SHRINK: f64 = 3.0;
 /// `τ` may grow as the gradients of small losses shrink; a longer step would only add rounding.
 const LONGEST: f64 = 1e8;
 
-/// Below the first, f32 Gram matrices hold no more information; above the second a fit is a plain gradient step.
-const DAMPINGS: [f64; 2] = [1e-6, 10.0];
+/// Below the first, f32 Gram matrices hold no more information. Above the second a fit is hardly more than a gradient step:
+/// it still lowers the loss, so that a search for decrease alone drifts there, and then creeps (30 stages of relu).
+const DAMPINGS: [f64; 2] = [1e-6, 0.3];
 
 /// Least `μ`, for each stage and unit of loss. While the loss is large, fits that follow their targets into every small
 /// direction of the inputs lower it fast, but leave deep networks with weights so large that nothing lowers it any more: 100
