@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::config::WIDEST;
-use super::{Activation, AffineStage, Init, Lipschitz, Pooling, Stage};
+use super::{Activation, AffineStage, Init, Lipschitz, Pooling, PullBack, Stage};
 use crate::batch::index_tensor;
 use crate::error::ensure;
 use crate::linalg::Affine;
@@ -364,6 +364,35 @@ impl AffineStage for Convolution {
         padded
             .select(1, index_tensor(&indices, &device))
             .reshape([samples * positions, entries])
+    }
+
+    fn linearize_post(&self, u: Tensor<2>, _input: &Tensor<2>) -> (Tensor<2>, PullBack) {
+        let images = self.channels_first(u);
+        let [samples, channels, height, width] = images.dims();
+        let flat = [samples, channels * height * width];
+        let activation = self.config.activation;
+        let u = images.reshape(flat);
+        let h = activation.apply(u.clone());
+        let rows = move |cotangent: Tensor<2>| {
+            cotangent
+                .reshape([samples, channels, height * width])
+                .swap_dims(1, 2)
+                .reshape([samples * height * width, channels])
+        };
+        let Some(pooling) = self.config.pooling else {
+            let output = h.clone();
+            let pull_back = move |cotangent| rows(activation.pull_back(u, h, cotangent));
+            return (output, Box::new(pull_back));
+        };
+        let shape = [samples, channels, height, width];
+        let pooled = pooling.apply(h.clone().reshape(shape));
+        let output = pooled.clone().reshape([samples, self.output.features()]);
+        let pull_back = move |cotangent: Tensor<2>| {
+            let cotangent = cotangent.reshape(pooled.dims());
+            let spread = pooling.pull_back(h.clone().reshape(shape), pooled, cotangent);
+            rows(activation.pull_back(u, h, spread.reshape(flat)))
+        };
+        (output, Box::new(pull_back))
     }
 
     fn rows_per_sample(&self) -> usize {

@@ -37,18 +37,64 @@ impl Pooling {
 
     /// Pools images `[samples, channels, height, width]`.
     pub fn apply(self, images: Tensor<4>) -> Tensor<4> {
-        let size = self.size();
         let [samples, channels, height, width] = images.dims();
-        let (rows, columns) = (height / size, width / size);
-        // Windows do not overlap, so a reshape brings each into axes of its own.
-        let windows: Tensor<6> = images
-            .narrow(2, 0, rows * size)
-            .narrow(3, 0, columns * size)
-            .reshape([samples, channels, rows, size, columns, size]);
+        let (rows, columns) = (height / self.size(), width / self.size());
+        let windows = self.windows(images);
         let pooled = match self {
             Self::Max { .. } => windows.max_dim(5).max_dim(3),
             Self::Average { .. } => windows.mean_dim(5).mean_dim(3),
         };
         pooled.reshape([samples, channels, rows, columns])
+    }
+
+    /// Pulls a cotangent of the pooled images back to the images that they come from. Where several entries of a window are
+    /// largest they share it, which is a subgradient as good as any other.
+    pub fn pull_back(
+        self,
+        images: Tensor<4>,
+        pooled: Tensor<4>,
+        cotangent: Tensor<4>,
+    ) -> Tensor<4> {
+        let size = self.size();
+        let [samples, channels, height, width] = images.dims();
+        let [_, _, rows, columns] = pooled.dims();
+        let shape = [samples, channels, rows, size, columns, size];
+        let one_per_window = [samples, channels, rows, 1, columns, 1];
+        let spread = |tensor: Tensor<4>| tensor.reshape(one_per_window).expand(shape);
+        let windows = match self {
+            Self::Max { .. } => {
+                let largest = self.windows(images).equal(spread(pooled)).float();
+                let count = largest.clone().sum_dim(5).sum_dim(3);
+                largest * (cotangent.reshape(one_per_window) / count)
+            }
+            Self::Average { .. } => spread(cotangent / (size * size) as f64),
+        };
+        let covered = windows.reshape([samples, channels, rows * size, columns * size]);
+        // Rows and columns that fill no window get nothing.
+        let device = covered.device();
+        let beside = [samples, channels, rows * size, width - columns * size];
+        let below = [samples, channels, height - rows * size, width];
+        let padded = if beside[3] == 0 {
+            covered
+        } else {
+            Tensor::cat(vec![covered, Tensor::zeros(beside, &device)], 3)
+        };
+        if below[2] == 0 {
+            padded
+        } else {
+            Tensor::cat(vec![padded, Tensor::zeros(below, &device)], 2)
+        }
+    }
+
+    /// `[samples, channels, rows, size, columns, size]`: windows do not overlap, so that a reshape brings each into axes of
+    /// its own.
+    fn windows(self, images: Tensor<4>) -> Tensor<6> {
+        let size = self.size();
+        let [samples, channels, height, width] = images.dims();
+        let (rows, columns) = (height / size, width / size);
+        images
+            .narrow(2, 0, rows * size)
+            .narrow(3, 0, columns * size)
+            .reshape([samples, channels, rows, size, columns, size])
     }
 }
