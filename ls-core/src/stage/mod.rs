@@ -29,7 +29,7 @@ use crate::shape::FeatureShape;
 /// One layer `h_l = f_l(h_{l-1})`.
 ///
 /// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean.
-pub trait Stage {
+pub trait Stage: Sync {
     /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.
     fn forward(&self, input: Tensor<2>) -> Tensor<2>;
 

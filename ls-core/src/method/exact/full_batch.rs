@@ -1,11 +1,13 @@
 //! The full-batch sweep: targets from one backward pass, fits from front to back.
 //!
 //! Everything runs over consecutive chunks of samples, so that working memory does not grow with their number; what does
-//! is decided by [`Storage`].
+//! is decided by [`Storage`]. On the CPU the chunks of a pass run in parallel; what they sum up is added in their order, so
+//! that a result does not depend on the number of threads.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::control::{Candidate, Form, Scaling};
@@ -40,6 +42,8 @@ pub(super) struct FullBatch<'a> {
     samples: usize,
     storage: Storage,
     gram_rows: usize,
+    /// Chunks that are worked on at the same time.
+    wave: usize,
 }
 
 /// A point in the space of weights, with what a forward pass found there.
@@ -84,16 +88,16 @@ pub(super) struct FirstStage {
 }
 
 impl FirstStage {
-    fn factor(&mut self, damping: f64, gram: impl FnOnce() -> Option<Gram>) -> Result<&Cholesky> {
+    fn factor(&mut self, damping: f64, gram: impl FnOnce() -> Result<Gram>) -> Result<&Cholesky> {
         if let Some(i) = self.factors.iter().position(|(kept, _)| *kept == damping) {
             let found = self.factors.remove(i);
             self.factors.push(found);
         } else {
-            if self.gram.is_none() {
-                self.gram = gram();
-            }
-            let gram = self.gram.clone().ok_or_else(no_samples)?;
-            let factor = gram.factor(damping)?;
+            let gram = match &self.gram {
+                Some(gram) => gram,
+                None => self.gram.insert(gram()?),
+            };
+            let factor = gram.clone().factor(damping)?;
             if self.factors.len() == KEPT_FACTORS {
                 self.factors.remove(0);
             }
@@ -129,6 +133,12 @@ impl<'a> FullBatch<'a> {
                 .collect::<Result<_>>()?,
             chunks: batch.chunks(chunk).collect(),
             samples: batch.len(),
+            // An accelerator works through one queue.
+            wave: if batch.inputs.device() == Device::flex() {
+                rayon::current_num_threads()
+            } else {
+                1
+            },
             storage,
             gram_rows,
         })
@@ -143,15 +153,20 @@ impl<'a> FullBatch<'a> {
             .collect();
         let mut pre_activations = vec![Chunks::new(); self.stages.len()];
         let mut sum = 0.0;
-        for chunk in &self.chunks {
-            let (us, logits) = self.pass(&coefficients, chunk);
-            sum += self.loss_sum(logits, chunk)?;
-            if self.storage == Storage::Stored {
-                for (stored, u) in pre_activations.iter_mut().zip(us) {
-                    stored.push(u);
+        self.for_each_chunk(
+            |c| {
+                let (us, logits) = self.pass(&coefficients, &self.chunks[c]);
+                Ok((us, self.loss_sum(logits, &self.chunks[c])?))
+            },
+            |(us, loss)| {
+                sum += loss;
+                if self.storage == Storage::Stored {
+                    for (stored, u) in pre_activations.iter_mut().zip(us) {
+                        stored.push(u);
+                    }
                 }
-            }
-        }
+            },
+        )?;
         let conditions = vec![f64::NAN; coefficients.len()];
         Ok(Point {
             coefficients,
@@ -168,20 +183,26 @@ impl<'a> FullBatch<'a> {
         let mut squares: Vec<Tensor<1>> = Vec::new();
         let mut entries = vec![0_usize; count];
         let mut first: Option<Affine> = None;
-        for (c, chunk) in self.chunks.iter().enumerate() {
-            let gradients = self.gradients(point, c);
-            let rows = self.stages[0].rows(chunk.inputs.clone());
-            let part = Affine::pull_back(rows, gradients[0].clone());
-            first = Some(first.map_or(part.clone(), |sum| sum.plus(&part)));
-            let sums = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
-            squares.push(Tensor::cat(sums.collect(), 0));
-            for (l, gradient) in gradients.into_iter().enumerate() {
-                entries[l] += gradient.dims().iter().product::<usize>();
-                if self.storage == Storage::Stored {
-                    stored[l].push(gradient);
+        self.for_each_chunk(
+            |c| {
+                let gradients = self.gradients(point, c);
+                let rows = self.stages[0].rows(self.chunks[c].inputs.clone());
+                let part = Affine::pull_back(rows, gradients[0].clone());
+                let sums = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
+                let sums = Tensor::cat(sums.collect(), 0);
+                Ok((gradients, part, sums))
+            },
+            |(gradients, part, sums)| {
+                add(&mut first, part, |sum, part| sum.plus(&part));
+                squares.push(sums);
+                for (l, gradient) in gradients.into_iter().enumerate() {
+                    entries[l] += gradient.dims().iter().product::<usize>();
+                    if self.storage == Storage::Stored {
+                        stored[l].push(gradient);
+                    }
                 }
-            }
-        }
+            },
+        )?;
         // Leaves the device once per sweep: a number for each stage and chunk.
         let squares = to_f64(Tensor::stack::<2>(squares, 0))?;
         let mean = |l: usize| {
@@ -242,23 +263,30 @@ impl<'a> FullBatch<'a> {
         point: &Point,
         gradients: &Gradients,
         candidate: &Candidate,
-    ) -> Vec<Tensor<2>> {
+    ) -> Result<Vec<Tensor<2>>> {
         let hidden = self.stages.len() - 1;
         let mut targets = vec![Chunks::new(); hidden];
-        for (c, chunk) in self.chunks.iter().enumerate() {
-            let us = self.pre_activations(point, c);
-            let gs = self.gradients_at(point, gradients, c);
-            let mut input = chunk.inputs.clone();
-            for (l, (u, g)) in us.into_iter().zip(gs).take(hidden).enumerate() {
-                let target = u - g * gradients.step(candidate, l);
-                input = self.stages[l].post(target, &input);
-                targets[l].push(input.clone());
-            }
-        }
-        targets
-            .into_iter()
-            .map(|chunks| Tensor::cat(chunks, 0))
-            .collect()
+        self.for_each_chunk(
+            |c| {
+                let us = self.pre_activations(point, c);
+                let gs = self.gradients_at(point, gradients, c);
+                let mut input = self.chunks[c].inputs.clone();
+                let pairs = us.into_iter().zip(gs).take(hidden).enumerate();
+                let target = |(l, (u, g)): (usize, (Tensor<2>, Tensor<2>))| {
+                    let target = u - g * gradients.step(candidate, l);
+                    input = self.stages[l].post(target, &input);
+                    input.clone()
+                };
+                Ok(pairs.map(target).collect::<Vec<_>>())
+            },
+            |parts| {
+                for (chunks, part) in targets.iter_mut().zip(parts) {
+                    chunks.push(part);
+                }
+            },
+        )?;
+        let whole = |chunks| Tensor::cat(chunks, 0);
+        Ok(targets.into_iter().map(whole).collect())
     }
 
     /// The first stage's inputs stand still, so that its residual is the displacement itself in both forms.
@@ -270,10 +298,13 @@ impl<'a> FullBatch<'a> {
     ) -> Result<(Affine, f64)> {
         let rows = self.rows(0);
         let gram = || {
-            let part = |(c, chunk): (usize, &Batch)| {
-                Gram::of(self.subset(0, c, self.stages[0].rows(chunk.inputs.clone())))
-            };
-            self.chunks.iter().enumerate().map(part).reduce(Gram::plus)
+            let mut gram = None;
+            let rows = |c: usize| self.stages[0].rows(self.chunks[c].inputs.clone());
+            self.for_each_chunk(
+                |c| Ok(Gram::of(self.subset(0, c, rows(c)))),
+                |part| add(&mut gram, part, Gram::plus),
+            )?;
+            gram.ok_or_else(no_samples)
         };
         let factor = first.factor(candidate.damping, gram)?;
         let scale = -gradients.step(candidate, 0) / rows as f64;
@@ -297,23 +328,22 @@ impl<'a> FullBatch<'a> {
         let step = gradients.step(candidate, l);
         let mut cross: Option<Affine> = None;
         let mut gram: Option<Gram> = None;
-        for c in 0..self.chunks.len() {
-            let rows = stage.rows(self.input(l, c, fitted, inputs));
-            let (u, g) = self.at(l, c, point, gradients);
-            let mut residual = g * -step;
-            if candidate.form == Form::Corrected {
-                residual = residual + u - point.coefficients[l].apply(rows.clone());
-            }
-            let (part, own) = (
-                Affine::pull_back(rows.clone(), residual),
-                Gram::of(self.subset(l, c, rows)),
-            );
-            cross = Some(cross.map_or_else(|| part.clone(), |sum| sum.plus(&part)));
-            gram = Some(match gram {
-                Some(sum) => sum.plus(own),
-                None => own,
-            });
-        }
+        self.for_each_chunk(
+            |c| {
+                let rows = stage.rows(self.input(l, c, fitted, inputs));
+                let (u, g) = self.at(l, c, point, gradients);
+                let mut residual = g * -step;
+                if candidate.form == Form::Corrected {
+                    residual = residual + u - point.coefficients[l].apply(rows.clone());
+                }
+                let part = Affine::pull_back(rows.clone(), residual);
+                Ok((part, Gram::of(self.subset(l, c, rows))))
+            },
+            |(part, own)| {
+                add(&mut cross, part, |sum, part| sum.plus(&part));
+                add(&mut gram, own, Gram::plus);
+            },
+        )?;
         let (Some(cross), Some(gram)) = (cross, gram) else {
             return Err(no_samples());
         };
@@ -330,17 +360,31 @@ impl<'a> FullBatch<'a> {
             return Ok(());
         }
         let mut pre_activations = Chunks::new();
-        for (c, chunk) in self.chunks.iter().enumerate() {
-            let input = self.input(l, c, fitted, inputs);
-            let u = fitted.coefficients[l].apply(self.stages[l].rows(input.clone()));
-            if is_last {
-                fitted.loss += self.loss_sum(self.stages[l].post(u.clone(), &input), chunk)?;
-            } else {
-                inputs[c] = self.stages[l].post(u.clone(), &input);
-            }
-            if stored {
-                pre_activations.push(u);
-            }
+        let mut outputs = Chunks::new();
+        let mut sum = 0.0;
+        self.for_each_chunk(
+            |c| {
+                let input = self.input(l, c, fitted, inputs);
+                let u = fitted.coefficients[l].apply(self.stages[l].rows(input.clone()));
+                let output = self.stages[l].post(u.clone(), &input);
+                let loss = if is_last {
+                    self.loss_sum(output.clone(), &self.chunks[c])?
+                } else {
+                    0.0
+                };
+                Ok((u, output, loss))
+            },
+            |(u, output, loss)| {
+                if stored {
+                    pre_activations.push(u);
+                    outputs.push(output);
+                }
+                sum += loss;
+            },
+        )?;
+        fitted.loss += sum;
+        if stored {
+            *inputs = outputs;
         }
         if stored {
             fitted.pre_activations.push(pre_activations);
@@ -439,6 +483,28 @@ impl<'a> FullBatch<'a> {
         gradients
     }
 
+    /// Computes something for every chunk, and hands it over in order.
+    fn for_each_chunk<T: Send>(
+        &self,
+        compute: impl Fn(usize) -> Result<T> + Sync,
+        mut take: impl FnMut(T),
+    ) -> Result<()> {
+        let count = self.chunks.len();
+        // In waves, so that no more than one result for each thread waits to be taken.
+        for start in (0..count).step_by(self.wave) {
+            let wave = start..(start + self.wave).min(count);
+            let results: Vec<Result<T>> = if wave.len() > 1 {
+                wave.clone().into_par_iter().map(&compute).collect()
+            } else {
+                wave.map(&compute).collect()
+            };
+            for result in results {
+                take(result?);
+            }
+        }
+        Ok(())
+    }
+
     /// Rows of stage `l` over all samples: samples, times the positions of a convolution.
     fn rows(&self, l: usize) -> usize {
         self.samples * self.stages[l].rows_per_sample()
@@ -465,6 +531,13 @@ impl<'a> FullBatch<'a> {
             .iter()
             .sum())
     }
+}
+
+fn add<T>(sum: &mut Option<T>, part: T, plus: impl FnOnce(T, T) -> T) {
+    *sum = Some(match sum.take() {
+        Some(sum) => plus(sum, part),
+        None => part,
+    });
 }
 
 fn no_samples() -> Error {

@@ -27,7 +27,10 @@ use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 
 /// Floats of the largest temporary array: more would not fit into a CPU's cache, fewer would leave an accelerator idle.
-const CHUNK_FLOATS: usize = 1 << 22;
+const CHUNK_FLOATS: usize = 1 << 20;
+
+/// Samples of a chunk at most, so that a small data set still occupies several cores.
+const CHUNK_SAMPLES: usize = 2048;
 
 /// Settings of [`Exact`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,8 +150,8 @@ impl Exact {
             return Ok(SweepReport::counts(0, trials));
         };
         debug_assert_eq!(accepted.candidate, candidate);
-        let auxiliary = samples.targets(&point, &gradients, &candidate);
         if model.auxiliary.stages() > 0 {
+            let auxiliary = samples.targets(&point, &gradients, &candidate)?;
             model.auxiliary.scatter(&batch.selection, auxiliary);
         }
         for (l, coefficients) in fitted.coefficients.iter().enumerate() {
@@ -191,5 +194,5 @@ fn default_chunk(network: &Network) -> usize {
         let [d_in, d_out] = coefficients.kernel.dims();
         Some(stage.rows_per_sample() * d_in.max(d_out))
     });
-    (CHUNK_FLOATS / widest.max().unwrap_or(1)).max(1)
+    (CHUNK_FLOATS / widest.max().unwrap_or(1)).clamp(1, CHUNK_SAMPLES)
 }
