@@ -65,7 +65,9 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     let network = config
         .model
         .init(splits.shape, classes, config.seed, &session.device)?;
-    let method = config.method.init(&network, &splits.train)?;
+    let blocks = Blocks::new(splits.train.len(), config.batch_size, config.seed);
+    let total_steps = blocks.len().saturating_mul(config.sweeps);
+    let method = config.method.init(&network, &splits.train, total_steps)?;
     let separated = config.method.is_separated();
     let run = RunDir::create(session.run, config)?;
     let auxiliary = if separated {
@@ -97,7 +99,6 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     );
     let ending = strategy.ending();
     let model = config.model.describe(splits.shape, classes);
-    let blocks = Blocks::new(splits.train.len(), config.batch_size, config.seed);
     let mut training = SupervisedTraining::new(
         run.logs(),
         Arc::new(SplitLoader::new(splits.train, blocks, 1)),

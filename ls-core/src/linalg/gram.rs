@@ -1,6 +1,6 @@
 //! Gram matrices of a stage's inputs and their factorization.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
 
@@ -8,12 +8,13 @@ use super::Affine;
 use super::read::to_f64;
 use crate::{Error, Result};
 
-/// `ÂᵀÂ` of the bordered inputs `Â = [a, 1]`, kept in its blocks `aᵀa`, `aᵀ1` and the number of rows.
+/// `ÂᵀÂ` of the bordered inputs `Â = [a, 1]`, kept in its blocks `aᵀa`, `aᵀ1` and the number of rows `m`, which sums and
+/// exponential averages of Gram matrices make a weight.
 #[derive(Clone, Debug)]
 pub struct Gram {
     cross: Tensor<2>,
     sums: Tensor<1>,
-    rows: usize,
+    rows: f64,
 }
 
 impl Gram {
@@ -23,7 +24,7 @@ impl Gram {
         Self {
             sums: rows.clone().sum_dim(0).squeeze_dim(0),
             cross: rows.clone().transpose().matmul(rows),
-            rows: count,
+            rows: count as f64,
         }
     }
 
@@ -36,6 +37,20 @@ impl Gram {
         }
     }
 
+    /// The rows with another weight, `t ÂᵀÂ`.
+    pub fn scaled(self, t: f64) -> Self {
+        Self {
+            cross: self.cross * t,
+            sums: self.sums * t,
+            rows: self.rows * t,
+        }
+    }
+
+    /// `m`.
+    pub fn rows(&self) -> f64 {
+        self.rows
+    }
+
     /// Factors `ÂᵀÂ/m + μ (tr ÂᵀÂ/m)/(d+1) I` in f64 on the host.
     ///
     /// # Errors
@@ -45,7 +60,7 @@ impl Gram {
         // Leaves the device: once per weight block and pass, for the host solve.
         let cross = to_f64(self.cross)?;
         let sums = to_f64(self.sums)?;
-        let m = self.rows as f64;
+        let m = self.rows;
         let trace = (0..d).map(|i| cross[i * d + i]).sum::<f64>() / m + 1.0;
         let ridge = damping * trace / (d + 1) as f64;
         let matrix = Mat::from_fn(d + 1, d + 1, |i, j| {
@@ -82,6 +97,14 @@ impl Cholesky {
             (least.min(value), most.max(value))
         });
         (most / least).powi(2)
+    }
+
+    /// `(ÂᵀÂ/m + ridge)⁻¹` on a device, for solves without a way over the host.
+    pub fn inverse(&self, device: &Device) -> Tensor<2> {
+        let n = self.size;
+        let inverse = self.factor.solve(&Mat::<f64>::identity(n, n));
+        let entries = (0..n * n).map(|i| inverse[(i / n, i % n)] as f32);
+        Tensor::from_data(TensorData::new(entries.collect::<Vec<_>>(), [n, n]), device)
     }
 
     /// Solves `(ÂᵀÂ/m + ridge) X = right` for the kernel and bias rows of `right` together.

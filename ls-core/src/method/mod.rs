@@ -12,7 +12,7 @@ use burn::module::Module;
 
 pub use alternating::{Alternating, AlternatingConfig, BlockRule};
 pub use backprop::{Backprop, gradients};
-pub use exact::{Candidate, Exact, ExactConfig, Form, Scaling, Storage};
+pub use exact::{Candidate, Exact, ExactConfig, Form, MiniBatchConfig, Scaling, Storage};
 
 use crate::Result;
 use crate::auxiliary::AuxiliaryStore;

@@ -3,8 +3,8 @@
 use ls_core::batch::Batch;
 use ls_core::linalg::Norm;
 use ls_core::method::{
-    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, Method, Scaling,
-    Storage,
+    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, Method,
+    MiniBatchConfig, Scaling, Storage,
 };
 use ls_core::network::Network;
 use ls_core::objective::Weighting;
@@ -65,6 +65,7 @@ impl Default for ExactSettings {
             chunk,
             gram_rows,
             weighting,
+            ..
         } = ExactConfig::default();
         Self {
             step,
@@ -164,13 +165,18 @@ impl MethodConfig {
         }
     }
 
-    /// Starts the method for a network and its whole training split.
+    /// Starts the method for a network, its whole training split, and the number of batches of the whole run.
     ///
     /// # Errors
     /// [`Error::Core`] when the settings do not suit the network.
-    pub fn init(&self, network: &Network, split: &Batch) -> Result<Box<dyn Method>> {
+    pub fn init(
+        &self,
+        network: &Network,
+        split: &Batch,
+        total_steps: usize,
+    ) -> Result<Box<dyn Method>> {
         Ok(match self {
-            Self::Exact(settings) => Box::new(Exact::new(settings.core(), network)?),
+            Self::Exact(settings) => Box::new(Exact::new(settings.core(total_steps), network)?),
             Self::Alternating(settings) => {
                 let rule = settings.update.init();
                 Box::new(Alternating::new(settings.core(), rule, network, split)?)
@@ -184,7 +190,8 @@ impl MethodConfig {
 }
 
 impl ExactSettings {
-    fn core(&self) -> ExactConfig {
+    fn core(&self, total_steps: usize) -> ExactConfig {
+        let mini_batch = MiniBatchConfig::default();
         ExactConfig {
             step: self.step,
             damping: self.damping,
@@ -193,6 +200,12 @@ impl ExactSettings {
             chunk: self.chunk,
             gram_rows: self.gram_rows,
             weighting: self.weighting,
+            mini_batch: MiniBatchConfig {
+                step: self.step.unwrap_or(mini_batch.step),
+                damping: self.damping.unwrap_or(mini_batch.damping),
+                total_steps: Some(total_steps),
+                ..mini_batch
+            },
         }
     }
 }

@@ -7,20 +7,23 @@
 //! `V_l ← V_l + (ÂᵀÂ/m + μ (tr ÂᵀÂ/m)/d I)⁻¹ Âᵀ(u*_l - Â V_l)/m`, `Â = [h_{l-1}, 1]`.
 //!
 //! The result is kept if the original loss `F` fell. So `F` never rises, and there is no learning rate; [`control`] finds
-//! `τ` and `μ`.
+//! `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which promise nothing.
 
 mod control;
 mod full_batch;
+mod mini_batch;
 
 pub use control::{Candidate, Form, Scaling};
 pub use full_batch::Storage;
+pub use mini_batch::MiniBatchConfig;
 
 use control::{Controller, Fixed};
 use full_batch::{FirstStage, FullBatch, Point};
+use mini_batch::MiniBatch;
 
 use super::{Guarantee, Method, Separated, SweepReport};
 use crate::Result;
-use crate::batch::Batch;
+use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::Norm;
 use crate::network::Network;
@@ -49,6 +52,8 @@ pub struct ExactConfig {
     pub gram_rows: usize,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights.
     pub weighting: Weighting,
+    /// Settings of the mini-batch form.
+    pub mini_batch: MiniBatchConfig,
 }
 
 impl Default for ExactConfig {
@@ -64,6 +69,7 @@ impl Default for ExactConfig {
                 norm: Norm::Spectral,
                 eta: 1.0,
             },
+            mini_batch: MiniBatchConfig::default(),
         }
     }
 }
@@ -101,6 +107,7 @@ pub struct Exact {
     controller: Controller,
     first: FirstStage,
     point: Option<Point>,
+    mini_batch: MiniBatch,
 }
 
 impl Exact {
@@ -121,6 +128,7 @@ impl Exact {
             controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
             point: None,
+            mini_batch: MiniBatch::new(config.mini_batch, network),
         })
     }
 
@@ -172,7 +180,23 @@ impl Exact {
 
 impl Method for Exact {
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
-        self.full_batch(model, batch)
+        if matches!(batch.selection, Selection::All) {
+            return self.full_batch(model, batch);
+        }
+        let step = self.mini_batch.step(&mut model.network, batch)?;
+        if model.auxiliary.stages() > 0 {
+            model.auxiliary.scatter(&batch.selection, step.targets);
+        }
+        Ok(SweepReport {
+            candidate: Some(Candidate {
+                form: Form::Descent,
+                scaling: Scaling::None,
+                step: step.length,
+                damping: self.config.mini_batch.damping,
+            }),
+            conditions: step.conditions,
+            ..SweepReport::counts(step.accepted.into(), (!step.accepted).into())
+        })
     }
 
     fn guarantee(&self) -> Guarantee {

@@ -1,0 +1,251 @@
+//! The mini-batch form: a gradient step of every stage, preconditioned by the covariance of its inputs.
+//!
+//! With `G_l = ∂ce_n/∂u_l` of the batch at its forward inputs `Â_l`, all stages move at once:
+//!
+//! `v_l ← β v_l + P_l Â_lᵀ G_l / m`,  `V_l ← V_l - τ v_l`,  `P_l = (C_l + μ (tr C_l)/d I)⁻¹`,
+//!
+//! with `C_l` an exponential average of the batches' Gram matrices, corrected for its start; `C_1` is taken once, from the
+//! whole split's first rows. `τ` falls linearly to zero over the run. This is the descent form of the full-batch sweep, so
+//! it needs no targets beyond one step; on a batch, a decrease of its own loss says little, and none is asked for. A step
+//! that is not finite is refused, and steps are halved from then on.
+
+use burn::tensor::Tensor;
+
+use crate::batch::Batch;
+use crate::linalg::{Affine, Gram, scalar_f64};
+use crate::network::Network;
+use crate::objective::cross_entropy;
+use crate::stage::AffineStage;
+use crate::{Error, Result};
+
+/// Settings of the mini-batch form.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MiniBatchConfig {
+    /// `τ` of the first step.
+    pub step: f64,
+    /// `μ`, relative to the mean diagonal of each Gram matrix.
+    pub damping: f64,
+    /// `β`.
+    pub momentum: f64,
+    /// Weight of the past in the average of the Gram matrices.
+    pub average: f64,
+    /// Steps between two factorizations of the averages.
+    pub refresh: usize,
+    /// Steps of the whole run, over which `τ` falls to zero; `None` keeps it constant.
+    pub total_steps: Option<usize>,
+}
+
+impl Default for MiniBatchConfig {
+    fn default() -> Self {
+        Self {
+            step: 0.1,
+            damping: 1.0,
+            momentum: 0.9,
+            average: 0.9,
+            refresh: 10,
+            total_steps: None,
+        }
+    }
+}
+
+/// Rows of the first stage's inputs that its preconditioner is computed from.
+const FIRST_STAGE_ROWS: f64 = 8192.0;
+
+/// What is kept between batches.
+pub(super) struct MiniBatch {
+    config: MiniBatchConfig,
+    stages: Vec<Memory>,
+    steps: usize,
+    /// Halved whenever a step had to be refused.
+    factor: f64,
+}
+
+/// What is known of one stage.
+#[derive(Default)]
+struct Memory {
+    average: Option<Gram>,
+    /// `P_l`, `[d + 1, d + 1]`.
+    inverse: Option<Tensor<2>>,
+    condition: f64,
+    velocity: Option<Affine>,
+}
+
+/// What one step did.
+pub(super) struct Step {
+    /// Whether it was taken.
+    pub(super) accepted: bool,
+    /// `τ`.
+    pub(super) length: f64,
+    /// Condition estimates by stage.
+    pub(super) conditions: Vec<f64>,
+    /// `a_l = post(u_l - τ ∂ce/∂u_l)` of the hidden stages.
+    pub(super) targets: Vec<Tensor<2>>,
+}
+
+impl MiniBatch {
+    pub(super) fn new(config: MiniBatchConfig, network: &Network) -> Self {
+        let stages = network.stages().iter().map(|_| Memory::default());
+        Self {
+            config,
+            stages: stages.collect(),
+            steps: 0,
+            factor: 1.0,
+        }
+    }
+
+    /// One step on a batch.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a stage that is not affine before its activation, [`Error::NotPositiveDefinite`] for
+    /// inputs that are not finite.
+    pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
+        let length = self.length();
+        let refresh = self.steps % self.config.refresh.max(1) == 0;
+        self.steps += 1;
+        let pass = Pass::new(network, batch)?;
+        let mut moved = Vec::with_capacity(self.stages.len());
+        // Leaves the device once per step: a sum that is finite only if every new weight is.
+        let mut check = Tensor::zeros([1], &batch.inputs.device());
+        for (l, memory) in self.stages.iter_mut().enumerate() {
+            let stage = affine(network, l)?;
+            let rows = stage.rows(pass.inputs[l].clone());
+            let count = rows.dims()[0] as f64;
+            let gradient = Affine::pull_back(rows.clone(), pass.gradients[l].clone());
+            let inverse = memory.precondition(&self.config, rows, l == 0, refresh)?;
+            let direction = gradient.scaled(1.0 / count).transformed(inverse);
+            let velocity = match &memory.velocity {
+                Some(last) => last.scaled(self.config.momentum).plus(&direction),
+                None => direction,
+            };
+            let coefficients = stage.coefficients().moved(&velocity, -length);
+            check = check
+                + coefficients.kernel.clone().abs().sum()
+                + coefficients.bias.clone().abs().sum();
+            moved.push((coefficients, velocity));
+        }
+        let accepted = scalar_f64(check)?.is_finite();
+        if accepted {
+            for (l, (coefficients, velocity)) in moved.into_iter().enumerate() {
+                self.stages[l].velocity = Some(velocity);
+                if let Some(stage) = network.stage_mut(l).affine_mut() {
+                    stage.set_coefficients(coefficients);
+                }
+            }
+        } else {
+            self.factor /= 2.0;
+            for memory in &mut self.stages {
+                memory.velocity = None;
+            }
+        }
+        Ok(Step {
+            accepted,
+            length,
+            conditions: self.stages.iter().map(|memory| memory.condition).collect(),
+            targets: pass.targets(network, length)?,
+        })
+    }
+
+    fn length(&self) -> f64 {
+        let left = self.config.total_steps.map_or(1.0, |total| {
+            1.0 - self.steps.min(total) as f64 / total.max(1) as f64
+        });
+        self.config.step * self.factor * left
+    }
+}
+
+impl Memory {
+    /// `P_l` after taking in the rows of a batch.
+    fn precondition(
+        &mut self,
+        config: &MiniBatchConfig,
+        rows: Tensor<2>,
+        is_first: bool,
+        refresh: bool,
+    ) -> Result<Tensor<2>> {
+        let seen = self.average.as_ref().map_or(0.0, Gram::rows);
+        // The first stage's inputs never change: a few thousand rows tell their covariance.
+        let settled = is_first && seen >= FIRST_STAGE_ROWS;
+        if let (true, Some(inverse)) = (settled, &self.inverse) {
+            return Ok(inverse.clone());
+        }
+        let device = rows.device();
+        let own = Gram::of(rows);
+        let past = if is_first { 1.0 } else { config.average };
+        let average = match self.average.take() {
+            Some(average) => average.scaled(past).plus(own),
+            None => own,
+        };
+        self.average = Some(average.clone());
+        let now_settled = is_first && average.rows() >= FIRST_STAGE_ROWS;
+        match &self.inverse {
+            Some(inverse) if !refresh && !now_settled => Ok(inverse.clone()),
+            _ => {
+                let factor = average.factor(config.damping)?;
+                self.condition = factor.condition();
+                Ok(self.inverse.insert(factor.inverse(&device)).clone())
+            }
+        }
+    }
+}
+
+/// A forward and a backward pass over a batch.
+struct Pass {
+    /// `h_{l-1}`.
+    inputs: Vec<Tensor<2>>,
+    /// `u_l`.
+    pre_activations: Vec<Tensor<2>>,
+    /// `∂ce_n/∂u_{l,n}`.
+    gradients: Vec<Tensor<2>>,
+}
+
+impl Pass {
+    fn new(network: &Network, batch: &Batch) -> Result<Self> {
+        let count = network.stages().len();
+        let mut pass = Self {
+            inputs: Vec::with_capacity(count),
+            pre_activations: Vec::with_capacity(count),
+            gradients: Vec::with_capacity(count),
+        };
+        let mut pull_backs = Vec::with_capacity(count);
+        let mut output = batch.inputs.clone();
+        for l in 0..count {
+            let stage = affine(network, l)?;
+            let u = stage.coefficients().apply(stage.rows(output.clone()));
+            let (next, pull_back) = stage.linearize_post(u.clone(), &output);
+            pass.inputs.push(core::mem::replace(&mut output, next));
+            pass.pre_activations.push(u);
+            pull_backs.push(pull_back);
+        }
+        let mut cotangent = cross_entropy::gradient(output, &batch.labels);
+        for (l, pull_back) in pull_backs.into_iter().enumerate().rev() {
+            let gradient = pull_back(cotangent.clone());
+            if l > 0 {
+                cotangent = affine(network, l)?.pull_to_input(gradient.clone(), cotangent);
+            }
+            pass.gradients.push(gradient);
+        }
+        pass.gradients.reverse();
+        Ok(pass)
+    }
+
+    /// `a_l = post(u_l - τ ∂ce/∂u_l)` of the hidden stages.
+    fn targets(self, network: &Network, length: f64) -> Result<Vec<Tensor<2>>> {
+        let mut input = self.inputs[0].clone();
+        let pairs = self.pre_activations.into_iter().zip(self.gradients);
+        let hidden = pairs.take(network.hidden()).enumerate();
+        hidden
+            .map(|(l, (u, gradient))| {
+                input = affine(network, l)?.post(u - gradient * length, &input);
+                Ok(input.clone())
+            })
+            .collect()
+    }
+}
+
+fn affine(network: &Network, l: usize) -> Result<&dyn AffineStage> {
+    network.stages()[l].affine().ok_or(Error::Unsupported {
+        update: "method exact",
+        stage: l + 1,
+        needs: "affine form",
+    })
+}
