@@ -74,7 +74,7 @@ fn gradient_of_every_auxiliary_block() {
 }
 
 #[test]
-fn gradient_of_both_norms() {
+fn gradient_of_every_norm() {
     for (seed, size) in [[6, 6], [9, 4], [3, 12], [1, 5], [1, 1]]
         .into_iter()
         .enumerate()
