@@ -69,7 +69,7 @@ pub(crate) struct ModelArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Weighting")]
 pub(crate) struct WeightingArgs {
-    /// Weights of the residuals: self-adaptive in the spectral or Frobenius norm, or fixed (no bound)
+    /// Weights of the residuals: self-adaptive, or fixed (no bound)
     #[arg(long, value_enum, default_value_t = WeightingName::Spectral)]
     weighting: WeightingName,
     /// η of the self-adaptive weights [default: 1]
@@ -82,8 +82,13 @@ pub(crate) struct WeightingArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum WeightingName {
+    /// Self-adaptive, from spectral norms; for convolutions times the overlap of their patches
     Spectral,
+    /// As spectral, but smaller for convolutions: at most the largest norm at any frequency
+    Frequency,
+    /// Self-adaptive, from Frobenius norms; for convolutions times the overlap of their patches
     Frobenius,
+    /// The same for all residuals, no bound
     Fixed,
 }
 
@@ -91,6 +96,7 @@ impl WeightingArgs {
     pub(crate) fn config(&self) -> Result<Weighting, Failure> {
         let norm = match self.weighting {
             WeightingName::Spectral => Norm::Spectral,
+            WeightingName::Frequency => Norm::Frequency,
             WeightingName::Frobenius => Norm::Frobenius,
             WeightingName::Fixed => {
                 refuse("--weighting fixed", &[("--eta", self.eta.is_some())])?;

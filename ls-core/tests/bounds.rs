@@ -20,7 +20,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-const NORMS: [Norm; 2] = [Norm::Spectral, Norm::Frobenius];
+const NORMS: [Norm; 3] = [Norm::Spectral, Norm::Frobenius, Norm::Frequency];
 
 /// Depth 1 to 6, widths 1 to 8, 2 to 6 classes, mixed activations, all scales from 1e-3 to 1e2.
 fn shapes() -> impl Strategy<Value = Shape> {

@@ -74,13 +74,13 @@ fn gradient_of_every_auxiliary_block() {
 }
 
 #[test]
-fn gradient_of_both_norms() {
+fn gradient_of_every_norm() {
     for (seed, size) in [[6, 6], [9, 4], [3, 12], [1, 5], [1, 1]]
         .into_iter()
         .enumerate()
     {
         let matrix = Random::new(seed as u64).matrix(size, 0.8);
-        for kind in [Norm::Frobenius, Norm::Spectral] {
+        for kind in [Norm::Frobenius, Norm::Spectral, Norm::Frequency] {
             let (value, found) = kind.value_and_gradient(tensor(&matrix)).unwrap();
             let entry =
                 |i: usize, j: usize| slope_at(&matrix, |m| matrix_norm(m, kind), |m| &mut m[i][j]);
@@ -103,7 +103,7 @@ fn norms_are_homogeneous_where_singular_values_coincide_or_vanish() {
     let rank_one = vec![vec![0.5, -1.0], vec![1.0, -2.0], vec![-1.5, 3.0]];
     let diagonal = vec![vec![3.0, 0.0], vec![0.0, 0.5]];
     for matrix in [identity, rank_one, diagonal] {
-        for kind in [Norm::Frobenius, Norm::Spectral] {
+        for kind in [Norm::Frobenius, Norm::Spectral, Norm::Frequency] {
             let (value, gradient) = kind.value_and_gradient(tensor(&matrix)).unwrap();
             let product = dot(&rows(gradient).concat(), &matrix.concat());
             assert_close(
@@ -115,7 +115,7 @@ fn norms_are_homogeneous_where_singular_values_coincide_or_vanish() {
             );
         }
     }
-    for kind in [Norm::Frobenius, Norm::Spectral] {
+    for kind in [Norm::Frobenius, Norm::Spectral, Norm::Frequency] {
         let zero = tensor(&vec![vec![0.0; 3]; 2]);
         let (_, gradient) = kind.value_and_gradient(zero).unwrap();
         let finite = rows(gradient).concat().iter().all(|v| v.is_finite());

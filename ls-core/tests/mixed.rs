@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn certificate_of_mixed_networks_lies_between_original_and_separated_loss(
         shape in shapes(),
-        norm in select(vec![Norm::Spectral, Norm::Frobenius]),
+        norm in select(vec![Norm::Frequency, Norm::Spectral, Norm::Frobenius]),
         eta in 0.05..10.0_f64,
     ) {
         let problem = shape.problem();
@@ -113,9 +113,11 @@ proptest! {
         // In exact arithmetic the bound holds without any allowance.
         let exact_original = problem.original_mean();
         prop_assert!(exact_original <= exact * (1.0 + 1e-12), "{exact_original} > {exact}");
-        // The growth factors are those of the formulas, never below them, and within 2 % for these sizes.
+        // The growth factors are those of the formulas, never below them, and within 2 % for these sizes; frequencies only
+        // lower them.
         for (found, least) in growth.iter().zip(problem.weights(norm, eta).growth.unwrap()) {
-            prop_assert!(*found >= least * (1.0 - 1e-12), "growth {found} < {least}");
+            let below = *found < least * (1.0 - 1e-12);
+            prop_assert!(norm == Norm::Frequency || !below, "growth {found} < {least}");
             prop_assert!(*found <= least * 1.02, "growth {found} > {least}");
         }
         // The library's figures are those of the reference.

@@ -1,11 +1,13 @@
 //! Dense linear algebra that Burn does not offer: norms bounded from above, Gram matrices, Cholesky solves.
 
 mod affine;
+mod convolution;
 mod gram;
 mod norm;
 mod read;
 
 pub use affine::Affine;
+pub use convolution::{ConvolutionNorm, ConvolutionSizes, Operator};
 pub use gram::{Cholesky, Gram};
 pub use norm::{Norm, exact_spectral_norm};
 pub use read::{mean_f64, scalar_f64, to_f64};

@@ -8,10 +8,13 @@ use crate::Result;
 
 /// Squarings in the spectral bound. With `d` equal singular values the bound is too large by `d^(1/(4·2^m))` before the
 /// row-sum cut below: 0.4 % at `d = 64`, and much less once the singular values differ.
-const SQUARINGS: i32 = 8;
+const SQUARINGS: usize = 8;
 
 /// Keeps square roots and divisions away from zero; squares of single precision numbers below it do not count.
 const TINY: f32 = 1e-30;
+
+/// `√TINY`: the scale of a power that vanishes.
+const ROOT_OF_TINY: f32 = 1e-15;
 
 /// Which upper bound of the largest singular value enters the Lipschitz constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,8 +23,12 @@ pub enum Norm {
     /// `‖W‖_F`: cheap and smooth, up to `√d` too large; acts as a ridge penalty on the later stages.
     Frobenius,
     /// Gram iteration: the Schatten norm `(tr (WᵀW)^k)^{1/2k}` with `k = 2^(m+1)`, by repeated squaring, cut by the
-    /// largest row sum of the last power; both are true upper bounds of `‖W‖₂`.
+    /// largest row sum of the last power; both are true upper bounds of `‖W‖₂`. For a convolution times the overlap of its
+    /// patches, which overrates large kernels about threefold.
     Spectral,
+    /// As `Spectral` for a matrix. For a convolution the smaller of that and the largest norm that the kernel's Fourier
+    /// transform takes at any frequency: within some percent on images much larger than the kernel.
+    Frequency,
 }
 
 impl Norm {
@@ -39,7 +46,10 @@ impl Norm {
         let frobenius = frobenius(matrix.clone());
         let value = match self {
             Self::Frobenius => frobenius,
-            Self::Spectral => frobenius.clone() * relative_spectral(matrix, frobenius),
+            Self::Spectral | Self::Frequency => {
+                let unit = matrix / frobenius.clone().unsqueeze();
+                frobenius * spectral_of_unit(unit)
+            }
         };
         value * rounding
     }
@@ -58,44 +68,76 @@ impl Norm {
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
     pub fn value_and_gradient(self, matrix: Tensor<2>) -> Result<(f64, Tensor<2>)> {
-        let leaf = matrix.clone().autodiff().require_grad();
-        let bound = self.bound(leaf.clone());
-        let gradient = leaf
-            .grad(&bound.backward())
-            .unwrap_or_else(|| matrix.zeros_like());
-        Ok((scalar_f64(bound.inner())?, gradient))
+        let (bound, gradient) = differentiate(matrix, |leaf| self.bound(leaf));
+        Ok((scalar_f64(bound)?, gradient))
     }
 }
 
-fn frobenius(matrix: Tensor<2>) -> Tensor<1> {
+/// A function `[1]` of a matrix and its derivative, by Burn's autodiff.
+pub(super) fn differentiate(
+    matrix: Tensor<2>,
+    function: impl FnOnce(Tensor<2>) -> Tensor<1>,
+) -> (Tensor<1>, Tensor<2>) {
+    let leaf = matrix.clone().autodiff().require_grad();
+    let value = function(leaf.clone());
+    let gradient = leaf
+        .grad(&value.backward())
+        .unwrap_or_else(|| matrix.zeros_like());
+    (value.inner(), gradient)
+}
+
+pub(super) fn frobenius(matrix: Tensor<2>) -> Tensor<1> {
     // Scaling by the largest entry keeps the squares of very large weights finite.
     let scale = matrix.clone().detach().abs().max().clamp_min(TINY);
     let scaled = matrix / scale.clone().unsqueeze();
     (((scaled.clone() * scaled).sum() + TINY).sqrt() * scale).clamp_min(TINY)
 }
 
-/// `‖W‖₂ / ‖W‖_F`, from above.
-fn relative_spectral(matrix: Tensor<2>, frobenius_norm: Tensor<1>) -> Tensor<1> {
-    let [rows, columns] = matrix.dims();
-    let unit = matrix / frobenius_norm.unsqueeze();
-    let mut power = if rows < columns {
+/// `‖W‖₂` of a matrix with `‖W‖_F = 1`, from above.
+fn spectral_of_unit(unit: Tensor<2>) -> Tensor<1> {
+    let [rows, columns] = unit.dims();
+    let gram = if rows < columns {
         unit.clone().matmul(unit.transpose())
     } else {
         unit.clone().transpose().matmul(unit)
     };
-    // ‖G_0‖₂ = c_0 ‖G_0/c_0‖₂ and ‖G_i/c_i‖₂² = ‖G_{i+1}‖₂, hence log ‖G_0‖₂ = Σ log c_i / 2^i + log ‖G_m/c_m‖₂ / 2^m.
-    let mut logarithm = Tensor::zeros([1], &power.device());
-    for i in 0..=SQUARINGS {
-        let scale = ((power.clone() * power.clone()).sum() + TINY).sqrt();
-        logarithm = logarithm + scale.clone().log() / 2_f32.powi(i);
-        power = power / scale.unsqueeze();
-        if i < SQUARINGS {
-            power = power.clone().matmul(power);
+    root_of_norm(gram.unsqueeze(), SQUARINGS, |g| g.clone().matmul(g))
+}
+
+/// `√‖G‖₂` from above for each of several Hermitian matrices `G` that are positive semidefinite, by Gram iteration:
+/// `‖G‖₂ = √‖G²‖₂` as often as `squarings` says, then `‖G‖₂ ≤ ‖G‖_F` or the largest row sum, whichever is smaller.
+///
+/// With `d` equal singular values the Frobenius norm is too large by `d^(1/(4·2^squarings))`.
+///
+/// # Shapes
+/// `gram`: `[count, d, d]`, or `[count, d, 2d]` as the halves `[Re, -Im]` of complex matrices; `square` keeps the form.
+/// Returns `[count]`.
+/// # Source
+/// Delattre, Barthélemy, Araujo and Allauzen, ICML 2023, arXiv 2305.16173.
+pub(super) fn root_of_norm(
+    gram: Tensor<3>,
+    squarings: usize,
+    square: impl Fn(Tensor<3>) -> Tensor<3>,
+) -> Tensor<1> {
+    let mut scales = Vec::with_capacity(squarings + 1);
+    let mut power = gram;
+    for i in 0..=squarings {
+        if i > 0 {
+            power = square(power);
         }
+        // Scaled to Frobenius norm 1, no power overflows and the largest singular value does not underflow.
+        let squares = (power.clone() * power.clone()).sum_dim(2).sum_dim(1);
+        let scale = (squares + TINY).sqrt();
+        power = power / scale.clone();
+        scales.push(scale);
     }
-    // ‖G‖₂ ≤ 1 by the Frobenius scaling, and ‖G‖₂ ≤ max row sum; the latter is exact for orthogonal matrices.
-    let row_sum = power.abs().sum_dim(1).max().clamp(TINY, 1.0);
-    ((logarithm + row_sum.log() / 2_f32.powi(SQUARINGS)) * 0.5).exp()
+    // The Frobenius norm of the scaled power is 1; the row sum is exact for orthogonal matrices.
+    let row_sum = power.abs().sum_dim(2).max_dim(1);
+    // ‖G_{i+1}‖₂ = c_{i+1} ‖G_{i+1}/c_{i+1}‖₂ = ‖G_i/c_i‖₂², unrolled from the last power to `√‖G_0‖₂`.
+    let root = |norm: Tensor<3>, scale: Tensor<3>| (norm * scale).sqrt();
+    let norm = scales.into_iter().rev();
+    let norm = norm.fold(row_sum.clamp(ROOT_OF_TINY, 1.0), root);
+    norm.flatten(0, 2)
 }
 
 /// Largest singular value of a small matrix, by an f64 singular value decomposition on the host: for reports and tests.

@@ -49,7 +49,7 @@ impl Weighting {
     pub fn norm(self) -> Norm {
         match self {
             Self::SelfAdaptive { norm, .. } => norm,
-            Self::Fixed { .. } => Norm::Spectral,
+            Self::Fixed { .. } => Norm::Frequency,
         }
     }
 

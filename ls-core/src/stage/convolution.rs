@@ -1,5 +1,7 @@
 //! Convolution stage: cross-correlation, activation, optional pooling.
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
@@ -10,7 +12,7 @@ use super::config::WIDEST;
 use super::{Activation, AffineStage, Init, Lipschitz, Pooling, PullBack, Stage};
 use crate::batch::index_tensor;
 use crate::error::ensure;
-use crate::linalg::Affine;
+use crate::linalg::{Affine, ConvolutionNorm, ConvolutionSizes, Operator};
 use crate::shape::FeatureShape;
 use crate::{Error, Result};
 
@@ -186,6 +188,9 @@ pub struct Convolution {
     input: FeatureShape,
     #[module(skip)]
     output: FeatureShape,
+    /// Prepared once: line searches ask for the norm of many kernels.
+    #[module(skip)]
+    operator: Operator,
 }
 
 impl Convolution {
@@ -199,12 +204,23 @@ impl Convolution {
         coefficients: Affine,
     ) -> Result<Self> {
         let output = config.output_shape(input)?;
+        let (inputs, height, width) = image(input)?;
+        let sizes = ConvolutionSizes {
+            inputs,
+            outputs: config.channels,
+            kernel: config.kernel,
+            stride: config.stride,
+            padding: config.padding,
+            image: [height, width],
+            positions: config.positions([height, width])?,
+        };
         Ok(Self {
             weight: Param::from_tensor(kernel_tensor(&config, coefficients.kernel)),
             bias: Param::from_tensor(coefficients.bias),
             config,
             input,
             output,
+            operator: Operator::Convolution(Arc::new(ConvolutionNorm::new(&sizes))),
         })
     }
 
@@ -314,15 +330,14 @@ impl Stage for Convolution {
         self.output
     }
 
-    /// `⌈k/s⌉ · ‖w as a matrix‖₂`, since each pixel enters at most `⌈k/s⌉²` patches, times the slopes of activation and
-    /// pooling.
+    /// The norm of the convolution, bounded as [`ConvolutionNorm`] says, times the slopes of activation and pooling.
     fn lipschitz(&self) -> Option<Lipschitz> {
-        let overlap = self.config.kernel.div_ceil(self.config.stride) as f64;
         let pooling = self.config.pooling.map_or(1.0, Pooling::lipschitz);
         Some(Lipschitz {
             offset: 0.0,
-            factor: overlap * self.config.activation.slope() * pooling,
+            factor: self.config.activation.slope() * pooling,
             kernel: kernel_matrix(self.weight.val()),
+            operator: self.operator.clone(),
         })
     }
 

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::{Activation, AffineStage, Init, Lipschitz, PullBack, Stage};
-use crate::linalg::Affine;
+use crate::linalg::{Affine, Operator};
 use crate::shape::FeatureShape;
 
 /// `f(a) = s(a W + b)`.
@@ -71,6 +71,7 @@ impl Stage for Dense {
             offset: 0.0,
             factor: self.activation.slope(),
             kernel: self.weight.val(),
+            operator: Operator::Matrix,
         })
     }
 

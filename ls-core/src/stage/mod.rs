@@ -23,7 +23,7 @@ pub use init::Init;
 pub use pooling::Pooling;
 pub use residual::Residual;
 
-use crate::linalg::{Affine, Norm};
+use crate::linalg::{Affine, Norm, Operator};
 use crate::shape::FeatureShape;
 
 /// One layer `h_l = f_l(h_{l-1})`.
@@ -62,24 +62,37 @@ pub trait Stage: Sync {
     }
 }
 
-/// `K(W) = offset + factor · ‖W‖₂` for the stage's kernel `W` as a matrix.
+/// `K(W) = offset + factor · ‖T_W‖₂` for the linear map `T_W` that the stage makes of its kernel `W`.
 #[derive(Clone, Debug)]
 pub struct Lipschitz {
     /// 0, or 1 for a stage with a skip connection.
     pub offset: f64,
-    /// Slope of the activation times what the layout of the kernel contributes.
+    /// Slope of the activation, and of pooling.
     pub factor: f64,
     /// `W`, `[d_in, d_out]`; tracked where the stage is, so that the constant can be differentiated.
     pub kernel: Tensor<2>,
+    /// How `T_W` comes from `W`.
+    pub operator: Operator,
 }
 
 impl Lipschitz {
-    /// The constant, with `‖W‖₂` bounded in the given norm.
+    /// The constant, with `‖T_W‖₂` bounded in the given norm.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
     pub fn value(&self, norm: Norm) -> crate::Result<f64> {
-        Ok(self.offset + self.factor * norm.value(self.kernel.clone().inner())?)
+        let bound = self.operator.value(norm, self.kernel.clone().inner())?;
+        Ok(self.offset + self.factor * bound)
+    }
+
+    /// The constant and its derivative in `W`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] when the device failed.
+    pub fn value_and_gradient(&self, norm: Norm) -> crate::Result<(f64, Tensor<2>)> {
+        let kernel = self.kernel.clone().inner();
+        let (bound, gradient) = self.operator.value_and_gradient(norm, kernel)?;
+        Ok((self.offset + self.factor * bound, gradient * self.factor))
     }
 }
 

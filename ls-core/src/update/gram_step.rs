@@ -155,18 +155,12 @@ impl<'a> Line<'a> {
             total: block.loss.weight() * misfit,
             lipschitz: None,
         };
-        if let Some(Lipschitz {
-            offset,
-            factor,
-            kernel,
-        }) = stage.lipschitz()
-        {
-            let (norm, derivative) = block.penalty.norm.value_and_gradient(kernel)?;
-            let constant = offset + factor * norm;
+        if let Some(lipschitz) = stage.lipschitz() {
+            let (constant, derivative) = lipschitz.value_and_gradient(block.penalty.norm)?;
             let coefficient = block.penalty.coefficient;
             value.lipschitz = Some(constant);
             value.total += coefficient * constant * constant;
-            let pressure = derivative * (2.0 * coefficient * constant * factor);
+            let pressure = derivative * (2.0 * coefficient * constant);
             gradient.kernel = gradient.kernel + pressure;
         }
         let direction = preconditioner

@@ -104,9 +104,47 @@ impl Geometry {
         pooled
     }
 
-    /// `⌈k/s⌉` times what pooling contributes.
+    /// The convolution written out, without bias: a matrix `[c_in H W, c_out positions]`.
+    pub(crate) fn written_out(&self, kernel: &Matrix) -> Matrix {
+        let [inputs, height, width] = self.input;
+        let [channels, rows, columns] = self.between();
+        let side = self.config.kernel;
+        let mut matrix = vec![vec![0.0; channels * rows * columns]; inputs * height * width];
+        for (position, (y, x)) in grid(rows, columns).enumerate() {
+            for (tap, (i, j)) in grid(side, side).enumerate() {
+                let row = (y * self.config.stride + i).wrapping_sub(self.config.padding);
+                let column = (x * self.config.stride + j).wrapping_sub(self.config.padding);
+                if row >= height || column >= width {
+                    continue;
+                }
+                for (input, output) in grid(inputs, channels) {
+                    let pixel = (input * height + row) * width + column;
+                    matrix[pixel][output * rows * columns + position] =
+                        kernel[input * side * side + tap][output];
+                }
+            }
+        }
+        matrix
+    }
+
+    /// The largest number of patches that a pixel enters, rooted, times what pooling contributes.
     pub(crate) fn lipschitz_factor(&self) -> f64 {
-        let overlap = self.config.kernel.div_ceil(self.config.stride) as f64;
+        let ConvolutionConfig {
+            kernel,
+            stride,
+            padding,
+            ..
+        } = self.config;
+        let [_, height, width] = self.input;
+        let [_, rows, columns] = self.between();
+        let overlap = |side: usize, positions: usize| {
+            let enters = |pixel: usize, o: usize| {
+                (o * stride..o * stride + kernel).contains(&(pixel + padding))
+            };
+            let patches = |pixel| (0..positions).filter(|&o| enters(pixel, o)).count();
+            (0..side).map(patches).max().unwrap_or(0).max(1) as f64
+        };
+        let overlap = (overlap(height, rows) * overlap(width, columns)).sqrt();
         match self.config.pooling {
             Some(Pooling::Average { size }) => overlap / size as f64,
             _ => overlap,

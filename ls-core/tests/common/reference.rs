@@ -227,7 +227,7 @@ fn erf(x: f64) -> f64 {
 pub(crate) fn matrix_norm(matrix: &Matrix, kind: Norm) -> f64 {
     match kind {
         Norm::Frobenius => norm(&matrix.concat()),
-        Norm::Spectral => singular_values(matrix).into_iter().fold(0.0, f64::max),
+        Norm::Spectral | Norm::Frequency => singular_values(matrix).into_iter().fold(0.0, f64::max),
     }
 }
 
