@@ -248,7 +248,7 @@ impl Arm {
             };
             let loss = trial(candidate)?;
             // A comparison with NaN is false: what is not finite is not accepted.
-            if loss <= before * (1.0 - NOTICEABLE) {
+            if loss < before * (1.0 - NOTICEABLE) {
                 let gain = (before / loss).ln();
                 if gain < self.gain {
                     self.walk = self.walk.recip();
