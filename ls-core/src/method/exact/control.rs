@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn only_decreases_are_accepted_and_the_step_finds_its_size() {
-        for best in [1e-6, 1.0, 1e6] {
+        for best in [1e-6, 1.0, 1e4] {
             let loss = model(best);
             let mut controller = Controller::new(Fixed::default());
             let mut last = None;
@@ -349,5 +349,163 @@ mod tests {
         };
         controller.sweep(1.0, count).unwrap();
         assert_eq!(trials, 1);
+    }
+
+    /// One sweep from a loss of 1 with the candidates that it tried.
+    fn sweep(
+        controller: &mut Controller,
+        loss: impl Fn(Candidate) -> f64,
+    ) -> (Option<Accepted>, Vec<Candidate>) {
+        let mut tried = Vec::new();
+        let trial = |candidate| {
+            tried.push(candidate);
+            Ok(loss(candidate))
+        };
+        let accepted = controller.sweep(1.0, trial).unwrap();
+        (accepted, tried)
+    }
+
+    #[test]
+    fn equal_losses_are_no_decrease_even_where_no_number_is_less_or_more() {
+        for loss in [0.0, f64::INFINITY] {
+            let mut controller = Controller::new(Fixed::default());
+            assert_eq!(controller.sweep(loss, |_| Ok(loss)).unwrap(), None);
+        }
+        let mut controller = Controller::new(Fixed::default());
+        let accepted = controller.sweep(f64::INFINITY, |_| Ok(1.0)).unwrap();
+        assert_eq!(accepted.map(|accepted| accepted.loss), Some(1.0));
+    }
+
+    #[test]
+    fn the_damping_walks_to_where_steps_gain_most_and_stays_within_its_limits() {
+        for best in [1e-12, 1e-4, 1.0, 1e9_f64] {
+            let goal = best.clamp(DAMPINGS[0], DAMPINGS[1]);
+            let mut controller = Controller::new(Fixed::default());
+            for i in 0..60 {
+                let loss = |candidate: Candidate| {
+                    let distance = (candidate.damping / best).log2();
+                    // Fast enough at any distance that no other arm is asked.
+                    (-0.2 - 1.0 / (1.0 + distance * distance)).exp()
+                };
+                let (accepted, tried) = sweep(&mut controller, loss);
+                assert_eq!(tried.len(), 1);
+                let damping = accepted.unwrap().candidate.damping;
+                assert!((DAMPINGS[0]..=DAMPINGS[1]).contains(&damping));
+                // It starts at most 14 factors of two away; the walk turns only after it went one too far.
+                let near = damping >= goal / 4.0 && damping <= goal * 4.0;
+                assert!(i < 20 || near, "{damping} for {best} in sweep {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_rejection_the_step_shrinks_and_the_damping_returns_to_what_worked() {
+        let mut controller = Controller::new(Fixed::default());
+        let (accepted, _) = sweep(&mut controller, |_| 0.5);
+        let worked = accepted.unwrap().candidate;
+        // Everything but the damping of the last success fails.
+        let loss = |candidate: Candidate| match candidate.damping == worked.damping {
+            true => 0.5,
+            false => 2.0,
+        };
+        let (accepted, tried) = sweep(&mut controller, loss);
+        let first = Candidate {
+            step: worked.step * GROWTH,
+            damping: worked.damping * 2.0,
+            ..worked
+        };
+        let second = Candidate {
+            step: first.step / SHRINK,
+            ..worked
+        };
+        assert_eq!(tried, [first, second]);
+        assert_eq!(accepted.unwrap().candidate, second);
+        // The next walk goes the other way.
+        let (_, tried) = sweep(&mut controller, |_| 0.5);
+        assert_eq!(tried[0].damping, worked.damping / 2.0);
+    }
+
+    #[test]
+    fn arms_that_lose_wait_twice_as_long_each_time() {
+        let fixed = Fixed {
+            scaling: Some(Scaling::Rms),
+            ..Fixed::default()
+        };
+        let mut controller = Controller::new(fixed);
+        let loss = |candidate: Candidate| match candidate.form {
+            Form::Corrected => 0.95,
+            Form::Descent => 0.99,
+        };
+        let mut challenges = Vec::new();
+        for i in 0..60 {
+            let (accepted, tried) = sweep(&mut controller, loss);
+            assert_eq!(accepted.unwrap().candidate.form, Form::Corrected);
+            if tried.iter().any(|tried| tried.form == Form::Descent) {
+                challenges.push(i);
+            }
+        }
+        let waits: Vec<usize> = challenges
+            .windows(2)
+            .map(|pair| pair[1] - pair[0] - 1)
+            .collect();
+        assert_eq!(waits, [2, 4, 8, 16, 16]);
+
+        // With nothing to accept nobody waits; who wins then leads, and the other may challenge at once.
+        let loss = |candidate: Candidate| match candidate.form {
+            Form::Corrected => 2.0,
+            Form::Descent => 0.99,
+        };
+        let (accepted, tried) = sweep(&mut controller, loss);
+        assert_eq!(accepted.unwrap().candidate.form, Form::Descent);
+        assert_eq!(tried.len(), TRIALS + 1);
+        let (_, tried) = sweep(&mut controller, loss);
+        let forms: Vec<Form> = tried.iter().map(|tried| tried.form).collect();
+        assert_eq!(forms, [Form::Descent, Form::Corrected, Form::Corrected]);
+    }
+
+    #[test]
+    fn the_last_resort_is_a_short_step_of_the_descent_form() {
+        for scaling in [None, Some(Scaling::None), Some(Scaling::Rms)] {
+            let fixed = Fixed {
+                scaling,
+                ..Fixed::default()
+            };
+            let mut controller = Controller::new(fixed);
+            let loss = |candidate: Candidate| {
+                let short = candidate.form == Form::Descent && candidate.step < 1e-8;
+                if short { 0.999 } else { f64::NAN }
+            };
+            let (accepted, tried) = sweep(&mut controller, loss);
+            let candidate = accepted.expect("a decrease").candidate;
+            assert_eq!(candidate.form, Form::Descent);
+            assert!(candidate.step < 1e-8);
+            assert!(scaling.is_none_or(|scaling| candidate.scaling == scaling));
+            // The leader had all of its trials before.
+            assert!(
+                tried
+                    .iter()
+                    .take(TRIALS)
+                    .all(|tried| tried.form == Form::Corrected)
+            );
+            // It leads from now on, with a step of the size that it found.
+            let (accepted, tried) = sweep(&mut controller, |candidate| {
+                let short = candidate.step < 1e-7;
+                if short { 0.5 } else { 2.0 }
+            });
+            assert_eq!(tried.len(), 1);
+            assert_eq!(accepted.unwrap().candidate.form, Form::Descent);
+        }
+    }
+
+    #[test]
+    fn errors_of_a_trial_end_the_sweep() {
+        let error = crate::Error::Device("lost".into());
+        let mut trials = 0;
+        let mut controller = Controller::new(Fixed::default());
+        let found = controller.sweep(1.0, |_| {
+            trials += 1;
+            Err(error.clone())
+        });
+        assert_eq!((found, trials), (Err(error), 1));
     }
 }
