@@ -450,7 +450,7 @@ mod tests {
             .collect();
         assert_eq!(waits, [2, 4, 8, 16, 16]);
 
-        // With nothing to accept nobody waits; who wins then leads, and the other may challenge at once.
+        // Who wins takes the lead, and the arm that led may challenge at once.
         let loss = |candidate: Candidate| match candidate.form {
             Form::Corrected => 2.0,
             Form::Descent => 0.99,
@@ -461,6 +461,33 @@ mod tests {
         let (_, tried) = sweep(&mut controller, loss);
         let forms: Vec<Form> = tried.iter().map(|tried| tried.form).collect();
         assert_eq!(forms, [Form::Descent, Form::Corrected, Form::Corrected]);
+    }
+
+    #[test]
+    fn with_nothing_to_accept_nobody_waits() {
+        let arm = |candidate: Candidate| (candidate.form, candidate.scaling);
+        let leader = (Form::Corrected, Scaling::Rms);
+        for rescue in [
+            (Form::Corrected, Scaling::None),
+            (Form::Descent, Scaling::Rms),
+        ] {
+            let mut controller = Controller::new(Fixed::default());
+            let loss = |candidate| match arm(candidate) == leader {
+                true => 0.95,
+                false => 0.99,
+            };
+            assert!(sweep(&mut controller, loss).1.len() > 1, "all others lose");
+            assert_eq!(sweep(&mut controller, loss).1.len(), 1, "and wait");
+            let loss = |candidate| match arm(candidate) == rescue {
+                true => 0.95,
+                false => 2.0,
+            };
+            let (accepted, _) = sweep(&mut controller, loss);
+            assert_eq!(
+                accepted.map(|accepted| arm(accepted.candidate)),
+                Some(rescue)
+            );
+        }
     }
 
     #[test]

@@ -785,6 +785,33 @@ mod tests {
     }
 
     #[test]
+    fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
+        let batch = batch();
+        for network in networks() {
+            let samples = FullBatch::new(&network, &batch, 4, Storage::Stored, 1 << 14).unwrap();
+            let point = samples.forward().unwrap();
+            let gradients = samples.backward(&point).unwrap();
+            let update = |damping: f64, first: &mut FirstStage| {
+                let candidate = Candidate {
+                    form: Form::Corrected,
+                    scaling: Scaling::Rms,
+                    step: 1.0,
+                    damping,
+                };
+                let solved = samples.solve_first(&gradients, &candidate, first);
+                matrix(&solved.unwrap().0)
+            };
+            let mut kept = FirstStage::default();
+            // More dampings than are kept, some of them again while they are, some afterwards.
+            for damping in [0.1, 0.2, 0.1, 0.4, 0.8, 1.6, 0.1, 0.2, 1.6] {
+                let fresh = update(damping, &mut FirstStage::default());
+                assert_eq!(update(damping, &mut kept), fresh, "{damping}");
+                assert!(kept.factors.len() <= KEPT_FACTORS);
+            }
+        }
+    }
+
+    #[test]
     fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
         let batch = batch();
         for network in networks() {
