@@ -7,7 +7,7 @@ mod common;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use common::differences::{GRAM_STEP, LINE_SEARCH};
-use common::mixed::{MixedShape, moderate, output_shape};
+use common::mixed::{MixedShape, any_stage, moderate, output_shape};
 use common::reference::{EPSILON, Problem, reach};
 use common::{cases, device, image, pairs, rows, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
@@ -15,7 +15,7 @@ use ls_core::linalg::Norm;
 use ls_core::method::{Alternating, AlternatingConfig, Method, Separated};
 use ls_core::model::{ModelConfig, StagesConfig};
 use ls_core::objective::{Weighting, Weights, measure};
-use ls_core::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
+use ls_core::stage::Init;
 use ls_core::update::{armijo_pass, restart};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -26,41 +26,10 @@ fn scales() -> impl Strategy<Value = f64> {
     (-2.0..1.0_f64).prop_map(|exponent| 10_f64.powf(exponent))
 }
 
-fn stages() -> impl Strategy<Value = StageConfig> {
-    let pooling = (0..3_usize, 1..=3_usize).prop_map(|(kind, size)| match kind {
-        0 => None,
-        1 => Some(Pooling::Max { size }),
-        _ => Some(Pooling::Average { size }),
-    });
-    let convolution = [1..=3_usize, 1..=4_usize, 1..=3_usize, 0..=2_usize];
-    let rest = (0..6_usize, select(Activation::ALL.to_vec()));
-    (convolution, pooling, rest).prop_map(
-        |([channels, kernel, stride, padding], pooling, (kind, activation))| match kind {
-            0 => StageConfig::Dense {
-                width: 2 * kernel,
-                activation,
-            },
-            1 => StageConfig::ResidualDense { activation },
-            2 => StageConfig::ResidualConvolution {
-                kernel: 2 * (kernel / 2) + 1,
-                activation,
-            },
-            _ => StageConfig::Convolution(ConvolutionConfig {
-                channels,
-                kernel,
-                stride,
-                padding,
-                activation,
-                pooling,
-            }),
-        },
-    )
-}
-
 fn shapes() -> impl Strategy<Value = MixedShape> {
     let sizes = (any::<u64>(), 1..=3_usize, 2..=5_usize);
     let input = [1..=2_usize, 2..=6_usize, 2..=6_usize];
-    let hidden = vec((stages(), scales()), 1..=4);
+    let hidden = vec((any_stage(), scales()), 1..=4);
     (sizes, input, hidden, [scales(), scales(), scales()]).prop_map(
         |((seed, samples, classes), input, stages, [head_scale, input_scale, auxiliary_scale])| {
             MixedShape {

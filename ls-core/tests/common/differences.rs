@@ -1,6 +1,6 @@
 //! Derivatives of the reference by central differences.
 
-use super::reference::{Matrix, Problem, difference};
+use super::reference::{Matrix, Problem, cross_entropy, difference};
 use faer::linalg::solvers::Solve;
 use ls_core::method::BlockRule;
 use ls_core::objective::{Weighting, Weights};
@@ -59,6 +59,28 @@ pub(crate) fn auxiliary_gradient(problem: &Problem, l: usize, weights: &Weights)
         (0..problem.auxiliary[l][n].len()).map(entry).collect()
     };
     (0..problem.inputs.len()).map(row).collect()
+}
+
+/// `∂ce_n/∂u_{l,n}` of the plain forward pass.
+pub(crate) fn pre_activation_gradient(problem: &Problem, l: usize, n: usize) -> Vec<f64> {
+    let outputs = problem.forward(n);
+    let input = if l == 0 {
+        &problem.inputs[n]
+    } else {
+        &outputs[l - 1]
+    };
+    let loss = |u: &Vec<f64>| {
+        let h = problem.layers[l].post(u, input);
+        let later = problem.layers[l + 1..].iter();
+        cross_entropy(
+            &later.fold(h, |h, layer| layer.forward(&h)),
+            problem.labels[n],
+        )
+    };
+    let u = problem.layers[l].pre(input);
+    (0..u.len())
+        .map(|i| slope_at(&u, loss, |u| &mut u[i]))
+        .collect()
 }
 
 /// Exact weights at the problem's own weights, so that differences see the derivative of `ω`.

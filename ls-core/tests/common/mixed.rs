@@ -5,6 +5,8 @@ use super::reference::{Layer, Problem};
 use super::{Random, image};
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, ConvolutionConfig, Pooling, StageConfig};
+use proptest::prelude::*;
+use proptest::sample::select;
 
 /// Sizes and scales of a random problem on images.
 #[derive(Clone, Debug)]
@@ -51,6 +53,38 @@ impl MixedShape {
         let inputs = random.matrix(size, self.input_scale);
         Problem::near_feasible(layers, inputs, self.auxiliary_scale, &mut random)
     }
+}
+
+/// A stage of any kind with any activation; [`fitted`] cuts it to the stages before it.
+pub(crate) fn any_stage() -> impl Strategy<Value = StageConfig> {
+    let pooling = (0..3_usize, 1..=3_usize).prop_map(|(kind, size)| match kind {
+        0 => None,
+        1 => Some(Pooling::Max { size }),
+        _ => Some(Pooling::Average { size }),
+    });
+    let convolution = [1..=3_usize, 1..=4_usize, 1..=3_usize, 0..=2_usize];
+    let rest = (0..6_usize, select(Activation::ALL.to_vec()));
+    (convolution, pooling, rest).prop_map(
+        |([channels, kernel, stride, padding], pooling, (kind, activation))| match kind {
+            0 => StageConfig::Dense {
+                width: 2 * kernel,
+                activation,
+            },
+            1 => StageConfig::ResidualDense { activation },
+            2 => StageConfig::ResidualConvolution {
+                kernel: 2 * (kernel / 2) + 1,
+                activation,
+            },
+            _ => StageConfig::Convolution(ConvolutionConfig {
+                channels,
+                kernel,
+                stride,
+                padding,
+                activation,
+                pooling,
+            }),
+        },
+    )
 }
 
 /// Networks that hold every new kind of stage between them: stride, padding, both poolings with dropped rows, skips.

@@ -24,7 +24,8 @@ fn cases() -> Vec<Case> {
                 }),
                 ..RunConfig::default()
             };
-            let mut contenders = Contender::full_and_batches(&base, 200);
+            let mut contenders = vec![Contender::exact(&base)];
+            contenders.extend(Contender::full_and_batches(&base, 200));
             contenders.extend(Contender::baselines(&base, 128));
             Case {
                 name: activation.name().into(),

@@ -46,10 +46,10 @@ fn cases() -> Vec<Case> {
     .map(|(name, hidden, activation, init, weight_passes)| {
         let base = digits(&hidden, activation, init);
         let settings = alternating(weight_passes);
-        let mut contenders = vec![Contender::fixed(
-            "alternating",
-            with_method(&base, settings),
-        )];
+        let mut contenders = vec![
+            Contender::exact(&base),
+            Contender::fixed("alternating", with_method(&base, settings)),
+        ];
         contenders.extend(Contender::baselines(&base, 128));
         Case {
             name: name.into(),

@@ -18,7 +18,8 @@ use ls_core::stage::{Activation, Init};
 pub use runner::{Progress, Row, Scope, run};
 
 use crate::config::{
-    AlternatingSettings, BackpropSettings, BatchSize, MethodConfig, OptimizerKind, RunConfig,
+    AlternatingSettings, BackpropSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind,
+    RunConfig,
 };
 
 /// A named comparison.
@@ -94,6 +95,26 @@ impl Contender {
         ]
     }
 
+    /// Exact weight blocks on the whole split.
+    fn exact(base: &RunConfig) -> Self {
+        let method = MethodConfig::Exact(ExactSettings::default());
+        let config = RunConfig {
+            method,
+            ..base.clone()
+        };
+        Self::fixed("exact", config)
+    }
+
+    /// Exact weight blocks in batches.
+    fn exact_batches(base: &RunConfig, batch: usize) -> Self {
+        let mut contender = Self::exact(base);
+        contender.name = "exact, batches";
+        for (_, config) in &mut contender.settings {
+            config.batch_size = BatchSize::Samples(batch);
+        }
+        contender
+    }
+
     /// Backpropagation at several learning rates.
     fn swept(
         name: &'static str,
@@ -124,8 +145,8 @@ impl Contender {
             batch_size: BatchSize::Samples(batch),
             ..base.clone()
         };
-        let (gd, momentum) = ([0.03, 0.1, 0.3, 1.0], [0.003, 0.01, 0.03, 0.1, 0.3]);
-        let adam = [3e-4, 1e-3, 3e-3, 1e-2];
+        let (gd, momentum) = ([0.1, 0.3, 1.0, 3.0], [0.01, 0.03, 0.1, 0.3, 1.0]);
+        let adam = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2];
         vec![
             Self::swept("gradient descent", base, OptimizerKind::Gd, &gd),
             Self::swept("sgd, batches", &batches, OptimizerKind::Sgd, &momentum),
