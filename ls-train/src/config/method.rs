@@ -203,6 +203,7 @@ impl ExactSettings {
             mini_batch: MiniBatchConfig {
                 step: self.step.unwrap_or(mini_batch.step),
                 damping: self.damping.unwrap_or(mini_batch.damping),
+                scaling: self.scaling.unwrap_or(mini_batch.scaling),
                 total_steps: Some(total_steps),
                 ..mini_batch
             },

@@ -367,7 +367,8 @@ impl Arm {
         if self.walk == 1.0 {
             self.damping
         } else {
-            let least = (self.caution * loss).clamp(DAMPINGS[0], DAMPINGS[1]);
+            // Also where the loss is not a number: the larger of a number and NaN is the number.
+            let least = (self.caution * loss).max(DAMPINGS[0]).min(DAMPINGS[1]);
             damping.clamp(least, DAMPINGS[1])
         }
     }

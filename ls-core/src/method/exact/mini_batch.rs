@@ -6,13 +6,15 @@
 //!
 //! with `C_l` an exponential average of the batches' Gram matrices, corrected for its start; `C_1` is taken once, from the
 //! whole split's first rows. `τ` falls linearly to zero over the run. This is the descent form of the full-batch sweep, so
-//! it needs no targets beyond one step; on a batch, a decrease of its own loss says little, and none is asked for. A step
-//! that is not finite is refused, and steps are halved from then on.
+//! it needs no targets beyond one step; on a batch, a decrease of its own loss says little, and none is asked for. But where
+//! the loss of a batch is not finite, or far above that of the first, the weights return to what they were some steps before,
+//! and all further steps are half as long.
 
 use burn::tensor::Tensor;
 
+use super::control::Scaling;
 use crate::batch::Batch;
-use crate::linalg::{Affine, Gram, scalar_f64};
+use crate::linalg::{Affine, Gram, mean_f64, scalar_f64, to_f64};
 use crate::network::Network;
 use crate::objective::cross_entropy;
 use crate::stage::AffineStage;
@@ -21,10 +23,13 @@ use crate::{Error, Result};
 /// Settings of the mini-batch form.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MiniBatchConfig {
-    /// `τ` of the first step.
+    /// `τ` of the first step of a network of three stages. Deeper ones, whose stages all move at once, take proportionally
+    /// shorter steps.
     pub step: f64,
     /// `μ`, relative to the mean diagonal of each Gram matrix.
     pub damping: f64,
+    /// Scaling of the displacements.
+    pub scaling: Scaling,
     /// `β`.
     pub momentum: f64,
     /// Weight of the past in the average of the Gram matrices.
@@ -38,8 +43,9 @@ pub struct MiniBatchConfig {
 impl Default for MiniBatchConfig {
     fn default() -> Self {
         Self {
-            step: 0.1,
+            step: 1.0,
             damping: 1.0,
+            scaling: Scaling::Rms,
             momentum: 0.9,
             average: 0.9,
             refresh: 10,
@@ -51,13 +57,20 @@ impl Default for MiniBatchConfig {
 /// Rows of the first stage's inputs that its preconditioner is computed from.
 const FIRST_STAGE_ROWS: f64 = 8192.0;
 
+/// A batch's loss above this multiple of the first one's is a run that blows up.
+const BLOWN_UP: f64 = 2.0;
+
 /// What is kept between batches.
 pub(super) struct MiniBatch {
     config: MiniBatchConfig,
     stages: Vec<Memory>,
     steps: usize,
-    /// Halved whenever a step had to be refused.
+    /// Halved whenever the weights had to return.
     factor: f64,
+    /// `F` of the first batch.
+    first_loss: Option<f64>,
+    /// Weights of the last refresh at which the loss was in order.
+    safe: Vec<Affine>,
 }
 
 /// What is known of one stage.
@@ -90,6 +103,8 @@ impl MiniBatch {
             stages: stages.collect(),
             steps: 0,
             factor: 1.0,
+            first_loss: None,
+            safe: Vec::new(),
         }
     }
 
@@ -100,42 +115,35 @@ impl MiniBatch {
     /// inputs that are not finite.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let length = self.length();
-        let refresh = self.steps % self.config.refresh.max(1) == 0;
+        let refresh = self.steps.is_multiple_of(self.config.refresh.max(1));
         self.steps += 1;
         let pass = Pass::new(network, batch)?;
-        let mut moved = Vec::with_capacity(self.stages.len());
-        // Leaves the device once per step: a sum that is finite only if every new weight is.
-        let mut check = Tensor::zeros([1], &batch.inputs.device());
-        for (l, memory) in self.stages.iter_mut().enumerate() {
-            let stage = affine(network, l)?;
-            let rows = stage.rows(pass.inputs[l].clone());
-            let count = rows.dims()[0] as f64;
-            let gradient = Affine::pull_back(rows.clone(), pass.gradients[l].clone());
-            let inverse = memory.precondition(&self.config, rows, l == 0, refresh)?;
-            let direction = gradient.scaled(1.0 / count).transformed(inverse);
-            let velocity = match &memory.velocity {
-                Some(last) => last.scaled(self.config.momentum).plus(&direction),
-                None => direction,
-            };
-            let coefficients = stage.coefficients().moved(&velocity, -length);
-            check = check
-                + coefficients.kernel.clone().abs().sum()
-                + coefficients.bias.clone().abs().sum();
-            moved.push((coefficients, velocity));
-        }
-        let accepted = scalar_f64(check)?.is_finite();
-        if accepted {
-            for (l, (coefficients, velocity)) in moved.into_iter().enumerate() {
-                self.stages[l].velocity = Some(velocity);
-                if let Some(stage) = network.stage_mut(l).affine_mut() {
-                    stage.set_coefficients(coefficients);
-                }
+        let first = *self.first_loss.get_or_insert(pass.loss);
+        // A comparison with NaN is false: what is not finite is not in order.
+        let in_order = pass.loss <= BLOWN_UP * first;
+        let moved = if in_order {
+            self.moved(network, &pass, length, refresh)?
+        } else {
+            None
+        };
+        let accepted = moved.is_some();
+        if let Some(moved) = moved {
+            if refresh {
+                self.safe = coefficients(network)?;
             }
+            for (memory, (_, velocity)) in self.stages.iter_mut().zip(&moved) {
+                memory.velocity = Some(velocity.clone());
+            }
+            set(
+                network,
+                moved.into_iter().map(|(coefficients, _)| coefficients),
+            );
         } else {
             self.factor /= 2.0;
             for memory in &mut self.stages {
                 memory.velocity = None;
             }
+            set(network, self.safe.iter().cloned());
         }
         Ok(Step {
             accepted,
@@ -145,11 +153,46 @@ impl MiniBatch {
         })
     }
 
+    /// New coefficients and velocities of all stages; `None` when they are not finite.
+    fn moved(
+        &mut self,
+        network: &Network,
+        pass: &Pass,
+        length: f64,
+        refresh: bool,
+    ) -> Result<Option<Vec<(Affine, Affine)>>> {
+        let scales = pass.scales(self.config.scaling)?;
+        let mut moved = Vec::with_capacity(self.stages.len());
+        let mut check = Tensor::zeros([1], &pass.inputs[0].device());
+        for (l, memory) in self.stages.iter_mut().enumerate() {
+            let stage = affine(network, l)?;
+            let rows = stage.rows(pass.inputs[l].clone());
+            let count = rows.dims()[0] as f64;
+            let gradient = Affine::pull_back(rows.clone(), pass.gradients[l].clone());
+            let inverse = memory.precondition(&self.config, rows, l == 0, refresh)?;
+            let direction = gradient.scaled(scales[l] / count).transformed(inverse);
+            let velocity = match &memory.velocity {
+                Some(last) => last.scaled(self.config.momentum).plus(&direction),
+                None => direction,
+            };
+            let coefficients = stage.coefficients().moved(&velocity, -length);
+            let sums = [
+                coefficients.kernel.clone().abs().sum(),
+                coefficients.bias.clone().abs().sum(),
+            ];
+            check = sums.into_iter().fold(check, |check, sum| check + sum);
+            moved.push((coefficients, velocity));
+        }
+        // Leaves the device once per step: a sum that is finite only if every new weight is.
+        Ok(scalar_f64(check)?.is_finite().then_some(moved))
+    }
+
     fn length(&self) -> f64 {
         let left = self.config.total_steps.map_or(1.0, |total| {
             1.0 - self.steps.min(total) as f64 / total.max(1) as f64
         });
-        self.config.step * self.factor * left
+        let depth = 3.0 / self.stages.len().max(3) as f64;
+        self.config.step * depth * self.factor * left
     }
 }
 
@@ -196,6 +239,8 @@ struct Pass {
     pre_activations: Vec<Tensor<2>>,
     /// `∂ce_n/∂u_{l,n}`.
     gradients: Vec<Tensor<2>>,
+    /// `F` of the batch.
+    loss: f64,
 }
 
 impl Pass {
@@ -205,6 +250,7 @@ impl Pass {
             inputs: Vec::with_capacity(count),
             pre_activations: Vec::with_capacity(count),
             gradients: Vec::with_capacity(count),
+            loss: 0.0,
         };
         let mut pull_backs = Vec::with_capacity(count);
         let mut output = batch.inputs.clone();
@@ -216,6 +262,8 @@ impl Pass {
             pass.pre_activations.push(u);
             pull_backs.push(pull_back);
         }
+        // Leaves the device once per step: a run that blows up has to be noticed before it is averaged into anything.
+        pass.loss = mean_f64(cross_entropy::per_sample(output.clone(), &batch.labels))?;
         let mut cotangent = cross_entropy::gradient(output, &batch.labels);
         for (l, pull_back) in pull_backs.into_iter().enumerate().rev() {
             let gradient = pull_back(cotangent.clone());
@@ -226,6 +274,28 @@ impl Pass {
         }
         pass.gradients.reverse();
         Ok(pass)
+    }
+
+    /// `c_l`.
+    fn scales(&self, scaling: Scaling) -> Result<Vec<f64>> {
+        if scaling == Scaling::None {
+            return Ok(vec![1.0; self.gradients.len()]);
+        }
+        let squares = self
+            .gradients
+            .iter()
+            .map(|g| (g.clone() * g.clone()).mean());
+        // Leaves the device once per step: a number for each stage.
+        let squares = to_f64(Tensor::cat(squares.collect(), 0))?;
+        let head = squares[squares.len() - 1];
+        let scale = |&square: &f64| {
+            if square > 0.0 {
+                (head / square).sqrt()
+            } else {
+                1.0
+            }
+        };
+        Ok(squares.iter().map(scale).collect())
     }
 
     /// `a_l = post(u_l - τ ∂ce/∂u_l)` of the hidden stages.
@@ -239,6 +309,19 @@ impl Pass {
                 Ok(input.clone())
             })
             .collect()
+    }
+}
+
+fn coefficients(network: &Network) -> Result<Vec<Affine>> {
+    let of = |l| Ok(affine(network, l)?.coefficients());
+    (0..network.stages().len()).map(of).collect()
+}
+
+fn set(network: &mut Network, coefficients: impl Iterator<Item = Affine>) {
+    for (l, coefficients) in coefficients.enumerate() {
+        if let Some(stage) = network.stage_mut(l).affine_mut() {
+            stage.set_coefficients(coefficients);
+        }
     }
 }
 

@@ -190,7 +190,7 @@ impl Method for Exact {
         Ok(SweepReport {
             candidate: Some(Candidate {
                 form: Form::Descent,
-                scaling: Scaling::None,
+                scaling: self.config.mini_batch.scaling,
                 step: step.length,
                 damping: self.config.mini_batch.damping,
             }),

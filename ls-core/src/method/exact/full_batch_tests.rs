@@ -1,0 +1,391 @@
+//! The sweep of `exact` seen from inside.
+
+use super::super::{Exact, ExactConfig};
+use super::*;
+use crate::auxiliary::AuxiliaryStore;
+use crate::method::{Method, Separated};
+use crate::shape::FeatureShape;
+use crate::stage::{
+    Activation, AnyStage, Convolution, ConvolutionConfig, Dense, Init, Pooling, StageConfig,
+};
+use burn::tensor::{Device, TensorData};
+use faer::Mat;
+use faer::linalg::solvers::Solve;
+use rand_distr::{Distribution, StandardNormal};
+use serde_json::Value;
+
+const CLASSES: usize = 4;
+
+/// Fully connected, and one with every other kind of stage, on images `1×7×6`.
+fn networks() -> [Network; 2] {
+    let activation = Activation::Tanh;
+    let dense = |width| StageConfig::Dense { width, activation };
+    let convolution = ConvolutionConfig {
+        channels: 2,
+        kernel: 3,
+        stride: 2,
+        padding: 1,
+        activation,
+        pooling: None,
+    };
+    let pooled = ConvolutionConfig {
+        stride: 1,
+        pooling: Some(Pooling::Average { size: 2 }),
+        ..convolution
+    };
+    let mixed = vec![
+        StageConfig::Convolution(convolution),
+        StageConfig::ResidualConvolution {
+            kernel: 3,
+            activation: Activation::Silu,
+        },
+        StageConfig::Convolution(pooled),
+        StageConfig::ResidualDense {
+            activation: Activation::Sigmoid,
+        },
+    ];
+    let input = FeatureShape::Image {
+        channels: 1,
+        height: 7,
+        width: 6,
+    };
+    [vec![dense(6), dense(5)], mixed].map(|stages| {
+        Network::init(&stages, Init::Kaiming, input, CLASSES, 3, &Device::flex()).unwrap()
+    })
+}
+
+fn batch() -> Batch {
+    let (samples, features) = (10, 42);
+    let mut random = ChaCha12Rng::seed_from_u64(8);
+    let values: Vec<f32> = (0..samples * features)
+        .map(|_| StandardNormal.sample(&mut random))
+        .collect();
+    let labels: Vec<usize> = (0..samples).map(|n| n % CLASSES).collect();
+    let inputs = TensorData::new(values, [samples, features]);
+    Batch::full(
+        Tensor::from_data(inputs, &Device::flex()),
+        index_tensor(&labels, &Device::flex()),
+    )
+}
+
+/// `[W; b]` as a matrix.
+fn matrix(affine: &Affine) -> Mat<f64> {
+    let [d, columns] = affine.kernel.dims();
+    let kernel = to_f64(affine.kernel.clone()).unwrap();
+    let bias = to_f64(affine.bias.clone()).unwrap();
+    let entries = [kernel, bias].concat();
+    Mat::from_fn(d + 1, columns, |i, j| entries[i * columns + j])
+}
+
+/// What the proposition on the descent form speaks of, for one stage.
+struct Slope {
+    /// `∇F`.
+    gradient: Mat<f64>,
+    /// `P ∇F`.
+    preconditioned: Mat<f64>,
+    /// Root mean square of `∂ce_n/∂u_n`.
+    rms: f64,
+    /// Rows of one sample.
+    positions: f64,
+}
+
+/// Gradients by autodiff through the whole network, with its coefficients and shifts of its pre-activations as leaves;
+/// preconditioners by a factorization in f64.
+fn slopes(network: &Network, batch: &Batch, damping: f64) -> Vec<Slope> {
+    let mut h = batch.inputs.clone().autodiff();
+    let mut leaves = Vec::new();
+    for stage in network.stages() {
+        let stage = stage.affine().unwrap();
+        let coefficients = stage.coefficients();
+        let leaf = Affine {
+            kernel: coefficients.kernel.autodiff().require_grad(),
+            bias: coefficients.bias.autodiff().require_grad(),
+        };
+        let rows = stage.rows(h.clone());
+        let u = leaf.apply(rows.clone());
+        let shift = u.clone().inner().zeros_like().autodiff().require_grad();
+        h = stage.post(u + shift.clone(), &h);
+        leaves.push((leaf, shift, rows.inner()));
+    }
+    let cotangent = cross_entropy::gradient(h.clone().inner(), &batch.labels);
+    let samples = batch.len() as f64;
+    let gradients = (h * (cotangent / samples)).sum().backward();
+    let slope = |(leaf, shift, rows): (Affine, Tensor<2>, Tensor<2>)| {
+        let gradient = matrix(&Affine {
+            kernel: leaf.kernel.grad(&gradients).unwrap(),
+            bias: leaf.bias.grad(&gradients).unwrap(),
+        });
+        let own = to_f64(shift.grad(&gradients).unwrap()).unwrap();
+        let squares: f64 = own.iter().map(|g| (samples * g).powi(2)).sum();
+        let [m, d] = rows.dims();
+        let rows = to_f64(rows).unwrap();
+        let bordered = Mat::from_fn(m, d + 1, |n, i| match i < d {
+            true => rows[n * d + i],
+            false => 1.0,
+        });
+        let mut gram = bordered.transpose() * &bordered;
+        let trace: f64 = (0..=d).map(|i| gram[(i, i)]).sum();
+        for i in 0..=d {
+            gram[(i, i)] += damping * trace / (d + 1) as f64;
+        }
+        Slope {
+            preconditioned: gram.partial_piv_lu().solve(&gradient) * m as f64,
+            gradient,
+            rms: (squares / own.len() as f64).sqrt(),
+            positions: m as f64 / samples,
+        }
+    };
+    leaves.into_iter().map(slope).collect()
+}
+
+fn norm(matrix: &Mat<f64>) -> f64 {
+    matrix.norm_l2()
+}
+
+/// `ΔV_l = -τ c_l/p_l P_l ∇F` to first order in `τ`, for `p_l` rows per sample, and so
+/// `F(V + ΔV) = F - τ Σ_l c_l/p_l ⟨∇F, P_l ∇F⟩ + O(τ²)`.
+#[test]
+fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
+    let batch = batch();
+    for (k, network) in networks().iter().enumerate() {
+        for storage in [Storage::Stored, Storage::Recomputed] {
+            for scaling in Scaling::ALL {
+                let samples = FullBatch::new(network, &batch, 4, storage, 1 << 14).unwrap();
+                let point = samples.forward().unwrap();
+                let gradients = samples.backward(&point).unwrap();
+                let candidate = |form| Candidate {
+                    form,
+                    scaling,
+                    step: 1.0 / 512.0,
+                    damping: 0.1,
+                };
+                let trial = |form| {
+                    let mut first = FirstStage::default();
+                    let fitted = samples.trial(&point, &gradients, &candidate(form), &mut first);
+                    fitted.unwrap().unwrap()
+                };
+                let (descent, corrected) = (trial(Form::Descent), trial(Form::Corrected));
+                let slopes = slopes(network, &batch, 0.1);
+                let head = slopes[slopes.len() - 1].rms;
+                let (mut decrease, mut correction) = (0.0, 0.0_f64);
+                for (l, slope) in slopes.iter().enumerate() {
+                    let what = format!("network {k}, {storage:?}, {scaling:?}, stage {l}");
+                    let factor = match scaling {
+                        Scaling::None => 1.0,
+                        Scaling::Rms => head / slope.rms,
+                    };
+                    let factor = factor / slope.positions / 512.0;
+                    let expected = &slope.preconditioned * -factor;
+                    let moved =
+                        |to: &Point| matrix(&to.coefficients[l]) - matrix(&point.coefficients[l]);
+                    let error = norm(&(moved(&descent) - &expected)) / norm(&expected);
+                    // f32 weights round steps of 1e-3 by 1e-4 of themselves, and the second order in `τ` is
+                    // some percent of the first.
+                    assert!(error < 0.03, "{what}: off by {error}");
+                    let other = norm(&(moved(&corrected) - &expected)) / norm(&expected);
+                    // Nothing moves before the first stage.
+                    assert!(l > 0 || other == error, "{what}: {other}");
+                    correction = correction.max(other);
+                    for i in 0..slope.gradient.nrows() {
+                        for j in 0..slope.gradient.ncols() {
+                            let product = slope.gradient[(i, j)] * slope.preconditioned[(i, j)];
+                            decrease += factor * product;
+                        }
+                    }
+                }
+                // The correction is of first order, too, so the forms differ at any length of the step.
+                assert!(correction > 0.3, "{correction}");
+                let ratio = (point.loss - descent.loss) / decrease;
+                assert!(
+                    (ratio - 1.0).abs() < 0.05,
+                    "network {k}, {storage:?}, {scaling:?}: {ratio}"
+                );
+            }
+        }
+    }
+}
+
+/// All numbers of a nested array, in order.
+fn flat(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(flat).collect(),
+        other => vec![other.as_f64().unwrap()],
+    }
+}
+
+/// A kernel `[d_in, d_out]`, or `[c_out, c_in, k, k]`, and a bias.
+fn affine(record: &Value) -> Affine {
+    let tensor = |rows: &Value| {
+        let (count, values) = (rows.as_array().unwrap().len(), flat(rows));
+        let values: Vec<f32> = values.into_iter().map(|v| v as f32).collect();
+        let size = [count, values.len() / count];
+        Tensor::<2>::from_data(TensorData::new(values, size), &Device::flex())
+    };
+    let kernel = tensor(&record["weight"]);
+    Affine {
+        kernel: match record["weight"][0][0].is_number() {
+            true => kernel,
+            false => kernel.transpose(),
+        },
+        bias: tensor(&record["bias"]).squeeze_dim(1),
+    }
+}
+
+/// Dense, or a convolution of `1×8×8` images with 2×2 max pooling.
+fn stage(record: &Value) -> AnyStage {
+    let activation = serde_json::from_value(record["activation"].clone());
+    let activation = activation.unwrap_or(Activation::Identity);
+    if record["kind"] == "dense" {
+        return AnyStage::Dense(Dense::from_coefficients(affine(record), activation));
+    }
+    let config = ConvolutionConfig {
+        channels: 3,
+        kernel: 3,
+        stride: 1,
+        padding: 0,
+        activation,
+        pooling: Some(Pooling::Max { size: 2 }),
+    };
+    let input = FeatureShape::Image {
+        channels: 1,
+        height: 8,
+        width: 8,
+    };
+    let stage = Convolution::from_coefficients(config, input, affine(record));
+    AnyStage::Convolution(stage.unwrap())
+}
+
+/// Every record of an independent program in f64, whichever step the controller would take.
+#[test]
+fn trials_of_the_corrected_form_match_the_fixtures() {
+    for text in [
+        include_str!("../../../tests/fixtures/dense-relu.json"),
+        include_str!("../../../tests/fixtures/dense-tanh.json"),
+        include_str!("../../../tests/fixtures/dense-sigmoid.json"),
+        include_str!("../../../tests/fixtures/conv-relu.json"),
+    ] {
+        let fixture: Value = serde_json::from_str(text).unwrap();
+        let list = |value: &Value| value.as_array().unwrap().clone();
+        let stages = list(&fixture["stages"]).iter().map(stage).collect();
+        let network = Network::new(stages).unwrap();
+        let inputs = flat(&fixture["inputs"]);
+        let labels: Vec<usize> = list(&fixture["labels"])
+            .iter()
+            .map(|label| label.as_u64().unwrap() as usize)
+            .collect();
+        let size = [labels.len(), inputs.len() / labels.len()];
+        let inputs: Vec<f32> = inputs.into_iter().map(|v| v as f32).collect();
+        let batch = Batch::full(
+            Tensor::from_data(TensorData::new(inputs, size), &Device::flex()),
+            index_tensor(&labels, &Device::flex()),
+        );
+        for record in list(&fixture["exact_sweep"]) {
+            let candidate = Candidate {
+                form: Form::Corrected,
+                scaling: serde_json::from_value(record["scaling"].clone()).unwrap(),
+                step: record["tau"].as_f64().unwrap(),
+                damping: record["mu"].as_f64().unwrap(),
+            };
+            for (storage, chunk) in [(Storage::Stored, 7), (Storage::Recomputed, 100)] {
+                let samples = FullBatch::new(&network, &batch, chunk, storage, 1 << 14);
+                let samples = samples.unwrap();
+                let point = samples.forward().unwrap();
+                let gradients = samples.backward(&point).unwrap();
+                let mut first = FirstStage::default();
+                let fitted = samples.trial(&point, &gradients, &candidate, &mut first);
+                let fitted = fitted.unwrap().unwrap();
+                // Three stages in f32, each a few 1e-7 off; the ridge of 0.1 lets that grow to some 1e-6.
+                let loss = record["original_loss"].as_f64().unwrap();
+                assert!((fitted.loss / loss - 1.0).abs() < 1e-4, "{}", fitted.loss);
+                for (l, expected) in list(&record["stages"]).iter().enumerate() {
+                    let expected = matrix(&affine(expected));
+                    let error = norm(&(matrix(&fitted.coefficients[l]) - &expected));
+                    let moved = norm(&(matrix(&point.coefficients[l]) - &expected));
+                    // Relative to the step, which is smaller than the weights.
+                    assert!(error < 1e-4 * moved, "stage {l}: off by {error} of {moved}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
+    let batch = batch();
+    for network in networks() {
+        let samples = FullBatch::new(&network, &batch, 4, Storage::Stored, 1 << 14).unwrap();
+        let point = samples.forward().unwrap();
+        let gradients = samples.backward(&point).unwrap();
+        let update = |damping: f64, first: &mut FirstStage| {
+            let candidate = Candidate {
+                form: Form::Corrected,
+                scaling: Scaling::Rms,
+                step: 1.0,
+                damping,
+            };
+            let solved = samples.solve_first(&gradients, &candidate, first);
+            matrix(&solved.unwrap().0)
+        };
+        let mut kept = FirstStage::default();
+        // More dampings than are kept, some of them again while they are, some afterwards.
+        for damping in [0.1, 0.2, 0.1, 0.4, 0.8, 1.6, 0.1, 0.2, 1.6] {
+            let fresh = update(damping, &mut FirstStage::default());
+            assert_eq!(update(damping, &mut kept), fresh, "{damping}");
+            assert!(kept.factors.len() <= KEPT_FACTORS);
+        }
+    }
+}
+
+#[test]
+fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
+    let batch = batch();
+    for network in networks() {
+        for storage in [Storage::Stored, Storage::Recomputed] {
+            let chunk = Some(4);
+            let free = ExactConfig {
+                storage,
+                chunk,
+                ..ExactConfig::default()
+            };
+            // Too short to be noticed.
+            let short = ExactConfig {
+                step: Some(1e-4),
+                damping: Some(1e4),
+                ..free
+            };
+            for (config, accepted) in [(free, 1), (short, 0)] {
+                let mut model = Separated {
+                    auxiliary: AuxiliaryStore::feasible(&network, &batch, 100),
+                    network: network.clone(),
+                };
+                let mut method = Exact::new(config, &network).unwrap();
+                for _ in 0..3 {
+                    let report = method.sweep(&mut model, &batch).unwrap();
+                    assert_eq!(report.accepted, accepted);
+                    let samples =
+                        FullBatch::new(&model.network, &batch, 4, storage, 1 << 14).unwrap();
+                    let fresh = samples.forward().unwrap();
+                    let kept = method.point.as_ref().unwrap();
+                    for l in 0..fresh.coefficients.len() {
+                        let [kept, fresh] =
+                            [kept, &fresh].map(|point| matrix(&point.coefficients[l]));
+                        assert_eq!(kept, fresh);
+                    }
+                    // Kernels in another memory layout may be summed in another order.
+                    assert!((kept.loss / fresh.loss - 1.0).abs() < 1e-6);
+                    let values = |point: &Point| -> Vec<f64> {
+                        let chunks = point.pre_activations.iter().flatten();
+                        chunks.flat_map(|u| to_f64(u.clone()).unwrap()).collect()
+                    };
+                    // Sums of at most 28 f32 products, in another order: 28 ε of the largest of them.
+                    let largest = values(&fresh).iter().fold(1.0, |m: f64, u| m.max(u.abs()));
+                    for (kept, fresh) in values(kept).iter().zip(values(&fresh)) {
+                        assert!((kept - fresh).abs() < 1e-5 * largest);
+                    }
+                    let stored = storage == Storage::Stored;
+                    assert_eq!(values(kept).is_empty(), !stored);
+                }
+            }
+        }
+    }
+}
