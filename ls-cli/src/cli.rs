@@ -60,10 +60,13 @@ pub(crate) struct ModelArgs {
     /// Activation of the hidden layers of `mlp` and `cnn` [default: relu]
     #[arg(long, value_parser = named(&Activation::ALL, Activation::name))]
     activation: Option<Activation>,
-    /// Distribution of the initial weights [default: kaiming]
+    /// Distribution of the initial weights [default: kaiming; orthogonal from ten hidden layers on, unless sigmoid]
     #[arg(long, value_parser = named(&Init::ALL, Init::name))]
     init: Option<Init>,
 }
+
+/// Hidden stages of `--model cnn`.
+const CNN_STAGES: usize = 3;
 
 /// How residuals are weighted.
 #[derive(Debug, Args)]
@@ -125,18 +128,26 @@ impl WeightingArgs {
 impl ModelArgs {
     pub(crate) fn config(&self) -> Result<ModelConfig, Failure> {
         let activation = self.activation.unwrap_or(Activation::Relu);
-        let init = self.init.unwrap_or(Init::Kaiming);
+        let init = |hidden| self.init.unwrap_or(Init::suited_to(hidden, activation));
         match (self.model.as_str(), &self.hidden) {
-            ("mlp", hidden) => Ok(ModelConfig::Mlp(MlpConfig {
-                hidden: hidden
+            ("mlp", hidden) => {
+                let default = || vec![128, 128];
+                let hidden = hidden
                     .as_ref()
-                    .map_or_else(|| vec![128, 128], |widths| widths.0.clone()),
-                activation,
-                init,
-            })),
+                    .map_or_else(default, |widths| widths.0.clone());
+                let init = init(hidden.len());
+                Ok(ModelConfig::Mlp(MlpConfig {
+                    hidden,
+                    activation,
+                    init,
+                }))
+            }
             (_, Some(_)) => Err(Failure::new("--hidden belongs to `--model mlp` alone")
                 .hint("write other stages into a file and name it with --model FILE")),
-            ("cnn", None) => Ok(ModelConfig::Cnn(CnnConfig { activation, init })),
+            ("cnn", None) => Ok(ModelConfig::Cnn(CnnConfig {
+                activation,
+                init: init(CNN_STAGES),
+            })),
             (file, None) => self.read(file),
         }
     }

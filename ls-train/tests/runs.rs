@@ -11,8 +11,8 @@ use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
-    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
-    RunConfig,
+    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
+    OptimizerKind, RunConfig,
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
@@ -60,7 +60,11 @@ fn alternating(update: BlockUpdate) -> MethodConfig {
 }
 
 fn line_search() -> MethodConfig {
-    MethodConfig::default()
+    MethodConfig::Alternating(AlternatingSettings::default())
+}
+
+fn exact() -> MethodConfig {
+    MethodConfig::Exact(ExactSettings::default())
 }
 
 fn backprop(optimizer: OptimizerKind) -> MethodConfig {
@@ -122,12 +126,55 @@ fn every_row_of_a_full_batch_run_keeps_the_bounds_and_the_separated_loss_never_r
             original <= certificate && certificate <= separated,
             "{row:?}"
         );
-        assert_eq!(row.len(), 9, "two residuals");
+        assert_eq!(row.len(), 13 + 2 + 3, "two residuals, three conditions");
     }
     for pair in rows.windows(2) {
         assert!(pair[1][2] <= pair[0][2], "{pair:?}");
     }
     assert!(rows[4][1].unwrap() < 0.5 * rows[0][1].unwrap(), "it learns");
+}
+
+#[test]
+fn the_original_loss_never_rises_by_exact_and_every_sweep_says_what_it_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = small(exact());
+    config.sweeps = 12;
+    let outcome = run(config, &folder.path().join("run")).unwrap();
+    let rows = history(outcome.run.path());
+    for pair in rows.windows(2) {
+        assert!(pair[1][1] < pair[0][1], "{pair:?}");
+        assert!(pair[1][1] <= pair[1][3], "F above C: {pair:?}");
+        let (accepted, step, damping) = (pair[1][7], pair[1][11], pair[1][12]);
+        assert_eq!(accepted, Some(1.0));
+        assert!(step > Some(0.0) && damping > Some(0.0), "{pair:?}");
+        // The ridge keeps a condition finite; no matrix has one below 1.
+        let conditions = &pair[1][15..];
+        assert_eq!(conditions.len(), 3);
+        assert!(
+            conditions
+                .iter()
+                .all(|c| c.is_some_and(|c| (1.0..1e8).contains(&c)))
+        );
+    }
+    assert!(rows[12][1].unwrap() < 0.01, "it learns: {:?}", rows[12]);
+}
+
+#[test]
+fn mini_batches_by_exact_learn_and_stay_below_their_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = small(exact());
+    config.batch_size = BatchSize::Samples(50);
+    config.sweeps = 10;
+    let outcome = run(config, &folder.path().join("run")).unwrap();
+    let rows = history(outcome.run.path());
+    assert!(
+        rows[10][1].unwrap() < 0.1 * rows[0][1].unwrap(),
+        "{:?}",
+        rows[10]
+    );
+    assert!(rows.iter().all(|row| row[1] <= row[3]));
+    // Six batches a sweep, all taken.
+    assert_eq!((rows[10][7], rows[10][8]), (Some(6.0), Some(0.0)));
 }
 
 #[test]
@@ -138,13 +185,13 @@ fn the_start_is_feasible_so_its_certificate_is_the_original_loss() {
     let (original, certificate) = (start[1].unwrap(), start[3].unwrap());
     // The same f32 forward pass; only the order of f64 sums differs.
     assert!((certificate / original - 1.0).abs() < 1e-12);
-    assert_eq!(start[7..], [Some(0.0), Some(0.0)]);
+    assert_eq!(start[13..15], [Some(0.0), Some(0.0)]);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_history_and_another_seed_another_one() {
     let folder = tempfile::tempdir().unwrap();
-    for (number, method) in [line_search(), backprop(OptimizerKind::Adam)]
+    for (number, method) in [line_search(), exact(), backprop(OptimizerKind::Adam)]
         .into_iter()
         .enumerate()
     {

@@ -32,9 +32,11 @@ use crate::ui::Ui;
     after_help = "\
 Examples:
   layersep train
-      two hidden layers of 128 on the embedded 8×8 digits, by layer separation
-  layersep train --hidden 64x10 --activation tanh --init orthogonal --weight-passes 3
+      two hidden layers of 128 on the embedded 8×8 digits; no learning rate, the original loss never rises
+  layersep train --hidden 64x10 --activation sigmoid --sweeps 80
       ten hidden layers of 64
+  layersep train --method alternating --hidden 64x10 --activation tanh --weight-passes 3
+      alternating minimization of the separated loss, with a tight certificate
   layersep train --model cnn --sweeps 40
       convolutions, pooling and a dense layer
   layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 500 --sweeps 5
@@ -300,7 +302,9 @@ impl TrainArgs {
         let place = method.map_or_else(String::new, |value| {
             format!("--method {}", value.get_name())
         });
-        refuse(&place, &out_of_place)
+        refuse(&place, &out_of_place).map_err(|failure| {
+            failure.hint("layersep train --help says which options a method takes")
+        })
     }
 
     fn block_update(&self) -> Result<BlockUpdate, Failure> {

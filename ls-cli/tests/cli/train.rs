@@ -40,7 +40,7 @@ fn without_a_run_folder_each_run_makes_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     for number in 1..=2 {
         assert!(layersep(folder.path(), &SMALL[..7]).status.success());
-        let run = format!("runs/digits-alternating-{number}/summary.json");
+        let run = format!("runs/digits-exact-{number}/summary.json");
         assert!(folder.path().join(run).is_file());
     }
 }

@@ -32,6 +32,16 @@ impl Init {
         }
     }
 
+    /// What measurements favour for so many hidden stages: orthogonal weights from ten on, except before sigmoids; Kaiming
+    /// otherwise. See `docs/results.md`.
+    pub fn suited_to(hidden: usize, activation: Activation) -> Self {
+        if hidden >= 10 && activation != Activation::Sigmoid {
+            Self::Orthogonal
+        } else {
+            Self::Kaiming
+        }
+    }
+
     /// A `[fan_in, fan_out]` matrix for a stage with the given activation.
     pub fn matrix(
         self,
