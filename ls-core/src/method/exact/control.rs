@@ -367,8 +367,9 @@ impl Arm {
         if self.walk == 1.0 {
             self.damping
         } else {
-            // Also where the loss is not a number: the larger of a number and NaN is the number.
-            let least = (self.caution * loss).max(DAMPINGS[0]).min(DAMPINGS[1]);
+            // The larger of a number and NaN is the number: also a loss that is not finite has a least damping.
+            let least = DAMPINGS[0].max(self.caution * loss);
+            let least = least.min(DAMPINGS[1]);
             damping.clamp(least, DAMPINGS[1])
         }
     }
