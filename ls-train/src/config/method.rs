@@ -57,24 +57,15 @@ pub struct ExactSettings {
 
 impl Default for ExactSettings {
     fn default() -> Self {
-        let ExactConfig {
-            step,
-            damping,
-            scaling,
-            storage,
-            chunk,
-            gram_rows,
-            weighting,
-            ..
-        } = ExactConfig::default();
+        let core = ExactConfig::default();
         Self {
-            step,
-            damping,
-            scaling,
-            storage,
-            chunk,
-            gram_rows,
-            weighting,
+            step: core.step,
+            damping: core.damping,
+            scaling: core.scaling,
+            storage: core.storage,
+            chunk: core.chunk,
+            gram_rows: core.gram_rows,
+            weighting: core.weighting,
         }
     }
 }

@@ -10,6 +10,7 @@ use rand::rngs::ChaCha12Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::affine;
 use super::control::{Candidate, Form, Scaling};
 use crate::batch::{Batch, index_tensor};
 use crate::linalg::{Affine, Cholesky, Gram, to_f64};
@@ -54,7 +55,7 @@ pub(super) struct Point {
     pre_activations: Vec<Chunks>,
     /// `F`.
     pub loss: f64,
-    /// Estimates of the condition of each stage's Gram matrix with its ridge.
+    /// Estimates of the condition of each stage's Gram matrix with its ridge; empty where nothing was fitted.
     pub conditions: Vec<f64>,
 }
 
@@ -117,19 +118,9 @@ impl<'a> FullBatch<'a> {
         storage: Storage,
         gram_rows: usize,
     ) -> Result<Self> {
-        let view = |(l, stage): (usize, &'a crate::stage::AnyStage)| {
-            stage.affine().ok_or(Error::Unsupported {
-                update: "method exact",
-                stage: l + 1,
-                needs: "affine form",
-            })
-        };
         Ok(Self {
-            stages: network
-                .stages()
-                .iter()
-                .enumerate()
-                .map(view)
+            stages: (0..network.stages().len())
+                .map(|l| affine(network, l))
                 .collect::<Result<_>>()?,
             chunks: batch.chunks(chunk).collect(),
             samples: batch.len(),
@@ -167,12 +158,11 @@ impl<'a> FullBatch<'a> {
                 }
             },
         )?;
-        let conditions = vec![f64::NAN; coefficients.len()];
         Ok(Point {
             coefficients,
             pre_activations,
             loss: sum / self.samples as f64,
-            conditions,
+            conditions: Vec::new(),
         })
     }
 

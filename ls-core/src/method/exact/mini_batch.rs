@@ -12,13 +12,13 @@
 
 use burn::tensor::Tensor;
 
+use super::affine;
 use super::control::Scaling;
+use crate::Result;
 use crate::batch::Batch;
 use crate::linalg::{Affine, Gram, mean_f64, scalar_f64, to_f64};
 use crate::network::Network;
 use crate::objective::cross_entropy;
-use crate::stage::AffineStage;
-use crate::{Error, Result};
 
 /// Settings of the mini-batch form.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +91,7 @@ pub(super) struct Step {
     pub(super) length: f64,
     /// Condition estimates by stage.
     pub(super) conditions: Vec<f64>,
-    /// `a_l = post(u_l - τ ∂ce/∂u_l)` of the hidden stages.
+    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages.
     pub(super) targets: Vec<Tensor<2>>,
 }
 
@@ -111,13 +111,13 @@ impl MiniBatch {
     /// One step on a batch.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a stage that is not affine before its activation, [`Error::NotPositiveDefinite`] for
+    /// [`crate::Error::Unsupported`] for a stage that is not affine before its activation, [`crate::Error::NotPositiveDefinite`] for
     /// inputs that are not finite.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let length = self.length();
         let refresh = self.steps.is_multiple_of(self.config.refresh.max(1));
         self.steps += 1;
-        let pass = Pass::new(network, batch)?;
+        let pass = Pass::new(network, batch, self.config.scaling)?;
         let first = *self.first_loss.get_or_insert(pass.loss);
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
@@ -161,7 +161,6 @@ impl MiniBatch {
         length: f64,
         refresh: bool,
     ) -> Result<Option<Vec<(Affine, Affine)>>> {
-        let scales = pass.scales(self.config.scaling)?;
         let mut moved = Vec::with_capacity(self.stages.len());
         let mut check = Tensor::zeros([1], &pass.inputs[0].device());
         for (l, memory) in self.stages.iter_mut().enumerate() {
@@ -170,7 +169,7 @@ impl MiniBatch {
             let count = rows.dims()[0] as f64;
             let gradient = Affine::pull_back(rows.clone(), pass.gradients[l].clone());
             let inverse = memory.precondition(&self.config, rows, l == 0, refresh)?;
-            let direction = gradient.scaled(scales[l] / count).transformed(inverse);
+            let direction = gradient.scaled(pass.scales[l] / count).transformed(inverse);
             let velocity = match &memory.velocity {
                 Some(last) => last.scaled(self.config.momentum).plus(&direction),
                 None => direction,
@@ -239,17 +238,20 @@ struct Pass {
     pre_activations: Vec<Tensor<2>>,
     /// `∂ce_n/∂u_{l,n}`.
     gradients: Vec<Tensor<2>>,
+    /// `c_l`.
+    scales: Vec<f64>,
     /// `F` of the batch.
     loss: f64,
 }
 
 impl Pass {
-    fn new(network: &Network, batch: &Batch) -> Result<Self> {
+    fn new(network: &Network, batch: &Batch, scaling: Scaling) -> Result<Self> {
         let count = network.stages().len();
         let mut pass = Self {
             inputs: Vec::with_capacity(count),
             pre_activations: Vec::with_capacity(count),
             gradients: Vec::with_capacity(count),
+            scales: vec![1.0; count],
             loss: 0.0,
         };
         let mut pull_backs = Vec::with_capacity(count);
@@ -273,14 +275,14 @@ impl Pass {
             pass.gradients.push(gradient);
         }
         pass.gradients.reverse();
+        if scaling == Scaling::Rms {
+            pass.scales = pass.equalizing_scales()?;
+        }
         Ok(pass)
     }
 
-    /// `c_l`.
-    fn scales(&self, scaling: Scaling) -> Result<Vec<f64>> {
-        if scaling == Scaling::None {
-            return Ok(vec![1.0; self.gradients.len()]);
-        }
+    /// The `c_l` that make the root mean square displacement the same at all stages.
+    fn equalizing_scales(&self) -> Result<Vec<f64>> {
         let squares = self
             .gradients
             .iter()
@@ -298,14 +300,15 @@ impl Pass {
         Ok(squares.iter().map(scale).collect())
     }
 
-    /// `a_l = post(u_l - τ ∂ce/∂u_l)` of the hidden stages.
+    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages.
     fn targets(self, network: &Network, length: f64) -> Result<Vec<Tensor<2>>> {
         let mut input = self.inputs[0].clone();
         let pairs = self.pre_activations.into_iter().zip(self.gradients);
         let hidden = pairs.take(network.hidden()).enumerate();
         hidden
             .map(|(l, (u, gradient))| {
-                input = affine(network, l)?.post(u - gradient * length, &input);
+                let displacement = gradient * (length * self.scales[l]);
+                input = affine(network, l)?.post(u - displacement, &input);
                 Ok(input.clone())
             })
             .collect()
@@ -323,12 +326,4 @@ fn set(network: &mut Network, coefficients: impl Iterator<Item = Affine>) {
             stage.set_coefficients(coefficients);
         }
     }
-}
-
-fn affine(network: &Network, l: usize) -> Result<&dyn AffineStage> {
-    network.stages()[l].affine().ok_or(Error::Unsupported {
-        update: "method exact",
-        stage: l + 1,
-        needs: "affine form",
-    })
 }

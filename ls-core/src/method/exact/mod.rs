@@ -22,12 +22,13 @@ use full_batch::{FirstStage, FullBatch, Point};
 use mini_batch::MiniBatch;
 
 use super::{Guarantee, Method, Separated, SweepReport};
-use crate::Result;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::Norm;
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
+use crate::stage::AffineStage;
+use crate::{Error, Result};
 
 /// Floats of the largest temporary array: more would not fit into a CPU's cache, fewer would leave an accelerator idle.
 const CHUNK_FLOATS: usize = 1 << 20;
@@ -209,6 +210,15 @@ impl Method for Exact {
         let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
         Ok(Some(weights))
     }
+}
+
+/// Stage `l`, counted from 0, as the affine map that fits work on.
+fn affine(network: &Network, l: usize) -> Result<&dyn AffineStage> {
+    network.stages()[l].affine().ok_or(Error::Unsupported {
+        update: "method exact",
+        stage: l + 1,
+        needs: "affine form",
+    })
 }
 
 fn default_chunk(network: &Network) -> usize {
