@@ -46,17 +46,6 @@ impl Affine {
         }
     }
 
-    /// `M V` for a square matrix over the rows of `V = [W; b]`.
-    pub fn transformed(&self, matrix: Tensor<2>) -> Self {
-        let d = self.kernel.dims()[0];
-        let bias = self.bias.clone().unsqueeze::<2>();
-        let product = matrix.matmul(Tensor::cat(vec![self.kernel.clone(), bias], 0));
-        Self {
-            kernel: product.clone().narrow(0, 0, d),
-            bias: product.narrow(0, d, 1).squeeze_dim(0),
-        }
-    }
-
     /// Sum of entrywise products, `⟨self, other⟩`, `[1]`.
     pub fn inner(&self, other: &Self) -> Tensor<1> {
         (self.kernel.clone() * other.kernel.clone()).sum()

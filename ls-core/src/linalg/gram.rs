@@ -72,12 +72,7 @@ impl Gram {
             };
             value + if i == j { ridge } else { 0.0 }
         });
-        let factor = Llt::new(matrix.as_ref(), Side::Lower)
-            .map_err(|error| Error::NotPositiveDefinite(format!("{error:?}")))?;
-        Ok(Cholesky {
-            factor,
-            size: d + 1,
-        })
+        Cholesky::new(&matrix)
     }
 }
 
@@ -89,6 +84,17 @@ pub struct Cholesky {
 }
 
 impl Cholesky {
+    /// # Errors
+    /// [`Error::NotPositiveDefinite`] for a matrix that is not.
+    pub(super) fn new(matrix: &Mat<f64>) -> Result<Self> {
+        let factor = Llt::new(matrix.as_ref(), Side::Lower)
+            .map_err(|error| Error::NotPositiveDefinite(format!("{error:?}")))?;
+        Ok(Self {
+            factor,
+            size: matrix.nrows(),
+        })
+    }
+
     /// Estimate from below of the factored matrix's condition number, from the diagonal of its factor.
     pub fn condition(&self) -> f64 {
         let lower = self.factor.L();
@@ -99,8 +105,8 @@ impl Cholesky {
         (most / least).powi(2)
     }
 
-    /// `(ÂᵀÂ/m + ridge)⁻¹` on a device, for solves without a way over the host.
-    pub fn inverse(&self, device: &Device) -> Tensor<2> {
+    /// The inverse of the factored matrix on a device, for solves without a way over the host.
+    pub(super) fn inverse(&self, device: &Device) -> Tensor<2> {
         let n = self.size;
         let inverse = self.factor.solve(&Mat::<f64>::identity(n, n));
         let entries = (0..n * n).map(|i| inverse[(i / n, i % n)] as f32);

@@ -2,12 +2,14 @@
 
 mod affine;
 mod convolution;
+mod covariance;
 mod gram;
 mod norm;
 mod read;
 
 pub use affine::Affine;
 pub use convolution::{ConvolutionNorm, ConvolutionSizes, Operator};
+pub use covariance::{Covariance, Preconditioner};
 pub use gram::{Cholesky, Gram};
 pub use norm::{Norm, exact_spectral_norm};
 pub use read::{mean_f64, scalar_f64, to_f64};

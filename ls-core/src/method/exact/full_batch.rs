@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::affine;
+use super::backward::backward;
 use super::control::{Candidate, Form, Scaling};
 use crate::batch::{Batch, index_tensor};
 use crate::linalg::{Affine, Cholesky, Gram, to_f64};
@@ -452,25 +453,13 @@ impl<'a> FullBatch<'a> {
 
     /// `∂ce_n/∂u_{l,n}` of all stages, of single samples: not divided by their number.
     fn gradients(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
-        let chunk = &self.chunks[c];
-        let mut output = chunk.inputs.clone();
-        let mut pull_backs = Vec::with_capacity(self.stages.len());
-        for (stage, u) in self.stages.iter().zip(self.pre_activations(point, c)) {
-            let (next, pull_back) = stage.linearize_post(u, &output);
-            pull_backs.push(pull_back);
-            output = next;
-        }
-        let mut cotangent = cross_entropy::gradient(output, &chunk.labels);
-        let mut gradients = Vec::with_capacity(self.stages.len());
-        for (l, (stage, pull_back)) in self.stages.iter().zip(pull_backs).enumerate().rev() {
-            let gradient = pull_back(cotangent.clone());
-            if l > 0 {
-                cotangent = stage.pull_to_input(gradient.clone(), cotangent);
+        let pre_activation = |l: usize, input: &Tensor<2>| match self.storage {
+            Storage::Stored => point.pre_activations[l][c].clone(),
+            Storage::Recomputed => {
+                point.coefficients[l].apply(self.stages[l].rows(input.clone()))
             }
-            gradients.push(gradient);
-        }
-        gradients.reverse();
-        gradients
+        };
+        backward(&self.stages, &self.chunks[c], pre_activation).1
     }
 
     /// Computes something for every chunk, and hands it over in order.

@@ -13,10 +13,11 @@
 use burn::tensor::Tensor;
 
 use super::affine;
+use super::backward::backward;
 use super::control::Scaling;
 use crate::Result;
 use crate::batch::Batch;
-use crate::linalg::{Affine, Gram, mean_f64, scalar_f64, to_f64};
+use crate::linalg::{Affine, Covariance, Preconditioner, scalar_f64, to_f64};
 use crate::network::Network;
 use crate::objective::cross_entropy;
 
@@ -76,10 +77,10 @@ pub(super) struct MiniBatch {
 /// What is known of one stage.
 #[derive(Default)]
 struct Memory {
-    average: Option<Gram>,
-    /// `P_l`, `[d + 1, d + 1]`.
-    inverse: Option<Tensor<2>>,
-    condition: f64,
+    /// `Σ_l` and the mean of the inputs.
+    average: Option<Covariance>,
+    /// `P_l`.
+    preconditioner: Option<Preconditioner>,
     velocity: Option<Affine>,
 }
 
@@ -148,7 +149,7 @@ impl MiniBatch {
         Ok(Step {
             accepted,
             length,
-            conditions: self.stages.iter().map(|memory| memory.condition).collect(),
+            conditions: self.conditions(),
             targets: pass.targets(network, length)?,
         })
     }
@@ -167,9 +168,13 @@ impl MiniBatch {
             let stage = affine(network, l)?;
             let rows = stage.rows(pass.inputs[l].clone());
             let count = rows.dims()[0] as f64;
-            let gradient = Affine::pull_back(rows.clone(), pass.gradients[l].clone());
-            let inverse = memory.precondition(&self.config, rows, l == 0, refresh)?;
-            let direction = gradient.scaled(pass.scales[l] / count).transformed(inverse);
+            memory.take_in(&self.config, &rows, l == 0, refresh)?;
+            let Some(preconditioner) = &memory.preconditioner else {
+                return Ok(None);
+            };
+            let direction = preconditioner
+                .direction(rows, pass.gradients[l].clone())
+                .scaled(pass.scales[l] / count);
             let velocity = match &memory.velocity {
                 Some(last) => last.scaled(self.config.momentum).plus(&direction),
                 None => direction,
@@ -186,6 +191,14 @@ impl MiniBatch {
         Ok(scalar_f64(check)?.is_finite().then_some(moved))
     }
 
+    fn conditions(&self) -> Vec<f64> {
+        let condition = |memory: &Memory| Some(memory.preconditioner.as_ref()?.condition());
+        self.stages
+            .iter()
+            .map(|memory| condition(memory).unwrap_or(f64::NAN))
+            .collect()
+    }
+
     fn length(&self) -> f64 {
         let left = self.config.total_steps.map_or(1.0, |total| {
             1.0 - self.steps.min(total) as f64 / total.max(1) as f64
@@ -196,37 +209,31 @@ impl MiniBatch {
 }
 
 impl Memory {
-    /// `P_l` after taking in the rows of a batch.
-    fn precondition(
+    /// Takes in the rows of a batch.
+    fn take_in(
         &mut self,
         config: &MiniBatchConfig,
-        rows: Tensor<2>,
+        rows: &Tensor<2>,
         is_first: bool,
         refresh: bool,
-    ) -> Result<Tensor<2>> {
-        let seen = self.average.as_ref().map_or(0.0, Gram::rows);
+    ) -> Result<()> {
         // The first stage's inputs never change: a few thousand rows tell their covariance.
-        let settled = is_first && seen >= FIRST_STAGE_ROWS;
-        if let (true, Some(inverse)) = (settled, &self.inverse) {
-            return Ok(inverse.clone());
+        let seen = self.average.as_ref().map_or(0.0, Covariance::rows);
+        if is_first && seen >= FIRST_STAGE_ROWS {
+            return Ok(());
         }
-        let device = rows.device();
-        let own = Gram::of(rows);
+        let own = Covariance::of(rows.clone());
         let past = if is_first { 1.0 } else { config.average };
         let average = match self.average.take() {
             Some(average) => average.scaled(past).plus(own),
             None => own,
         };
-        self.average = Some(average.clone());
-        let now_settled = is_first && average.rows() >= FIRST_STAGE_ROWS;
-        match &self.inverse {
-            Some(inverse) if !refresh && !now_settled => Ok(inverse.clone()),
-            _ => {
-                let factor = average.factor(config.damping)?;
-                self.condition = factor.condition();
-                Ok(self.inverse.insert(factor.inverse(&device)).clone())
-            }
+        let settles = is_first && average.rows() >= FIRST_STAGE_ROWS;
+        if refresh || settles || self.preconditioner.is_none() {
+            self.preconditioner = Some(average.clone().precondition(config.damping)?);
         }
+        self.average = Some(average);
+        Ok(())
     }
 }
 
@@ -246,58 +253,37 @@ struct Pass {
 
 impl Pass {
     fn new(network: &Network, batch: &Batch, scaling: Scaling) -> Result<Self> {
-        let count = network.stages().len();
-        let mut pass = Self {
-            inputs: Vec::with_capacity(count),
-            pre_activations: Vec::with_capacity(count),
-            gradients: Vec::with_capacity(count),
-            scales: vec![1.0; count],
-            loss: 0.0,
-        };
-        let mut pull_backs = Vec::with_capacity(count);
-        let mut output = batch.inputs.clone();
-        for l in 0..count {
-            let stage = affine(network, l)?;
-            let u = stage.coefficients().apply(stage.rows(output.clone()));
-            let (next, pull_back) = stage.linearize_post(u.clone(), &output);
-            pass.inputs.push(core::mem::replace(&mut output, next));
-            pass.pre_activations.push(u);
-            pull_backs.push(pull_back);
-        }
+        let stages: Vec<_> = (0..network.stages().len())
+            .map(|l| affine(network, l))
+            .collect::<Result<_>>()?;
+        let mut inputs = Vec::with_capacity(stages.len());
+        let mut pre_activations = Vec::with_capacity(stages.len());
+        let (logits, gradients) = backward(&stages, batch, |l, input| {
+            let u = stages[l]
+                .coefficients()
+                .apply(stages[l].rows(input.clone()));
+            inputs.push(input.clone());
+            pre_activations.push(u.clone());
+            u
+        });
+        let losses = cross_entropy::per_sample(logits, &batch.labels);
+        let squares = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
         // Leaves the device once per step: a run that blows up has to be noticed before it is averaged into anything.
-        pass.loss = mean_f64(cross_entropy::per_sample(output.clone(), &batch.labels))?;
-        let mut cotangent = cross_entropy::gradient(output, &batch.labels);
-        for (l, pull_back) in pull_backs.into_iter().enumerate().rev() {
-            let gradient = pull_back(cotangent.clone());
-            if l > 0 {
-                cotangent = affine(network, l)?.pull_to_input(gradient.clone(), cotangent);
-            }
-            pass.gradients.push(gradient);
-        }
-        pass.gradients.reverse();
-        if scaling == Scaling::Rms {
-            pass.scales = pass.equalizing_scales()?;
-        }
-        Ok(pass)
-    }
-
-    /// The `c_l` that make the root mean square displacement the same at all stages.
-    fn equalizing_scales(&self) -> Result<Vec<f64>> {
-        let squares = self
-            .gradients
-            .iter()
-            .map(|g| (g.clone() * g.clone()).mean());
-        // Leaves the device once per step: a number for each stage.
-        let squares = to_f64(Tensor::cat(squares.collect(), 0))?;
-        let head = squares[squares.len() - 1];
-        let scale = |&square: &f64| {
-            if square > 0.0 {
-                (head / square).sqrt()
-            } else {
-                1.0
-            }
+        let figures = to_f64(Tensor::cat(
+            core::iter::once(losses.mean()).chain(squares).collect(),
+            0,
+        ))?;
+        let scales = match scaling {
+            Scaling::None => vec![1.0; stages.len()],
+            Scaling::Rms => equalizing_scales(&figures[1..]),
         };
-        Ok(squares.iter().map(scale).collect())
+        Ok(Self {
+            inputs,
+            pre_activations,
+            gradients,
+            scales,
+            loss: figures[0],
+        })
     }
 
     /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages.
@@ -313,6 +299,20 @@ impl Pass {
             })
             .collect()
     }
+}
+
+/// The `c_l` that displace all stages by as much as the last, given the sums of their squared gradients.
+fn equalizing_scales(squares: &[f64]) -> Vec<f64> {
+    let last = squares[squares.len() - 1];
+    let scale = |&square: &f64| {
+        // A stage whose gradients vanish stays where it is.
+        if square > 0.0 {
+            (last / square).sqrt()
+        } else {
+            1.0
+        }
+    };
+    squares.iter().map(scale).collect()
 }
 
 fn coefficients(network: &Network) -> Result<Vec<Affine>> {

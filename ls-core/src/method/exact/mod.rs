@@ -9,6 +9,7 @@
 //! The result is kept if the original loss `F` fell. So `F` never rises, and there is no learning rate; [`control`] finds
 //! `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which promise nothing.
 
+mod backward;
 mod control;
 mod full_batch;
 mod mini_batch;
