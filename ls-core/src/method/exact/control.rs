@@ -43,18 +43,36 @@ pub enum Scaling {
     None,
     /// The same root mean square displacement at all stages, which undoes vanishing gradients.
     Rms,
+    /// The same Euclidean norm of the displacement at all stages: as `Rms`, but with shorter steps for wide stages.
+    Norm,
 }
 
 impl Scaling {
     /// All scalings, in the order in which help lists them.
-    pub const ALL: [Self; 2] = [Self::None, Self::Rms];
+    pub const ALL: [Self; 3] = [Self::None, Self::Rms, Self::Norm];
 
     /// Name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Rms => "rms",
+            Self::Norm => "norm",
         }
+    }
+
+    /// The factors `c_l`, relative to the last stage, given the sum of the squares of each stage's gradients `∂ce/∂u_l` and the
+    /// number of their entries.
+    pub(super) fn factors(self, squares: &[f64], entries: &[usize]) -> Vec<f64> {
+        let size = |(&square, &entries): (&f64, &usize)| match self {
+            Self::None => 1.0,
+            Self::Rms => (square / entries as f64).sqrt(),
+            Self::Norm => square.sqrt(),
+        };
+        let sizes: Vec<f64> = squares.iter().zip(entries).map(size).collect();
+        let last = sizes.last().copied().unwrap_or(1.0);
+        // A stage whose gradients vanish stays where it is.
+        let factor = |&size: &f64| if size > 0.0 { last / size } else { 1.0 };
+        sizes.iter().map(factor).collect()
     }
 }
 

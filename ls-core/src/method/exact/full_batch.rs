@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::affine;
 use super::backward::backward;
-use super::control::{Candidate, Form, Scaling};
+use super::control::{Candidate, Form};
 use crate::batch::{Batch, index_tensor};
 use crate::linalg::{Affine, Cholesky, Gram, to_f64};
 use crate::network::Network;
@@ -64,22 +64,30 @@ pub(super) struct Point {
 pub(super) struct Gradients {
     /// By stage and chunk; empty when recomputed.
     stored: Vec<Chunks>,
-    /// Root mean square of each stage's entries.
-    rms: Vec<f64>,
+    /// Sum of the squares of each stage's entries.
+    squares: Vec<f64>,
+    /// Number of each stage's entries.
+    entries: Vec<usize>,
     /// `Â_1ᵀ G_1`, which no trial changes: the first stage's inputs stand still.
     first: Affine,
 }
 
 impl Gradients {
-    /// `τ c_l`.
-    pub(super) fn step(&self, candidate: &Candidate, l: usize) -> f64 {
-        let head = self.rms[self.rms.len() - 1];
-        match candidate.scaling {
-            // A stage whose gradients vanish stays where it is.
-            Scaling::Rms if self.rms[l] > 0.0 => candidate.step * head / self.rms[l],
-            _ => candidate.step,
-        }
+    /// `τ c_l` of all stages.
+    pub(super) fn steps(&self, candidate: &Candidate) -> Vec<f64> {
+        let factors = candidate.scaling.factors(&self.squares, &self.entries);
+        factors.iter().map(|c| candidate.step * c).collect()
     }
+}
+
+/// What the fits of a trial aim at.
+struct Aim<'a> {
+    point: &'a Point,
+    gradients: &'a Gradients,
+    form: Form,
+    damping: f64,
+    /// `τ c_l`.
+    steps: Vec<f64>,
 }
 
 /// Factors of the first stage's Gram matrix, by damping: its inputs never change.
@@ -196,13 +204,11 @@ impl<'a> FullBatch<'a> {
         )?;
         // Leaves the device once per sweep: a number for each stage and chunk.
         let squares = to_f64(Tensor::stack::<2>(squares, 0))?;
-        let mean = |l: usize| {
-            let sum: f64 = squares.iter().skip(l).step_by(count).sum();
-            (sum / entries[l] as f64).sqrt()
-        };
+        let total = |l: usize| squares.iter().skip(l).step_by(count).sum();
         Ok(Gradients {
             stored,
-            rms: (0..count).map(mean).collect(),
+            squares: (0..count).map(total).collect(),
+            entries,
             first: first.unwrap_or_else(|| point.coefficients[0].scaled(0.0)),
         })
     }
@@ -226,11 +232,18 @@ impl<'a> FullBatch<'a> {
             .iter()
             .map(|chunk| chunk.inputs.clone())
             .collect();
+        let aim = Aim {
+            point,
+            gradients,
+            form: candidate.form,
+            damping: candidate.damping,
+            steps: gradients.steps(candidate),
+        };
         for l in 0..self.stages.len() {
             let solved = if l == 0 {
-                self.solve_first(gradients, candidate, first)
+                self.solve_first(&aim, first)
             } else {
-                self.solve(l, point, gradients, candidate, &fitted, &inputs)
+                self.solve(l, &aim, &fitted, &inputs)
             };
             let (update, condition) = match solved {
                 Ok(solved) => solved,
@@ -256,6 +269,7 @@ impl<'a> FullBatch<'a> {
         candidate: &Candidate,
     ) -> Result<Vec<Tensor<2>>> {
         let hidden = self.stages.len() - 1;
+        let steps = gradients.steps(candidate);
         let mut targets = vec![Chunks::new(); hidden];
         self.for_each_chunk(
             |c| {
@@ -264,7 +278,7 @@ impl<'a> FullBatch<'a> {
                 let mut input = self.chunks[c].inputs.clone();
                 let pairs = us.into_iter().zip(gs).take(hidden).enumerate();
                 let target = |(l, (u, g)): (usize, (Tensor<2>, Tensor<2>))| {
-                    let target = u - g * gradients.step(candidate, l);
+                    let target = u - g * steps[l];
                     input = self.stages[l].post(target, &input);
                     input.clone()
                 };
@@ -281,12 +295,7 @@ impl<'a> FullBatch<'a> {
     }
 
     /// The first stage's inputs stand still, so that its residual is the displacement itself in both forms.
-    fn solve_first(
-        &self,
-        gradients: &Gradients,
-        candidate: &Candidate,
-        first: &mut FirstStage,
-    ) -> Result<(Affine, f64)> {
+    fn solve_first(&self, aim: &Aim<'_>, first: &mut FirstStage) -> Result<(Affine, f64)> {
         let rows = self.rows(0);
         let gram = || {
             let mut gram = None;
@@ -297,10 +306,10 @@ impl<'a> FullBatch<'a> {
             )?;
             gram.ok_or_else(no_samples)
         };
-        let factor = first.factor(candidate.damping, gram)?;
-        let scale = -gradients.step(candidate, 0) / rows as f64;
+        let factor = first.factor(aim.damping, gram)?;
+        let scale = -aim.steps[0] / rows as f64;
         Ok((
-            factor.solve(&gradients.first.scaled(scale))?,
+            factor.solve(&aim.gradients.first.scaled(scale))?,
             factor.condition(),
         ))
     }
@@ -309,23 +318,20 @@ impl<'a> FullBatch<'a> {
     fn solve(
         &self,
         l: usize,
-        point: &Point,
-        gradients: &Gradients,
-        candidate: &Candidate,
+        aim: &Aim<'_>,
         fitted: &Point,
         inputs: &Chunks,
     ) -> Result<(Affine, f64)> {
         let stage = self.stages[l];
-        let step = gradients.step(candidate, l);
         let mut cross: Option<Affine> = None;
         let mut gram: Option<Gram> = None;
         self.for_each_chunk(
             |c| {
                 let rows = stage.rows(self.input(l, c, fitted, inputs));
-                let (u, g) = self.at(l, c, point, gradients);
-                let mut residual = g * -step;
-                if candidate.form == Form::Corrected {
-                    residual = residual + u - point.coefficients[l].apply(rows.clone());
+                let (u, g) = self.at(l, c, aim.point, aim.gradients);
+                let mut residual = g * -aim.steps[l];
+                if aim.form == Form::Corrected {
+                    residual = residual + u - aim.point.coefficients[l].apply(rows.clone());
                 }
                 let part = Affine::pull_back(rows.clone(), residual);
                 Ok((part, Gram::of(self.subset(l, c, rows))))
@@ -338,7 +344,7 @@ impl<'a> FullBatch<'a> {
         let (Some(cross), Some(gram)) = (cross, gram) else {
             return Err(no_samples());
         };
-        let factor = gram.factor(candidate.damping)?;
+        let factor = gram.factor(aim.damping)?;
         let mean = cross.scaled(1.0 / self.rows(l) as f64);
         Ok((factor.solve(&mean)?, factor.condition()))
     }
@@ -455,9 +461,7 @@ impl<'a> FullBatch<'a> {
     fn gradients(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
         let pre_activation = |l: usize, input: &Tensor<2>| match self.storage {
             Storage::Stored => point.pre_activations[l][c].clone(),
-            Storage::Recomputed => {
-                point.coefficients[l].apply(self.stages[l].rows(input.clone()))
-            }
+            Storage::Recomputed => point.coefficients[l].apply(self.stages[l].rows(input.clone())),
         };
         backward(&self.stages, &self.chunks[c], pre_activation).1
     }

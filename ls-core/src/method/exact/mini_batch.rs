@@ -1,14 +1,16 @@
 //! The mini-batch form: a gradient step of every stage, preconditioned by the covariance of its inputs.
 //!
-//! With `G_l = ∂ce_n/∂u_l` of the batch at its forward inputs `Â_l`, all stages move at once:
+//! With `G_l = ∂ce_n/∂u_l` of the batch at its forward inputs `A_l`, all stages move at once:
 //!
-//! `v_l ← β v_l + P_l Â_lᵀ G_l / m`,  `V_l ← V_l - τ v_l`,  `P_l = (C_l + μ (tr C_l)/d I)⁻¹`,
+//! `v_l ← β v_l + c_l P_l A_lᵀ G_l / m`,  `W_l ← W_l - τ v_l`,  `P_l = (Σ_l + μ (tr Σ_l)/d I)⁻¹`,
 //!
-//! with `C_l` an exponential average of the batches' Gram matrices, corrected for its start; `C_1` is taken once, from the
-//! whole split's first rows. `τ` falls linearly to zero over the run. This is the descent form of the full-batch sweep, so
-//! it needs no targets beyond one step; on a batch, a decrease of its own loss says little, and none is asked for. But where
-//! the loss of a batch is not finite, or far above that of the first, the weights return to what they were some steps before,
-//! and all further steps are half as long.
+//! with `Σ_l` the covariance of the inputs, an exponential average over batches corrected for its start; `Σ_1` is taken once,
+//! from the first rows of the split. Inputs are centred, `u = (a - ā) W + c` with `c` moved by its plain gradient, so that the
+//! damping compares with what varies in them. `τ` falls linearly to zero over the run.
+//!
+//! This is the descent form of the full-batch sweep, so it needs no targets beyond one step; on a batch, a decrease of its
+//! own loss says little, and none is asked for. But where the loss of a batch is not finite, or far above that of the first,
+//! the weights return to what they were some steps before, and all further steps are half as long.
 
 use burn::tensor::Tensor;
 
@@ -17,6 +19,7 @@ use super::backward::backward;
 use super::control::Scaling;
 use crate::Result;
 use crate::batch::Batch;
+use crate::error::ensure;
 use crate::linalg::{Affine, Covariance, Preconditioner, scalar_f64, to_f64};
 use crate::network::Network;
 use crate::objective::cross_entropy;
@@ -27,13 +30,13 @@ pub struct MiniBatchConfig {
     /// `τ` of the first step of a network of three stages. Deeper ones, whose stages all move at once, take proportionally
     /// shorter steps.
     pub step: f64,
-    /// `μ`, relative to the mean diagonal of each Gram matrix.
+    /// `μ`, relative to the mean variance of each stage's inputs.
     pub damping: f64,
     /// Scaling of the displacements.
     pub scaling: Scaling,
     /// `β`.
     pub momentum: f64,
-    /// Weight of the past in the average of the Gram matrices.
+    /// Weight of the past in the average of the covariances.
     pub average: f64,
     /// Steps between two factorizations of the averages.
     pub refresh: usize,
@@ -46,7 +49,7 @@ impl Default for MiniBatchConfig {
         Self {
             step: 1.0,
             damping: 1.0,
-            scaling: Scaling::Rms,
+            scaling: Scaling::Norm,
             momentum: 0.9,
             average: 0.9,
             refresh: 10,
@@ -55,10 +58,21 @@ impl Default for MiniBatchConfig {
     }
 }
 
+impl MiniBatchConfig {
+    pub(super) fn check(&self) -> Result<()> {
+        for (field, share) in [("momentum", self.momentum), ("average", self.average)] {
+            let inside = (0.0..1.0).contains(&share);
+            ensure(inside, field, share, "from 0 to below 1")?;
+        }
+        let refresh = self.refresh;
+        ensure(refresh >= 1, "refresh", refresh as f64, "1 or more")
+    }
+}
+
 /// Rows of the first stage's inputs that its preconditioner is computed from.
 const FIRST_STAGE_ROWS: f64 = 8192.0;
 
-/// A batch's loss above this multiple of the first one's is a run that blows up.
+/// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
 
 /// What is kept between batches.
@@ -68,7 +82,7 @@ pub(super) struct MiniBatch {
     steps: usize,
     /// Halved whenever the weights had to return.
     factor: f64,
-    /// `F` of the first batch.
+    /// `F` of the first batch, at least that of a guess.
     first_loss: Option<f64>,
     /// Weights of the last refresh at which the loss was in order.
     safe: Vec<Affine>,
@@ -116,10 +130,10 @@ impl MiniBatch {
     /// inputs that are not finite.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let length = self.length();
-        let refresh = self.steps.is_multiple_of(self.config.refresh.max(1));
+        let refresh = self.steps.is_multiple_of(self.config.refresh);
         self.steps += 1;
         let pass = Pass::new(network, batch, self.config.scaling)?;
-        let first = *self.first_loss.get_or_insert(pass.loss);
+        let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
         let moved = if in_order {
@@ -249,6 +263,8 @@ struct Pass {
     scales: Vec<f64>,
     /// `F` of the batch.
     loss: f64,
+    /// `F` of equal probabilities.
+    guess: f64,
 }
 
 impl Pass {
@@ -266,6 +282,7 @@ impl Pass {
             pre_activations.push(u.clone());
             u
         });
+        let classes = logits.dims()[1] as f64;
         let losses = cross_entropy::per_sample(logits, &batch.labels);
         let squares = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
         // Leaves the device once per step: a run that blows up has to be noticed before it is averaged into anything.
@@ -273,16 +290,16 @@ impl Pass {
             core::iter::once(losses.mean()).chain(squares).collect(),
             0,
         ))?;
-        let scales = match scaling {
-            Scaling::None => vec![1.0; stages.len()],
-            Scaling::Rms => equalizing_scales(&figures[1..]),
-        };
+        let entries = |g: &Tensor<2>| g.dims().iter().product::<usize>();
+        let entries: Vec<_> = gradients.iter().map(entries).collect();
+        let scales = scaling.factors(&figures[1..], &entries);
         Ok(Self {
             inputs,
             pre_activations,
             gradients,
             scales,
             loss: figures[0],
+            guess: classes.ln(),
         })
     }
 
@@ -299,20 +316,6 @@ impl Pass {
             })
             .collect()
     }
-}
-
-/// The `c_l` that displace all stages by as much as the last, given the sums of their squared gradients.
-fn equalizing_scales(squares: &[f64]) -> Vec<f64> {
-    let last = squares[squares.len() - 1];
-    let scale = |&square: &f64| {
-        // A stage whose gradients vanish stays where it is.
-        if square > 0.0 {
-            (last / square).sqrt()
-        } else {
-            1.0
-        }
-    };
-    squares.iter().map(scale).collect()
 }
 
 fn coefficients(network: &Network) -> Result<Vec<Affine>> {

@@ -23,6 +23,7 @@ use full_batch::{FirstStage, FullBatch, Point};
 use mini_batch::MiniBatch;
 
 use super::{Guarantee, Method, Separated, SweepReport};
+use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::Norm;
@@ -94,6 +95,7 @@ impl ExactConfig {
         if let Some(chunk) = self.chunk {
             ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
         }
+        self.mini_batch.check()?;
         let rows = self.gram_rows;
         ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
     }
@@ -105,11 +107,9 @@ impl ExactConfig {
 /// pass: nobody else may move the weights meanwhile.
 pub struct Exact {
     config: ExactConfig,
-    chunk: usize,
-    controller: Controller,
-    first: FirstStage,
-    point: Option<Point>,
-    mini_batch: MiniBatch,
+    full_batch: FullBatchSweeps,
+    /// Made from the first batch.
+    mini_batch: Option<MiniBatch>,
 }
 
 impl Exact {
@@ -125,18 +125,58 @@ impl Exact {
             scaling: config.scaling,
         };
         Ok(Self {
-            chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
             config,
-            controller: Controller::new(fixed, network.stages().len()),
-            first: FirstStage::default(),
-            point: None,
-            mini_batch: MiniBatch::new(config.mini_batch, network),
+            full_batch: FullBatchSweeps::new(fixed, &config, network),
+            mini_batch: None,
         })
     }
 
-    fn full_batch(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
-        let (storage, gram_rows) = (self.config.storage, self.config.gram_rows);
-        let samples = FullBatch::new(&model.network, batch, self.chunk, storage, gram_rows)?;
+    /// The mini-batch form, after one full-batch sweep on its first batch.
+    ///
+    /// All stages move at once there, which deep networks do not survive if the signal of the inputs, or of the gradients,
+    /// vanishes on its way through them. The fits from front to back bring both to the same size everywhere.
+    fn start_mini_batches(&self, network: &mut Network, batch: &Batch) -> Result<MiniBatch> {
+        let mut model = Separated {
+            network: network.clone(),
+            auxiliary: AuxiliaryStore::empty(),
+        };
+        let batch = Batch::full(batch.inputs.clone(), batch.labels.clone());
+        FullBatchSweeps::new(Fixed::default(), &self.config, network).sweep(&mut model, &batch)?;
+        *network = model.network;
+        Ok(MiniBatch::new(self.config.mini_batch, network))
+    }
+}
+
+/// Full-batch sweeps, and what they remember of each other.
+struct FullBatchSweeps {
+    storage: Storage,
+    gram_rows: usize,
+    chunk: usize,
+    controller: Controller,
+    first: FirstStage,
+    point: Option<Point>,
+}
+
+impl FullBatchSweeps {
+    fn new(fixed: Fixed, config: &ExactConfig, network: &Network) -> Self {
+        Self {
+            storage: config.storage,
+            gram_rows: config.gram_rows,
+            chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
+            controller: Controller::new(fixed, network.stages().len()),
+            first: FirstStage::default(),
+            point: None,
+        }
+    }
+
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
+        let samples = FullBatch::new(
+            &model.network,
+            batch,
+            self.chunk,
+            self.storage,
+            self.gram_rows,
+        )?;
         let point = match self.point.take() {
             Some(point) => point,
             None => samples.forward()?,
@@ -183,9 +223,14 @@ impl Exact {
 impl Method for Exact {
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
         if matches!(batch.selection, Selection::All) {
-            return self.full_batch(model, batch);
+            return self.full_batch.sweep(model, batch);
         }
-        let step = self.mini_batch.step(&mut model.network, batch)?;
+        let mut mini_batch = match self.mini_batch.take() {
+            Some(mini_batch) => mini_batch,
+            None => self.start_mini_batches(&mut model.network, batch)?,
+        };
+        let step = mini_batch.step(&mut model.network, batch)?;
+        self.mini_batch = Some(mini_batch);
         if model.auxiliary.stages() > 0 {
             model.auxiliary.scatter(&batch.selection, step.targets);
         }
