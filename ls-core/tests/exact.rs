@@ -252,7 +252,7 @@ fn shapes() -> impl Strategy<Value = MixedShape> {
 }
 
 fn configs() -> impl Strategy<Value = ExactConfig> {
-    let scalings = vec![None, Some(Scaling::None), Some(Scaling::Rms)];
+    let scalings: Vec<_> = Scaling::ALL.into_iter().map(Some).chain([None]).collect();
     let storages = vec![Storage::Stored, Storage::Recomputed];
     let (chunks, gram_rows) = (vec![None, Some(1), Some(2)], vec![3, 1 << 14]);
     let dampings = vec![None, None, Some(1e-9), Some(1e6)];
@@ -370,14 +370,17 @@ fn targets(problem: &Problem, candidate: &Candidate) -> Vec<Matrix> {
     };
     let size = |l: usize| {
         let entries = gradients(l).concat();
-        norm(&entries) / (entries.len() as f64).sqrt()
+        // A row has an entry for each output channel.
+        let rows = entries.len() / problem.layers[l].bias.len();
+        match candidate.scaling {
+            Scaling::None => 1.0,
+            Scaling::Rms => norm(&entries) / (entries.len() as f64).sqrt(),
+            Scaling::Norm => norm(&entries) / (rows as f64).sqrt(),
+        }
     };
     let head = size(problem.hidden());
     let stage = |l: usize| -> Matrix {
-        let factor = match candidate.scaling {
-            Scaling::None => 1.0,
-            Scaling::Rms => head / size(l),
-        };
+        let factor = head / size(l);
         let target = |(n, gradient): (usize, Vec<f64>)| {
             let outputs = problem.forward(n);
             let input = if l == 0 {

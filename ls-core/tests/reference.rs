@@ -5,7 +5,7 @@ mod common;
 use common::geometry::{Geometry, Layout};
 use common::reference::transpose;
 use common::{assert_close, reference, rows};
-use ls_core::linalg::Norm;
+use ls_core::linalg::{Norm, Ridge};
 use ls_core::method::{Exact, ExactConfig, Form, Method, Scaling, Storage};
 use ls_core::objective::{Weighting, measure, sample_terms};
 use ls_core::stage::{Activation, ConvolutionConfig, Pooling};
@@ -256,6 +256,7 @@ fn one_exact_sweep_leaves_the_weights_and_the_loss_of_the_fixtures() {
                         scaling: Some(expected.scaling),
                         storage,
                         chunk,
+                        ridge: Ridge::SecondMoment,
                         ..ExactConfig::default()
                     };
                     let problem = fixture.problem();

@@ -11,6 +11,9 @@ use crate::Result;
 /// vary, `(2⁻²⁴)²`, with some room.
 const ROUNDING: f64 = 1e-13;
 
+/// Least ridge where inputs vanish altogether.
+const LEAST: f64 = 1e-30;
+
 /// Mean and scatter `Σ_n (a_n - ā)(a_n - ā)ᵀ` of inputs, whose number `m` sums and exponential averages make a weight.
 ///
 /// Scatter is summed about the mean, not recovered from `aᵀa`: after ten stages of sigmoid, inputs vary by 1e-4 of their mean,
@@ -75,7 +78,9 @@ impl Covariance {
         let variance = |i: usize| scatter[i * d + i] / self.rows;
         let variances = (0..d).map(variance).sum::<f64>() / d as f64;
         let squares = mean.iter().map(|mean| mean * mean).sum::<f64>() / d as f64;
-        let ridge = (damping * variances).max(ROUNDING * (squares + variances));
+        let ridge = (damping * variances)
+            .max(ROUNDING * (squares + variances))
+            .max(LEAST);
         let matrix = Mat::from_fn(d, d, |i, j| {
             scatter[i * d + j] / self.rows + if i == j { ridge } else { 0.0 }
         });
@@ -115,5 +120,105 @@ impl Preconditioner {
     /// Estimate of the condition of `Σ + ridge`.
     pub fn condition(&self) -> f64 {
         self.condition
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use faer::linalg::solvers::Solve;
+
+    use super::*;
+
+    fn tensor(rows: &[[f64; 3]]) -> Tensor<2> {
+        let values: Vec<f32> = rows.iter().flatten().map(|&v| v as f32).collect();
+        Tensor::from_data(TensorData::new(values, [rows.len(), 3]), &Device::flex())
+    }
+
+    /// Rows that vary by `spread` about a mean of some units.
+    fn rows(spread: f64) -> Vec<[f64; 3]> {
+        let row = |n: usize| {
+            let wave = |j: f64| (1.7 * j * (n as f64 + 0.5)).sin();
+            [1.0, 2.0, 3.0].map(|j| f64::from((j + spread * wave(j)) as f32))
+        };
+        (0..11).map(row).collect()
+    }
+
+    fn mean(rows: &[[f64; 3]], j: usize) -> f64 {
+        rows.iter().map(|row| row[j]).sum::<f64>() / rows.len() as f64
+    }
+
+    fn covariance(rows: &[[f64; 3]]) -> Mat<f64> {
+        let product = |row: &[f64; 3], i, j| (row[i] - mean(rows, i)) * (row[j] - mean(rows, j));
+        Mat::from_fn(3, 3, |i, j| {
+            rows.iter().map(|row| product(row, i, j)).sum::<f64>() / rows.len() as f64
+        })
+    }
+
+    #[test]
+    fn parts_add_up_to_the_whole() {
+        // At 1e-3 of the mean the variance would lose all digits but one to sums of squares in f32.
+        for spread in [1.0, 1e-3] {
+            let rows = rows(spread);
+            let (one, other) = rows.split_at(4);
+            let sum = Covariance::of(tensor(one)).plus(Covariance::of(tensor(other)));
+            assert_eq!(sum.rows(), 11.0);
+            let found = to_f64(sum.scatter).unwrap();
+            let expected = covariance(&rows);
+            for i in 0..3 {
+                for j in 0..3 {
+                    let error = found[3 * i + j] / 11.0 - expected[(i, j)];
+                    // Means of some units in f32, 2e-7 off, against deviations of `spread`.
+                    assert!(
+                        error.abs() < 1e-6 * spread,
+                        "{error} of {}",
+                        expected[(i, j)]
+                    );
+                }
+            }
+            for (j, found) in to_f64(sum.mean).unwrap().iter().enumerate() {
+                assert!((found - mean(&rows, j)).abs() < 1e-6);
+            }
+        }
+    }
+
+    /// In the coordinates `(W, c)` of `u = (a - ā) W + c` the direction is `(Σ + μ (tr Σ)/d I)⁻¹ ∇_W` and `∇_c`, here in f64.
+    #[test]
+    fn directions_are_preconditioned_gradients_of_the_centred_map() {
+        let rows = rows(0.5);
+        let cotangents: Vec<[f64; 3]> = (0..11).map(|n| [0.25 * n as f64, -1.0, 0.5]).collect();
+        let preconditioner = Covariance::of(tensor(&rows)).precondition(0.1).unwrap();
+        let direction = preconditioner.direction(tensor(&rows), tensor(&cotangents));
+        let mut matrix = covariance(&rows);
+        let ridge = 0.1 * (0..3).map(|i| matrix[(i, i)]).sum::<f64>() / 3.0;
+        (0..3).for_each(|i| matrix[(i, i)] += ridge);
+        let gradient = Mat::from_fn(3, 3, |i, j| {
+            let pairs = rows.iter().zip(&cotangents);
+            pairs
+                .map(|(a, g)| (a[i] - mean(&rows, i)) * g[j])
+                .sum::<f64>()
+        });
+        let kernel = matrix.partial_piv_lu().solve(&gradient);
+        let found = to_f64(direction.kernel).unwrap();
+        let bias = to_f64(direction.bias).unwrap();
+        for j in 0..3 {
+            let shift: f64 = (0..3).map(|i| mean(&rows, i) * kernel[(i, j)]).sum();
+            let sum: f64 = cotangents.iter().map(|g| g[j]).sum();
+            // f32 sums of some ten products of some units each.
+            assert!((bias[j] - (sum - shift)).abs() < 1e-4, "{}", bias[j]);
+            for i in 0..3 {
+                assert!((found[3 * i + j] - kernel[(i, j)]).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn inputs_that_do_not_vary_still_have_a_preconditioner() {
+        for rows in [[[0.5, 0.5, 0.5]; 4], [[0.0; 3]; 4]] {
+            let preconditioner = Covariance::of(tensor(&rows)).precondition(0.1).unwrap();
+            let direction = preconditioner.direction(tensor(&rows), tensor(&[[1.0; 3]; 4]));
+            assert_eq!(to_f64(direction.kernel).unwrap(), [0.0; 9]);
+            assert_eq!(to_f64(direction.bias).unwrap(), [4.0; 3]);
+        }
     }
 }

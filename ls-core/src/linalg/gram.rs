@@ -3,10 +3,30 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
+use serde::{Deserialize, Serialize};
 
 use super::Affine;
 use super::read::to_f64;
 use crate::{Error, Result};
+
+/// Least ridge of [`Ridge::Variance`], relative to the mean square of the inputs: about what f32 keeps of their variance in
+/// sums of their products.
+const ROUNDING: f64 = 1e-7;
+
+/// Least ridge of [`Ridge::Variance`] times `d`, where inputs vanish: a stage whose inputs are all zero still has a bias to fit.
+const LEAST: f64 = 1e-12;
+
+/// What a damping `μ` is relative to, and what it keeps from moving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ridge {
+    /// `μ (tr Σ)/d` on the kernel, with `Σ` the covariance of the inputs, and nothing on the bias. Deep in a network inputs
+    /// hardly vary about their mean, which would drown in a ridge relative to their second moment.
+    #[default]
+    Variance,
+    /// `μ (tr ÂᵀÂ/m)/(d+1)` on kernel and bias.
+    SecondMoment,
+}
 
 /// `ÂᵀÂ` of the bordered inputs `Â = [a, 1]`, kept in its blocks `aᵀa`, `aᵀ1` and the number of rows `m`, which sums and
 /// exponential averages of Gram matrices make a weight.
@@ -51,18 +71,28 @@ impl Gram {
         self.rows
     }
 
-    /// Factors `ÂᵀÂ/m + μ (tr ÂᵀÂ/m)/(d+1) I` in f64 on the host.
+    /// Factors `ÂᵀÂ/m` with a ridge of `μ` in f64 on the host.
     ///
     /// # Errors
     /// [`Error::NotPositiveDefinite`] when the inputs are not finite or `μ` is too small for their condition.
-    pub fn factor(self, damping: f64) -> Result<Cholesky> {
+    pub fn factor(self, damping: f64, ridge: Ridge) -> Result<Cholesky> {
         let [d, _] = self.cross.dims();
         // Leaves the device: once per weight block and pass, for the host solve.
         let cross = to_f64(self.cross)?;
         let sums = to_f64(self.sums)?;
         let m = self.rows;
-        let trace = (0..d).map(|i| cross[i * d + i]).sum::<f64>() / m + 1.0;
-        let ridge = damping * trace / (d + 1) as f64;
+        let squares = (0..d).map(|i| cross[i * d + i]).sum::<f64>() / m;
+        let means = sums.iter().map(|sum| (sum / m).powi(2)).sum::<f64>();
+        let (kernel, bias) = match ridge {
+            Ridge::SecondMoment => {
+                let ridge = damping * (squares + 1.0) / (d + 1) as f64;
+                (ridge, ridge)
+            }
+            Ridge::Variance => {
+                let variance = damping * (squares - means);
+                (variance.max(ROUNDING * squares).max(LEAST) / d as f64, 0.0)
+            }
+        };
         let matrix = Mat::from_fn(d + 1, d + 1, |i, j| {
             let value = match (i < d, j < d) {
                 (true, true) => cross[i * d + j] / m,
@@ -70,7 +100,12 @@ impl Gram {
                 (false, true) => sums[j] / m,
                 (false, false) => 1.0,
             };
-            value + if i == j { ridge } else { 0.0 }
+            value
+                + match i == j {
+                    true if i < d => kernel,
+                    true => bias,
+                    false => 0.0,
+                }
         });
         Cholesky::new(&matrix)
     }

@@ -10,6 +10,6 @@ mod read;
 pub use affine::Affine;
 pub use convolution::{ConvolutionNorm, ConvolutionSizes, Operator};
 pub use covariance::{Covariance, Preconditioner};
-pub use gram::{Cholesky, Gram};
+pub use gram::{Cholesky, Gram, Ridge};
 pub use norm::{Norm, exact_spectral_norm};
 pub use read::{mean_f64, scalar_f64, to_f64};

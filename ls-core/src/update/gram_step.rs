@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 use burn::tensor::Tensor;
 
 use super::SUFFICIENT_DECREASE;
-use crate::linalg::{Affine, Cholesky, Gram, Norm, mean_f64, scalar_f64};
+use crate::linalg::{Affine, Cholesky, Gram, Norm, Ridge, mean_f64, scalar_f64};
 use crate::objective::OutputLoss;
 use crate::stage::{AffineStage, AnyStage, Lipschitz};
 use crate::{Error, Result};
@@ -86,7 +86,7 @@ impl GramStep {
     /// # Errors
     /// [`Error::NotPositiveDefinite`] when the inputs are not finite.
     pub fn precondition(&self, stage: &AnyStage, input: Tensor<2>) -> Result<Cholesky> {
-        Gram::of(affine(stage)?.rows(input)).factor(self.damping)
+        Gram::of(affine(stage)?.rows(input)).factor(self.damping, Ridge::SecondMoment)
     }
 
     /// Moves the weights of `stage` along the preconditioned gradient, if that lowers `φ`.

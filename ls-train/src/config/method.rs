@@ -1,7 +1,7 @@
 //! The registry of methods, as configurations name them.
 
 use ls_core::batch::Batch;
-use ls_core::linalg::Norm;
+use ls_core::linalg::{Norm, Ridge};
 use ls_core::method::{
     Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, Method,
     MiniBatchConfig, Scaling, Storage,
@@ -49,6 +49,8 @@ pub struct ExactSettings {
     /// Samples of a chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk: Option<usize>,
+    /// What the damping is relative to.
+    pub ridge: Ridge,
     /// Patches that enter a convolution's Gram matrix.
     pub gram_rows: usize,
     /// Weights of the residuals in the separated loss that is reported.
@@ -64,6 +66,7 @@ impl Default for ExactSettings {
             scaling: core.scaling,
             storage: core.storage,
             chunk: core.chunk,
+            ridge: core.ridge,
             gram_rows: core.gram_rows,
             weighting: core.weighting,
         }
@@ -189,6 +192,7 @@ impl ExactSettings {
             scaling: self.scaling,
             storage: self.storage,
             chunk: self.chunk,
+            ridge: self.ridge,
             gram_rows: self.gram_rows,
             weighting: self.weighting,
             mini_batch: MiniBatchConfig {

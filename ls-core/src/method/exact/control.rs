@@ -43,7 +43,7 @@ pub enum Scaling {
     None,
     /// The same root mean square displacement at all stages, which undoes vanishing gradients.
     Rms,
-    /// The same Euclidean norm of the displacement at all stages: as `Rms`, but with shorter steps for wide stages.
+    /// The same Euclidean norm of the displacement of a row (a sample, or a position of a convolution) at all stages.
     Norm,
 }
 
@@ -60,15 +60,15 @@ impl Scaling {
         }
     }
 
-    /// The factors `c_l`, relative to the last stage, given the sum of the squares of each stage's gradients `∂ce/∂u_l` and the
-    /// number of their entries.
-    pub(super) fn factors(self, squares: &[f64], entries: &[usize]) -> Vec<f64> {
-        let size = |(&square, &entries): (&f64, &usize)| match self {
+    /// The factors `c_l`, relative to the last stage, given the sum of the squares of each stage's gradients `∂ce/∂u_l` and
+    /// their shape, `[rows, d_out]`.
+    pub(super) fn factors(self, squares: &[f64], dims: &[[usize; 2]]) -> Vec<f64> {
+        let size = |(&square, &[rows, columns]): (&f64, &[usize; 2])| match self {
             Self::None => 1.0,
-            Self::Rms => (square / entries as f64).sqrt(),
-            Self::Norm => square.sqrt(),
+            Self::Rms => (square / (rows * columns) as f64).sqrt(),
+            Self::Norm => (square / rows as f64).sqrt(),
         };
-        let sizes: Vec<f64> = squares.iter().zip(entries).map(size).collect();
+        let sizes: Vec<f64> = squares.iter().zip(dims).map(size).collect();
         let last = sizes.last().copied().unwrap_or(1.0);
         // A stage whose gradients vanish stays where it is.
         let factor = |&size: &f64| if size > 0.0 { last / size } else { 1.0 };
@@ -118,14 +118,14 @@ const SHRINK: f64 = 3.0;
 /// `τ` may grow as the gradients of small losses shrink; a longer step would only add rounding.
 const LONGEST: f64 = 1e8;
 
-/// Below the first, f32 Gram matrices hold no more information. Above the second a fit is hardly more than a gradient step:
-/// it still lowers the loss, so that a search for decrease alone drifts there, and then creeps (30 stages of relu).
-const DAMPINGS: [f64; 2] = [1e-6, 0.3];
+/// Below the first, fits follow their targets into every small direction of the inputs: the loss falls fast, and then the
+/// weights of deep networks are so large that nothing lowers it any more. Above the second a fit is hardly more than a gradient
+/// step: it still lowers the loss, so that a search for decrease alone drifts there, and then creeps (30 stages of relu).
+const DAMPINGS: [f64; 2] = [1e-2, 0.3];
 
-/// Least `μ`, for each stage and unit of loss. While the loss is large, fits that follow their targets into every small
-/// direction of the inputs lower it fast, but leave deep networks with weights so large that nothing lowers it any more: 100
-/// stages of tanh got stuck at 0.13 without this.
-const CAUTION: f64 = 1e-3;
+/// Networks of more stages start with [`Scaling::Norm`]. Longer steps of the hidden stages let shallow ones generalize better,
+/// and lead deep ones to where nothing lowers the loss any more.
+const DEEP: usize = 12;
 
 /// Trials of the leading arm before the sweep turns to the others.
 const TRIALS: usize = 6;
@@ -186,8 +186,6 @@ struct Arm {
     damping: f64,
     /// Factor that `μ` is multiplied with next: 2, ½, or 1 when it is fixed.
     walk: f64,
-    /// `μ` is at least this times the loss.
-    caution: f64,
     /// Decrease of `ln F` at the last success.
     gain: f64,
     /// Until the arm looks around.
@@ -218,7 +216,8 @@ impl Controller {
     pub(super) fn new(fixed: Fixed, stages: usize) -> Self {
         let scalings = match fixed.scaling {
             Some(scaling) => vec![scaling],
-            None => vec![Scaling::Rms, Scaling::None],
+            None if stages > DEEP => vec![Scaling::Norm, Scaling::Rms],
+            None => vec![Scaling::Rms, Scaling::Norm],
         };
         let forms = [Form::Corrected, Form::Descent];
         let arm = |(form, scaling)| Arm {
@@ -227,7 +226,6 @@ impl Controller {
             step: fixed.step.unwrap_or(FIRST_STEP),
             damping: fixed.damping.unwrap_or(FIRST_DAMPING),
             walk: if fixed.damping.is_some() { 1.0 } else { 2.0 },
-            caution: CAUTION * stages as f64,
             gain: 0.0,
             look: Patience::default(),
             challenge: Patience::default(),
@@ -329,7 +327,7 @@ impl<T: FnMut(Candidate) -> Result<f64>> Search<'_, T> {
             form: arm.form,
             scaling: arm.scaling,
             step: self.fixed_step.unwrap_or((arm.step * GROWTH).min(LONGEST)),
-            damping: arm.damped(arm.damping * arm.walk, self.before),
+            damping: arm.damped(arm.damping * arm.walk),
         };
         for i in 0..trials {
             if let Some(accepted) = self.attempt(candidate)? {
@@ -360,7 +358,7 @@ impl<T: FnMut(Candidate) -> Result<f64>> Search<'_, T> {
             } = start.candidate;
             let candidate = Candidate {
                 step: self.fixed_step.unwrap_or((from_step * step).min(LONGEST)),
-                damping: arm.damped(from_damping * damping, self.before),
+                damping: arm.damped(from_damping * damping),
                 ..start.candidate
             };
             if candidate == start.candidate {
@@ -381,14 +379,11 @@ impl<T: FnMut(Candidate) -> Result<f64>> Search<'_, T> {
 
 impl Arm {
     /// `μ` within its range, or where it is fixed.
-    fn damped(&self, damping: f64, loss: f64) -> f64 {
+    fn damped(&self, damping: f64) -> f64 {
         if self.walk == 1.0 {
             self.damping
         } else {
-            // The larger of a number and NaN is the number: also a loss that is not finite has a least damping.
-            let least = DAMPINGS[0].max(self.caution * loss);
-            let least = least.min(DAMPINGS[1]);
-            damping.clamp(least, DAMPINGS[1])
+            damping.clamp(DAMPINGS[0], DAMPINGS[1])
         }
     }
 

@@ -66,14 +66,14 @@ fn fixed_values_are_kept() {
 fn a_better_arm_takes_the_lead_when_the_leader_is_slow() {
     let mut controller = Controller::new(Fixed::default(), 3);
     let loss = |candidate: Candidate| match (candidate.form, candidate.scaling) {
-        (Form::Corrected, Scaling::None) => 0.5,
+        (Form::Corrected, Scaling::Norm) => 0.5,
         _ => 0.99,
     };
     for _ in 0..2 {
         let accepted = controller
             .sweep(1.0, |candidate| Ok(loss(candidate)))
             .unwrap();
-        assert_eq!(accepted.unwrap().candidate.scaling, Scaling::None);
+        assert_eq!(accepted.unwrap().candidate.scaling, Scaling::Norm);
     }
     // In the lead and fast, it needs one trial.
     let mut trials = 0;
@@ -113,7 +113,7 @@ fn equal_losses_are_no_decrease_even_where_no_number_is_less_or_more() {
 #[test]
 fn the_damping_walks_to_where_steps_gain_most_and_stays_within_its_limits() {
     for best in [1e-12, 1e-4, 1.0, 1e9_f64] {
-        let goal = best.clamp(3.0 * CAUTION, DAMPINGS[1]);
+        let goal = best.clamp(DAMPINGS[0], DAMPINGS[1]);
         let mut controller = Controller::new(Fixed::default(), 3);
         for i in 0..60 {
             let loss = |candidate: Candidate| {
@@ -211,11 +211,20 @@ fn a_slow_leader_looks_around_and_rests_when_that_did_not_pay() {
         seen,
         [true, false, true, false, false, true, false, false, false]
     );
-    // Much smaller damping is much better, and is found from the same point.
+    // Much more damping is much better, and is found from the same point.
     let mut controller = Controller::new(Fixed::default(), 3);
-    let loss = |candidate: Candidate| if candidate.damping < 0.006 { 0.5 } else { 0.99 };
+    let loss = |candidate: Candidate| if candidate.damping > 0.05 { 0.5 } else { 0.99 };
     let (accepted, _) = sweep(&mut controller, loss);
-    assert!(accepted.unwrap().candidate.damping < 0.006);
+    assert!(accepted.unwrap().candidate.damping > 0.05);
+}
+
+#[test]
+fn deep_networks_start_with_the_scaling_that_suits_them() {
+    for (stages, scaling) in [(DEEP, Scaling::Rms), (DEEP + 1, Scaling::Norm)] {
+        let mut controller = Controller::new(Fixed::default(), stages);
+        let (_, tried) = sweep(&mut controller, |_| 0.1);
+        assert_eq!(tried[0].scaling, scaling);
+    }
 }
 
 #[test]
@@ -231,7 +240,7 @@ fn with_nothing_to_accept_nobody_waits() {
     let arm = |candidate: Candidate| (candidate.form, candidate.scaling);
     let leader = (Form::Corrected, Scaling::Rms);
     for rescue in [
-        (Form::Corrected, Scaling::None),
+        (Form::Corrected, Scaling::Norm),
         (Form::Descent, Scaling::Rms),
     ] {
         let mut controller = Controller::new(Fixed::default(), 3);
@@ -255,7 +264,7 @@ fn with_nothing_to_accept_nobody_waits() {
 
 #[test]
 fn the_last_resort_is_a_short_step_of_the_descent_form() {
-    for scaling in [None, Some(Scaling::None), Some(Scaling::Rms)] {
+    for scaling in Scaling::ALL.map(Some).into_iter().chain([None]) {
         let fixed = Fixed {
             scaling,
             ..Fixed::default()

@@ -14,7 +14,7 @@ use super::affine;
 use super::backward::backward;
 use super::control::{Candidate, Form};
 use crate::batch::{Batch, index_tensor};
-use crate::linalg::{Affine, Cholesky, Gram, to_f64};
+use crate::linalg::{Affine, Cholesky, Gram, Ridge, to_f64};
 use crate::network::Network;
 use crate::objective::cross_entropy;
 use crate::stage::AffineStage;
@@ -31,6 +31,16 @@ pub enum Storage {
     Recomputed,
 }
 
+/// How sweeps go over their samples, and what damping means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub storage: Storage,
+    /// Samples of a chunk.
+    pub chunk: usize,
+    pub gram_rows: usize,
+    pub ridge: Ridge,
+}
+
 /// One tensor per chunk.
 type Chunks = Vec<Tensor<2>>;
 
@@ -42,8 +52,7 @@ pub(super) struct FullBatch<'a> {
     stages: Vec<&'a dyn AffineStage>,
     chunks: Vec<Batch>,
     samples: usize,
-    storage: Storage,
-    gram_rows: usize,
+    settings: Settings,
     /// Chunks that are worked on at the same time.
     wave: usize,
 }
@@ -66,8 +75,8 @@ pub(super) struct Gradients {
     stored: Vec<Chunks>,
     /// Sum of the squares of each stage's entries.
     squares: Vec<f64>,
-    /// Number of each stage's entries.
-    entries: Vec<usize>,
+    /// Rows and columns of each stage's entries.
+    dims: Vec<[usize; 2]>,
     /// `Â_1ᵀ G_1`, which no trial changes: the first stage's inputs stand still.
     first: Affine,
 }
@@ -75,7 +84,7 @@ pub(super) struct Gradients {
 impl Gradients {
     /// `τ c_l` of all stages.
     pub(super) fn steps(&self, candidate: &Candidate) -> Vec<f64> {
-        let factors = candidate.scaling.factors(&self.squares, &self.entries);
+        let factors = candidate.scaling.factors(&self.squares, &self.dims);
         factors.iter().map(|c| candidate.step * c).collect()
     }
 }
@@ -98,7 +107,12 @@ pub(super) struct FirstStage {
 }
 
 impl FirstStage {
-    fn factor(&mut self, damping: f64, gram: impl FnOnce() -> Result<Gram>) -> Result<&Cholesky> {
+    fn factor(
+        &mut self,
+        damping: f64,
+        ridge: Ridge,
+        gram: impl FnOnce() -> Result<Gram>,
+    ) -> Result<&Cholesky> {
         if let Some(i) = self.factors.iter().position(|(kept, _)| *kept == damping) {
             let found = self.factors.remove(i);
             self.factors.push(found);
@@ -107,7 +121,7 @@ impl FirstStage {
                 Some(gram) => gram,
                 None => self.gram.insert(gram()?),
             };
-            let factor = gram.clone().factor(damping)?;
+            let factor = gram.clone().factor(damping, ridge)?;
             if self.factors.len() == KEPT_FACTORS {
                 self.factors.remove(0);
             }
@@ -120,18 +134,12 @@ impl FirstStage {
 impl<'a> FullBatch<'a> {
     /// # Errors
     /// [`Error::Unsupported`] for a stage that is not affine before its activation.
-    pub(super) fn new(
-        network: &'a Network,
-        batch: &Batch,
-        chunk: usize,
-        storage: Storage,
-        gram_rows: usize,
-    ) -> Result<Self> {
+    pub(super) fn new(network: &'a Network, batch: &Batch, settings: Settings) -> Result<Self> {
         Ok(Self {
             stages: (0..network.stages().len())
                 .map(|l| affine(network, l))
                 .collect::<Result<_>>()?,
-            chunks: batch.chunks(chunk).collect(),
+            chunks: batch.chunks(settings.chunk).collect(),
             samples: batch.len(),
             // An accelerator works through one queue.
             wave: if batch.inputs.device() == Device::flex() {
@@ -139,8 +147,7 @@ impl<'a> FullBatch<'a> {
             } else {
                 1
             },
-            storage,
-            gram_rows,
+            settings,
         })
     }
 
@@ -160,7 +167,7 @@ impl<'a> FullBatch<'a> {
             },
             |(us, loss)| {
                 sum += loss;
-                if self.storage == Storage::Stored {
+                if self.settings.storage == Storage::Stored {
                     for (stored, u) in pre_activations.iter_mut().zip(us) {
                         stored.push(u);
                     }
@@ -180,7 +187,7 @@ impl<'a> FullBatch<'a> {
         let count = self.stages.len();
         let mut stored = vec![Chunks::new(); count];
         let mut squares: Vec<Tensor<1>> = Vec::new();
-        let mut entries = vec![0_usize; count];
+        let mut dims = vec![[0, 0]; count];
         let mut first: Option<Affine> = None;
         self.for_each_chunk(
             |c| {
@@ -195,8 +202,9 @@ impl<'a> FullBatch<'a> {
                 add(&mut first, part, |sum, part| sum.plus(&part));
                 squares.push(sums);
                 for (l, gradient) in gradients.into_iter().enumerate() {
-                    entries[l] += gradient.dims().iter().product::<usize>();
-                    if self.storage == Storage::Stored {
+                    let [rows, columns] = gradient.dims();
+                    dims[l] = [dims[l][0] + rows, columns];
+                    if self.settings.storage == Storage::Stored {
                         stored[l].push(gradient);
                     }
                 }
@@ -208,7 +216,7 @@ impl<'a> FullBatch<'a> {
         Ok(Gradients {
             stored,
             squares: (0..count).map(total).collect(),
-            entries,
+            dims,
             first: first.unwrap_or_else(|| point.coefficients[0].scaled(0.0)),
         })
     }
@@ -306,7 +314,7 @@ impl<'a> FullBatch<'a> {
             )?;
             gram.ok_or_else(no_samples)
         };
-        let factor = first.factor(aim.damping, gram)?;
+        let factor = first.factor(aim.damping, self.settings.ridge, gram)?;
         let scale = -aim.steps[0] / rows as f64;
         Ok((
             factor.solve(&aim.gradients.first.scaled(scale))?,
@@ -344,14 +352,14 @@ impl<'a> FullBatch<'a> {
         let (Some(cross), Some(gram)) = (cross, gram) else {
             return Err(no_samples());
         };
-        let factor = gram.factor(aim.damping)?;
+        let factor = gram.factor(aim.damping, self.settings.ridge)?;
         let mean = cross.scaled(1.0 / self.rows(l) as f64);
         Ok((factor.solve(&mean)?, factor.condition()))
     }
 
     /// Pre-activations and outputs of stage `l` at its new coefficients; the loss behind the last stage.
     fn propagate(&self, l: usize, fitted: &mut Point, inputs: &mut Chunks) -> Result<()> {
-        let stored = self.storage == Storage::Stored;
+        let stored = self.settings.storage == Storage::Stored;
         let is_last = l + 1 == self.stages.len();
         if !stored && !is_last {
             return Ok(());
@@ -391,7 +399,7 @@ impl<'a> FullBatch<'a> {
 
     /// `h_{l-1}` of a chunk at the coefficients fitted so far.
     fn input(&self, l: usize, c: usize, fitted: &Point, inputs: &Chunks) -> Tensor<2> {
-        match self.storage {
+        match self.settings.storage {
             Storage::Stored => inputs[c].clone(),
             Storage::Recomputed => {
                 let stages = self.stages.iter().zip(&fitted.coefficients).take(l);
@@ -410,7 +418,7 @@ impl<'a> FullBatch<'a> {
         point: &Point,
         gradients: &Gradients,
     ) -> (Tensor<2>, Tensor<2>) {
-        match self.storage {
+        match self.settings.storage {
             Storage::Stored => (
                 point.pre_activations[l][c].clone(),
                 gradients.stored[l][c].clone(),
@@ -424,7 +432,7 @@ impl<'a> FullBatch<'a> {
 
     /// `u_1, …, u_L` of a chunk at a point.
     fn pre_activations(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
-        match self.storage {
+        match self.settings.storage {
             Storage::Stored => point
                 .pre_activations
                 .iter()
@@ -435,7 +443,7 @@ impl<'a> FullBatch<'a> {
     }
 
     fn gradients_at(&self, point: &Point, gradients: &Gradients, c: usize) -> Vec<Tensor<2>> {
-        match self.storage {
+        match self.settings.storage {
             Storage::Stored => gradients
                 .stored
                 .iter()
@@ -459,7 +467,7 @@ impl<'a> FullBatch<'a> {
 
     /// `∂ce_n/∂u_{l,n}` of all stages, of single samples: not divided by their number.
     fn gradients(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
-        let pre_activation = |l: usize, input: &Tensor<2>| match self.storage {
+        let pre_activation = |l: usize, input: &Tensor<2>| match self.settings.storage {
             Storage::Stored => point.pre_activations[l][c].clone(),
             Storage::Recomputed => point.coefficients[l].apply(self.stages[l].rows(input.clone())),
         };
@@ -497,10 +505,10 @@ impl<'a> FullBatch<'a> {
     /// all of them, and any positive definite preconditioner keeps the descent form a descent.
     fn subset(&self, l: usize, c: usize, rows: Tensor<2>) -> Tensor<2> {
         let (total, count) = (self.rows(l), rows.dims()[0]);
-        if self.stages[l].rows_per_sample() == 1 || total <= self.gram_rows {
+        if self.stages[l].rows_per_sample() == 1 || total <= self.settings.gram_rows {
             return rows;
         }
-        let kept = (count * self.gram_rows).div_ceil(total);
+        let kept = (count * self.settings.gram_rows).div_ceil(total);
         let mut random = ChaCha12Rng::seed_from_u64((l as u64) << 32 | c as u64);
         let indices = rand::seq::index::sample(&mut random, count, kept).into_vec();
         let device = rows.device();

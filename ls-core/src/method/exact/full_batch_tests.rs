@@ -3,7 +3,7 @@
 use super::super::{Exact, ExactConfig};
 use super::*;
 use crate::auxiliary::AuxiliaryStore;
-use crate::method::{Method, Separated};
+use crate::method::{Method, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{
     Activation, AnyStage, Convolution, ConvolutionConfig, Dense, Init, Pooling, StageConfig,
@@ -68,6 +68,15 @@ fn batch() -> Batch {
     )
 }
 
+fn settings(storage: Storage, chunk: usize, ridge: Ridge) -> Settings {
+    Settings {
+        storage,
+        chunk,
+        gram_rows: 1 << 14,
+        ridge,
+    }
+}
+
 /// `[W; b]` as a matrix.
 fn matrix(affine: &Affine) -> Mat<f64> {
     let [d, columns] = affine.kernel.dims();
@@ -85,13 +94,15 @@ struct Slope {
     preconditioned: Mat<f64>,
     /// Root mean square of `∂ce_n/∂u_n`.
     rms: f64,
+    /// Root mean square of the norms of its rows.
+    row_norm: f64,
     /// Rows of one sample.
     positions: f64,
 }
 
 /// Gradients by autodiff through the whole network, with its coefficients and shifts of its pre-activations as leaves;
 /// preconditioners by a factorization in f64.
-fn slopes(network: &Network, batch: &Batch, damping: f64) -> Vec<Slope> {
+fn slopes(network: &Network, batch: &Batch, damping: f64, ridge: Ridge) -> Vec<Slope> {
     let mut h = batch.inputs.clone().autodiff();
     let mut leaves = Vec::new();
     for stage in network.stages() {
@@ -124,14 +135,30 @@ fn slopes(network: &Network, batch: &Batch, damping: f64) -> Vec<Slope> {
             false => 1.0,
         });
         let mut gram = bordered.transpose() * &bordered;
-        let trace: f64 = (0..=d).map(|i| gram[(i, i)]).sum();
-        for i in 0..=d {
-            gram[(i, i)] += damping * trace / (d + 1) as f64;
+        match ridge {
+            Ridge::SecondMoment => {
+                let trace: f64 = (0..=d).map(|i| gram[(i, i)]).sum();
+                for i in 0..=d {
+                    gram[(i, i)] += damping * trace / (d + 1) as f64;
+                }
+            }
+            Ridge::Variance => {
+                let mean = |i: usize| (0..m).map(|n| bordered[(n, i)]).sum::<f64>() / m as f64;
+                let scatter = |i: usize| -> f64 {
+                    let deviations = (0..m).map(|n| bordered[(n, i)] - mean(i));
+                    deviations.map(|deviation| deviation * deviation).sum()
+                };
+                let scatter: f64 = (0..d).map(scatter).sum();
+                for i in 0..d {
+                    gram[(i, i)] += damping * scatter / d as f64;
+                }
+            }
         }
         Slope {
             preconditioned: gram.partial_piv_lu().solve(&gradient) * m as f64,
             gradient,
             rms: (squares / own.len() as f64).sqrt(),
+            row_norm: (squares / m as f64).sqrt(),
             positions: m as f64 / samples,
         }
     };
@@ -147,10 +174,13 @@ fn norm(matrix: &Mat<f64>) -> f64 {
 #[test]
 fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
     let batch = batch();
+    // Three scalings and two ridges: all pairs come up.
+    let mut ridges = [Ridge::Variance, Ridge::SecondMoment].into_iter().cycle();
     for (k, network) in networks().iter().enumerate() {
         for storage in [Storage::Stored, Storage::Recomputed] {
             for scaling in Scaling::ALL {
-                let samples = FullBatch::new(network, &batch, 4, storage, 1 << 14).unwrap();
+                let ridge = ridges.next().expect("a cycle");
+                let samples = FullBatch::new(network, &batch, settings(storage, 4, ridge)).unwrap();
                 let point = samples.forward().unwrap();
                 let gradients = samples.backward(&point).unwrap();
                 let candidate = |form| Candidate {
@@ -165,14 +195,15 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                     fitted.unwrap().unwrap()
                 };
                 let (descent, corrected) = (trial(Form::Descent), trial(Form::Corrected));
-                let slopes = slopes(network, &batch, 0.1);
-                let head = slopes[slopes.len() - 1].rms;
+                let slopes = slopes(network, &batch, 0.1, ridge);
+                let head = &slopes[slopes.len() - 1];
                 let (mut decrease, mut correction) = (0.0, 0.0_f64);
                 for (l, slope) in slopes.iter().enumerate() {
                     let what = format!("network {k}, {storage:?}, {scaling:?}, stage {l}");
                     let factor = match scaling {
                         Scaling::None => 1.0,
-                        Scaling::Rms => head / slope.rms,
+                        Scaling::Rms => head.rms / slope.rms,
+                        Scaling::Norm => head.row_norm / slope.row_norm,
                     };
                     let factor = factor / slope.positions / 512.0;
                     let expected = &slope.preconditioned * -factor;
@@ -287,7 +318,8 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
                 damping: record["mu"].as_f64().unwrap(),
             };
             for (storage, chunk) in [(Storage::Stored, 7), (Storage::Recomputed, 100)] {
-                let samples = FullBatch::new(&network, &batch, chunk, storage, 1 << 14);
+                let settings = settings(storage, chunk, Ridge::SecondMoment);
+                let samples = FullBatch::new(&network, &batch, settings);
                 let samples = samples.unwrap();
                 let point = samples.forward().unwrap();
                 let gradients = samples.backward(&point).unwrap();
@@ -313,7 +345,8 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
 fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
     let batch = batch();
     for network in networks() {
-        let samples = FullBatch::new(&network, &batch, 4, Storage::Stored, 1 << 14).unwrap();
+        let settings = settings(Storage::Stored, 4, Ridge::Variance);
+        let samples = FullBatch::new(&network, &batch, settings).unwrap();
         let point = samples.forward().unwrap();
         let gradients = samples.backward(&point).unwrap();
         let update = |damping: f64, first: &mut FirstStage| {
@@ -323,7 +356,14 @@ fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
                 step: 1.0,
                 damping,
             };
-            let solved = samples.solve_first(&gradients, &candidate, first);
+            let aim = Aim {
+                point: &point,
+                gradients: &gradients,
+                form: candidate.form,
+                damping,
+                steps: gradients.steps(&candidate),
+            };
+            let solved = samples.solve_first(&aim, first);
             matrix(&solved.unwrap().0)
         };
         let mut kept = FirstStage::default();
@@ -362,10 +402,10 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
                 for _ in 0..3 {
                     let report = method.sweep(&mut model, &batch).unwrap();
                     assert_eq!(report.accepted, accepted);
-                    let samples =
-                        FullBatch::new(&model.network, &batch, 4, storage, 1 << 14).unwrap();
+                    let settings = settings(storage, 4, Ridge::Variance);
+                    let samples = FullBatch::new(&model.network, &batch, settings).unwrap();
                     let fresh = samples.forward().unwrap();
-                    let kept = method.point.as_ref().unwrap();
+                    let kept = method.full_batch.point.as_ref().unwrap();
                     for l in 0..fresh.coefficients.len() {
                         let [kept, fresh] =
                             [kept, &fresh].map(|point| matrix(&point.coefficients[l]));

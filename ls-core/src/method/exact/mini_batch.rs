@@ -290,9 +290,8 @@ impl Pass {
             core::iter::once(losses.mean()).chain(squares).collect(),
             0,
         ))?;
-        let entries = |g: &Tensor<2>| g.dims().iter().product::<usize>();
-        let entries: Vec<_> = gradients.iter().map(entries).collect();
-        let scales = scaling.factors(&figures[1..], &entries);
+        let dims: Vec<_> = gradients.iter().map(Tensor::dims).collect();
+        let scales = scaling.factors(&figures[1..], &dims);
         Ok(Self {
             inputs,
             pre_activations,

@@ -4,7 +4,9 @@
 //! and fits every stage to its targets by ridge least squares, front to back, on the inputs that the fitted stages before it
 //! actually give:
 //!
-//! `V_l ← V_l + (ÂᵀÂ/m + μ (tr ÂᵀÂ/m)/d I)⁻¹ Âᵀ(u*_l - Â V_l)/m`, `Â = [h_{l-1}, 1]`.
+//! `V_l ← V_l + (ÂᵀÂ/m + μ (tr Σ)/d D)⁻¹ Âᵀ(u*_l - Â V_l)/m`, `Â = [h_{l-1}, 1]`,
+//!
+//! with `Σ` the covariance of the inputs, and `D` the identity without its last entry: the bias is free ([`Ridge`]).
 //!
 //! The result is kept if the original loss `F` fell. So `F` never rises, and there is no learning rate; [`control`] finds
 //! `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which promise nothing.
@@ -19,14 +21,14 @@ pub use full_batch::Storage;
 pub use mini_batch::MiniBatchConfig;
 
 use control::{Controller, Fixed};
-use full_batch::{FirstStage, FullBatch, Point};
+use full_batch::{FirstStage, FullBatch, Point, Settings};
 use mini_batch::MiniBatch;
 
 use super::{Guarantee, Method, Separated, SweepReport};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
-use crate::linalg::Norm;
+use crate::linalg::{Norm, Ridge};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::stage::AffineStage;
@@ -51,6 +53,8 @@ pub struct ExactConfig {
     pub storage: Storage,
     /// Samples of a chunk; by default so many that its largest array has four million entries.
     pub chunk: Option<usize>,
+    /// What `μ` is relative to.
+    pub ridge: Ridge,
     /// Patches that enter a convolution's Gram matrix; a seeded subset when there are more.
     pub gram_rows: usize,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights.
@@ -67,6 +71,7 @@ impl Default for ExactConfig {
             scaling: None,
             storage: Storage::Stored,
             chunk: None,
+            ridge: Ridge::default(),
             gram_rows: 1 << 14,
             weighting: Weighting::SelfAdaptive {
                 norm: Norm::Spectral,
@@ -149,9 +154,7 @@ impl Exact {
 
 /// Full-batch sweeps, and what they remember of each other.
 struct FullBatchSweeps {
-    storage: Storage,
-    gram_rows: usize,
-    chunk: usize,
+    settings: Settings,
     controller: Controller,
     first: FirstStage,
     point: Option<Point>,
@@ -160,9 +163,12 @@ struct FullBatchSweeps {
 impl FullBatchSweeps {
     fn new(fixed: Fixed, config: &ExactConfig, network: &Network) -> Self {
         Self {
-            storage: config.storage,
-            gram_rows: config.gram_rows,
-            chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
+            settings: Settings {
+                storage: config.storage,
+                chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
+                gram_rows: config.gram_rows,
+                ridge: config.ridge,
+            },
             controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
             point: None,
@@ -170,13 +176,7 @@ impl FullBatchSweeps {
     }
 
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
-        let samples = FullBatch::new(
-            &model.network,
-            batch,
-            self.chunk,
-            self.storage,
-            self.gram_rows,
-        )?;
+        let samples = FullBatch::new(&model.network, batch, self.settings)?;
         let point = match self.point.take() {
             Some(point) => point,
             None => samples.forward()?,

@@ -1,0 +1,166 @@
+//! The mini-batch form of method `exact`.
+
+mod common;
+
+use burn::tensor::Tensor;
+use common::{Random, device, tensor};
+use ls_core::auxiliary::AuxiliaryStore;
+use ls_core::batch::{Batch, index_tensor};
+use ls_core::method::{Exact, ExactConfig, Method, MiniBatchConfig, Separated, SweepReport};
+use ls_core::model::MlpConfig;
+use ls_core::objective::measure;
+use ls_core::shape::FeatureShape;
+use ls_core::stage::{Activation, Init};
+
+const CLASSES: usize = 3;
+const SAMPLES: usize = 240;
+const FEATURES: usize = 6;
+const BATCH: usize = 40;
+
+/// Three noisy clusters.
+fn split() -> Batch {
+    let mut random = Random::new(5);
+    let centres = random.matrix([CLASSES, FEATURES], 1.0);
+    let labels: Vec<usize> = (0..SAMPLES).map(|n| n % CLASSES).collect();
+    let inputs: Vec<Vec<f64>> = labels
+        .iter()
+        .map(|&y| {
+            centres[y]
+                .iter()
+                .map(|c| c + 0.5 * random.normal())
+                .collect()
+        })
+        .collect();
+    Batch::full(tensor(&inputs), index_tensor(&labels, &device()))
+}
+
+/// A network of `hidden` stages of 16 with its method.
+fn start(
+    hidden: usize,
+    activation: Activation,
+    mini_batch: MiniBatchConfig,
+    split: &Batch,
+) -> (Separated, Exact) {
+    let mlp = MlpConfig {
+        hidden: vec![16; hidden],
+        activation,
+        init: Init::suited_to(hidden, activation),
+    };
+    let network = mlp.init(FeatureShape::Flat(FEATURES), CLASSES, 1, &device());
+    let network = network.expect("a network");
+    let config = ExactConfig {
+        mini_batch,
+        ..ExactConfig::default()
+    };
+    let method = Exact::new(config, &network).expect("settings");
+    let auxiliary = AuxiliaryStore::feasible(&network, split, SAMPLES);
+    (Separated { network, auxiliary }, method)
+}
+
+/// One pass over the split, block by block.
+fn sweep(method: &mut Exact, model: &mut Separated, split: &Batch) -> SweepReport {
+    let indices: Vec<usize> = (0..SAMPLES).collect();
+    let blocks = indices.chunks(BATCH).enumerate();
+    blocks.fold(SweepReport::default(), |report, (block, members)| {
+        let batch = split.pick(block, members);
+        report.followed_by(method.sweep(model, &batch).expect("a step"))
+    })
+}
+
+fn original_loss(model: &Separated, split: &Batch) -> f64 {
+    let measured = measure(&model.network, None, split).expect("a measurement");
+    measured.original_loss_mean
+}
+
+fn is_finite(model: &Separated) -> bool {
+    let finite = |tensor: Tensor<1>| tensor.abs().sum().into_scalar::<f32>().is_finite();
+    model.network.stages().iter().all(|stage| {
+        let coefficients = stage.affine().expect("an affine stage").coefficients();
+        finite(coefficients.bias) && finite(coefficients.kernel.flatten(0, 1))
+    })
+}
+
+/// Three clusters half a unit wide are easy; what this asks is that no depth or activation of the usual kinds breaks the
+/// defaults. Chance is `ln 3 = 1.10`.
+#[test]
+fn the_defaults_train_two_to_thirty_stages() {
+    let split = split();
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
+        for hidden in [2, 10, 30] {
+            let sweeps = 25;
+            let mini_batch = MiniBatchConfig {
+                total_steps: Some(sweeps * SAMPLES / BATCH),
+                ..MiniBatchConfig::default()
+            };
+            let (mut model, mut method) = start(hidden, activation, mini_batch, &split);
+            for _ in 0..sweeps {
+                sweep(&mut method, &mut model, &split);
+            }
+            let loss = original_loss(&model, &split);
+            assert!(loss < 0.3, "{activation:?}, {hidden} stages: {loss}");
+        }
+    }
+}
+
+#[test]
+fn steps_that_blow_up_are_refused_counted_and_halved() {
+    let split = split();
+    for step in [1e4, 1e30] {
+        let mini_batch = MiniBatchConfig {
+            step,
+            ..MiniBatchConfig::default()
+        };
+        let (mut model, mut method) = start(2, Activation::Relu, mini_batch, &split);
+        let (mut refused, mut last) = (0, f64::INFINITY);
+        for _ in 0..40 {
+            let report = sweep(&mut method, &mut model, &split);
+            refused += report.rejected;
+            assert_eq!(report.accepted + report.rejected, SAMPLES / BATCH);
+            let length = report.candidate.expect("a step").step;
+            assert!(length <= last, "steps only get shorter");
+            last = length;
+            assert!(is_finite(&model), "after steps of {length}");
+        }
+        assert!(refused > 0);
+        // So many halvings as were refused.
+        let halved = step / 2.0_f64.powi(refused as i32);
+        assert!(
+            (halved..=2.0 * halved).contains(&last),
+            "{last} after {refused}"
+        );
+        let loss = original_loss(&model, &split);
+        assert!(loss < 1.1, "it recovers: {loss}");
+    }
+}
+
+/// The targets are displaced by as much at every stage: `Σ_n |a_l - h_l|²` of a network of identities, whose outputs are its
+/// pre-activations, is the same for all hidden stages.
+#[test]
+fn targets_are_displaced_by_the_same_norm_at_all_stages() {
+    let split = split();
+    let (mut model, mut method) =
+        start(4, Activation::Identity, MiniBatchConfig::default(), &split);
+    let members: Vec<usize> = (0..BATCH).collect();
+    let batch = split.pick(0, &members);
+    method.sweep(&mut model, &batch).expect("a step");
+    // The second step starts where the first ended, so its pre-activations are known.
+    let before = model.network.clone();
+    method.sweep(&mut model, &batch).expect("a step");
+    let targets = model.auxiliary.gather(&batch.selection);
+    let mut h = batch.inputs.clone();
+    let norms: Vec<f32> = targets
+        .into_iter()
+        .zip(before.stages())
+        .map(|(target, stage)| {
+            h = stage.forward(h.clone());
+            (target - h.clone())
+                .powi_scalar(2)
+                .sum()
+                .into_scalar::<f32>()
+        })
+        .collect();
+    for norm in &norms {
+        // Differences of f32 outputs of some units, here of 0.01 and more.
+        assert!((norm / norms[0] - 1.0).abs() < 1e-2, "{norms:?}");
+    }
+}
