@@ -6,7 +6,9 @@ use ls_core::linalg::Norm;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
 use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, Init};
+use ls_train::config::RunConfig;
 
+use crate::commands::config::ConfigArgs;
 use crate::commands::experiment::ExperimentArgs;
 use crate::commands::info::InfoArgs;
 use crate::commands::train::TrainArgs;
@@ -31,6 +33,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Info(Box<InfoArgs>),
+    Config(Box<ConfigArgs>),
     Experiment(ExperimentArgs),
 }
 
@@ -48,12 +51,12 @@ pub(crate) fn named<T: Copy + Send + Sync + 'static>(
 }
 
 /// Which network.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Architecture: `mlp`, `cnn`, or a TOML file with a list of stages
-    #[arg(long, value_name = "mlp|cnn|FILE", default_value = "mlp")]
-    model: String,
+    /// Architecture: `mlp`, `cnn`, or a TOML file with a list of stages [default: mlp]
+    #[arg(long, value_name = "mlp|cnn|FILE")]
+    model: Option<String>,
     /// Widths of the hidden layers of `mlp`: `100,100`, `64x10` for ten of 64, or `none` [default: 128,128]
     #[arg(long, value_name = "WIDTHS")]
     hidden: Option<Widths>,
@@ -69,12 +72,12 @@ pub(crate) struct ModelArgs {
 const CNN_STAGES: usize = 3;
 
 /// How residuals are weighted.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Weighting")]
 pub(crate) struct WeightingArgs {
-    /// Weights of the residuals: self-adaptive, or fixed (no bound)
-    #[arg(long, value_enum, default_value_t = WeightingName::Spectral)]
-    weighting: WeightingName,
+    /// Weights of the residuals: self-adaptive, or fixed (no bound) [default: spectral]
+    #[arg(long, value_enum)]
+    weighting: Option<WeightingName>,
     /// η of the self-adaptive weights [default: 1]
     #[arg(long)]
     eta: Option<f64>,
@@ -95,15 +98,30 @@ enum WeightingName {
     Fixed,
 }
 
+impl From<Norm> for WeightingName {
+    fn from(norm: Norm) -> Self {
+        match norm {
+            Norm::Spectral => Self::Spectral,
+            Norm::Frequency => Self::Frequency,
+            Norm::Frobenius => Self::Frobenius,
+        }
+    }
+}
+
 impl WeightingArgs {
-    pub(crate) fn config(&self) -> Result<Weighting, Failure> {
-        let norm = match self.weighting {
+    /// The weights of `base`, with what was given on the command line in place of its own.
+    pub(crate) fn config(&self, base: Weighting) -> Result<Weighting, Failure> {
+        let (name, base_eta, base_omega) = match base {
+            Weighting::SelfAdaptive { norm, eta } => (norm.into(), Some(eta), None),
+            Weighting::Fixed { omega } => (WeightingName::Fixed, None, Some(omega)),
+        };
+        let norm = match self.weighting.unwrap_or(name) {
             WeightingName::Spectral => Norm::Spectral,
             WeightingName::Frequency => Norm::Frequency,
             WeightingName::Frobenius => Norm::Frobenius,
             WeightingName::Fixed => {
                 refuse("--weighting fixed", &[("--eta", self.eta.is_some())])?;
-                let omega = self.omega.unwrap_or(1.0);
+                let omega = self.omega.or(base_omega).unwrap_or(1.0);
                 return Ok(Weighting::Fixed { omega });
             }
         };
@@ -111,14 +129,14 @@ impl WeightingArgs {
             "self-adaptive weights",
             &[("--omega", self.omega.is_some())],
         )?;
-        let eta = self.eta.unwrap_or(1.0);
+        let eta = self.eta.or(base_eta).unwrap_or(1.0);
         Ok(Weighting::SelfAdaptive { norm, eta })
     }
 
     /// The options that a method without auxiliary variables has no use for.
     pub(crate) fn given(&self) -> [(&'static str, bool); 3] {
         [
-            ("--weighting", self.weighting != WeightingName::Spectral),
+            ("--weighting", self.weighting.is_some()),
             ("--eta", self.eta.is_some()),
             ("--omega", self.omega.is_some()),
         ]
@@ -126,46 +144,77 @@ impl WeightingArgs {
 }
 
 impl ModelArgs {
-    pub(crate) fn config(&self) -> Result<ModelConfig, Failure> {
-        let activation = self.activation.unwrap_or(Activation::Relu);
-        let init = |hidden| self.init.unwrap_or(Init::suited_to(hidden, activation));
-        match (self.model.as_str(), &self.hidden) {
-            ("mlp", hidden) => {
-                let default = || vec![128, 128];
-                let hidden = hidden
-                    .as_ref()
-                    .map_or_else(default, |widths| widths.0.clone());
-                let init = init(hidden.len());
+    /// The network of `base`, with what was given on the command line in place of its own.
+    pub(crate) fn config(&self, base: ModelConfig) -> Result<ModelConfig, Failure> {
+        let base = match (self.model.as_deref(), base) {
+            (None, base) => base,
+            (Some("mlp"), base @ ModelConfig::Mlp(_))
+            | (Some("cnn"), base @ ModelConfig::Cnn(_)) => base,
+            (Some("mlp"), _) => RunConfig::default().model,
+            (Some("cnn"), _) => ModelConfig::Cnn(CnnConfig {
+                activation: Activation::Relu,
+                init: Init::Kaiming,
+            }),
+            (Some(file), _) => Self::read(file)?,
+        };
+        let fits = |hidden, activation: Activation, init| {
+            let is_changed = self.hidden.is_some() || self.activation.is_some();
+            let suited = if is_changed {
+                Init::suited_to(hidden, activation)
+            } else {
+                init
+            };
+            self.init.unwrap_or(suited)
+        };
+        let no_widths = || {
+            refuse(
+                "networks other than `--model mlp`",
+                &[("--hidden", self.hidden.is_some())],
+            )
+            .map_err(|failure| {
+                failure.hint("write other stages into a file and name it with --model FILE")
+            })
+        };
+        match base {
+            ModelConfig::Mlp(mlp) => {
+                let hidden = match &self.hidden {
+                    Some(widths) => widths.0.clone(),
+                    None => mlp.hidden,
+                };
+                let activation = self.activation.unwrap_or(mlp.activation);
                 Ok(ModelConfig::Mlp(MlpConfig {
+                    init: fits(hidden.len(), activation, mlp.init),
                     hidden,
                     activation,
-                    init,
                 }))
             }
-            (_, Some(_)) => Err(Failure::new("--hidden belongs to `--model mlp` alone")
-                .hint("write other stages into a file and name it with --model FILE")),
-            ("cnn", None) => Ok(ModelConfig::Cnn(CnnConfig {
-                activation,
-                init: init(CNN_STAGES),
-            })),
-            (file, None) => self.read(file),
+            ModelConfig::Cnn(cnn) => {
+                no_widths()?;
+                let activation = self.activation.unwrap_or(cnn.activation);
+                Ok(ModelConfig::Cnn(CnnConfig {
+                    init: fits(CNN_STAGES, activation, cnn.init),
+                    activation,
+                }))
+            }
+            ModelConfig::Stages(stages) => {
+                no_widths()?;
+                let given = [("--activation", self.activation.is_some())];
+                refuse("a list of stages", &given).map_err(|failure| {
+                    failure.hint("the list names an activation for each stage")
+                })?;
+                let init = self.init.unwrap_or(stages.init);
+                Ok(ModelConfig::Stages(StagesConfig { init, ..stages }))
+            }
         }
     }
 
-    fn read(&self, file: &str) -> Result<ModelConfig, Failure> {
-        if self.activation.is_some() {
-            return Err(
-                Failure::new("--activation has no meaning with --model FILE")
-                    .hint("the file names an activation for each stage"),
-            );
-        }
+    fn read(file: &str) -> Result<ModelConfig, Failure> {
         let text = std::fs::read_to_string(file).map_err(|error| {
             Failure::new(format!("--model {file}: {error}"))
                 .hint("allowed are `mlp`, `cnn`, and the path of a TOML file with stages")
         })?;
-        let mut config: StagesConfig = toml::from_str(&text)
+        let config: StagesConfig = toml::from_str(&text)
             .map_err(|error| Failure::new(format!("{file}: {}", error.message().trim())))?;
-        config.init = self.init.unwrap_or(config.init);
         Ok(ModelConfig::Stages(config))
     }
 }

@@ -69,6 +69,9 @@ pub enum Error {
         "the Gram matrix of a stage's inputs is not positive definite ({0}); raise the damping"
     )]
     NotPositiveDefinite(String),
+    /// What was saved of a method does not belong to it.
+    #[error("the saved state of the method does not fit: {0}")]
+    MethodState(String),
     /// Values could not be read from the device.
     #[error("cannot read from the device: {0}")]
     Device(String),

@@ -14,7 +14,9 @@ use common::differences::{
 use common::reference::{self, Matrix, Problem, difference, dot, matrix_norm, norm};
 use common::{Random, Shape, WEIGHTINGS, assert_close, device, pairs, rows, tensor};
 use ls_core::linalg::{Norm, to_f64};
-use ls_core::method::{Alternating, AlternatingConfig, Backprop, BlockRule, Method, gradients};
+use ls_core::method::{
+    Alternating, AlternatingConfig, Backprop, BlockRule, LearningRate, Method, gradients,
+};
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, cross_entropy};
 use ls_core::stage::{Activation, AnyStage, Dense};
@@ -319,9 +321,15 @@ fn every_weight_and_every_auxiliary_variable_moves_in_the_first_sweep() {
         }
         let mut model = problem.model();
         let start = model.network.clone();
-        Backprop::new(adam(), 1e-3)
-            .sweep(&mut model, &batch)
-            .unwrap();
+        Backprop::new(
+            adam(),
+            LearningRate {
+                initial: 1e-3,
+                total_steps: None,
+            },
+        )
+        .sweep(&mut model, &batch)
+        .unwrap();
         assert_all_weights_moved(
             &start,
             &model.network,

@@ -36,10 +36,40 @@ pub enum Error {
         reason: String,
     },
     /// The run folder holds a run already.
-    #[error("{} holds a run already; choose another folder", path.display())]
+    #[error("{} holds a run already; choose another folder, --resume it, or --overwrite it", path.display())]
     RunExists {
         /// The folder.
         path: PathBuf,
+    },
+    /// There is nothing to go on with.
+    #[error("{} holds no run to resume: there is no config.toml", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process works in the run folder.
+    #[error("{} is in use by another process", path.display())]
+    RunLocked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run has done all of its sweeps.
+    #[error("{} has done {done} sweeps of {limit}; go on with a larger --sweeps", path.display())]
+    RunComplete {
+        /// The folder.
+        path: PathBuf,
+        /// Sweeps done.
+        done: usize,
+        /// Sweeps asked for.
+        limit: usize,
+    },
+    /// A checkpoint cannot be gone on with.
+    #[error("cannot resume from {}: {reason}", path.display())]
+    Checkpoint {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What is wrong, in words.
+        reason: String,
     },
     /// burn-train stopped.
     #[error("the training loop stopped: {0}")]

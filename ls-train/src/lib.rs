@@ -28,4 +28,4 @@ pub mod run_dir;
 mod train;
 
 pub use error::{Error, Result};
-pub use train::{Dashboard, Outcome, Session, train};
+pub use train::{CheckpointRule, Dashboard, Outcome, Session, Start, train};

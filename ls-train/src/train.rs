@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::lr_scheduler::constant::ConstantLr;
@@ -13,28 +14,59 @@ use burn::train::{
     SupervisedTraining, TrainingStrategy,
 };
 use ls_core::auxiliary::AuxiliaryStore;
-use ls_core::method::Separated;
+use ls_core::method::{Method, Separated};
 use ls_core::network::Network;
 
-use crate::config::{OptimizerKind, Plan};
-use crate::data::{Blocks, SplitLoader, Splits};
-use crate::learner::{LayerSeparation, Limits, SeparatedLearner, SweepRecord};
+use crate::config::{OptimizerKind, Plan, RunConfig};
+use crate::data::{Blocks, Fingerprint, SplitLoader, Splits};
+use crate::learner::{LayerSeparation, Limits, Observer, Position, SeparatedLearner, SweepRecord};
 use crate::metric;
-use crate::run_dir::{RunDir, SCHEMA, Summary};
+use crate::run_dir::{Checkpoints, History, RunDir, SCHEMA, Summary};
 use crate::{Error, Result};
 
 /// Samples of one chunk of the first forward pass; bounds its memory.
 const CHUNK: usize = 8192;
 
+/// Share of the time of the sweeps that economical checkpoints may take.
+const CHECKPOINT_SHARE: f64 = 0.05;
+
 /// Makes the renderer once burn-train is about to start, so that a terminal is taken over only then.
 pub type Dashboard = Box<dyn FnOnce(Interrupter) -> Box<dyn MetricsRenderer>>;
+
+/// How a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// In a new folder.
+    New,
+    /// In the place of the run that the folder holds.
+    Overwrite,
+    /// From the last checkpoint in the folder, or anew where the run was stopped before its first.
+    Resume,
+}
+
+/// When checkpoints are written; but for the last rule, the end of a run always leaves one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointRule {
+    /// As long as writing them takes a twentieth of the time of the sweeps at most.
+    Economical,
+    /// After so many sweeps.
+    Every(usize),
+    /// Never, not even at the end.
+    Never,
+}
 
 /// What a run needs beside its plan.
 pub struct Session<'a> {
     /// Where tensors live.
     pub device: Device,
-    /// The run folder to make.
+    /// The run folder.
     pub run: &'a Path,
+    /// How the run begins.
+    pub start: Start,
+    /// When checkpoints are written.
+    pub checkpoints: CheckpointRule,
+    /// How many checkpoints stay.
+    pub keep: usize,
     /// Shows the run.
     pub dashboard: Dashboard,
     /// Whether burn-train writes a file per metric and sweep; many short sweeps make many files.
@@ -56,8 +88,9 @@ pub struct Outcome {
 /// Trains as planned on data that [`Splits::load`] or the caller has put on the device, and leaves a run folder.
 ///
 /// # Errors
-/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`] and
-/// [`Error::RunExists`] for the run folder. After an error in the middle of a run the folder holds the history so far and the
+/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`], [`Error::RunExists`],
+/// [`Error::NoRun`] and [`Error::RunLocked`] for the run folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that
+/// cannot go on. After an error in the middle of a run the folder holds the history so far and the
 /// weights before the failing sweep.
 pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
     let config = plan.config();
@@ -67,9 +100,18 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         .init(splits.shape, classes, config.seed, &session.device)?;
     let blocks = Blocks::new(splits.train.len(), config.batch_size, config.seed);
     let total_steps = blocks.len().saturating_mul(config.sweeps);
-    let method = config.method.init(&network, &splits.train, total_steps)?;
+    let mut method = config.method.init(&network, &splits.train, total_steps)?;
     let separated = config.method.is_separated();
-    let run = RunDir::create(session.run, config)?;
+    let run = match session.start {
+        Start::New => RunDir::create(session.run, config, false)?,
+        Start::Overwrite => RunDir::create(session.run, config, true)?,
+        Start::Resume => RunDir::open(session.run)?,
+    };
+    let checkpoints = run.checkpoints(session.keep);
+    let checkpoint = match session.start {
+        Start::Resume => checkpoints.latest()?,
+        _ => None,
+    };
     let auxiliary = if separated {
         AuxiliaryStore::feasible(&network, &splits.train, CHUNK)
     } else {
@@ -77,31 +119,53 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     };
     let hidden = network.hidden();
     let parameters = network.num_params();
-    let last = Arc::new(Mutex::new(None));
-    let observer = {
-        let mut history = run.history(if separated { hidden } else { 0 })?;
-        let last = Arc::clone(&last);
-        move |record: &SweepRecord| {
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.clone());
-            history.append(record)
+    let mut model = Separated { network, auxiliary };
+    let mut position = Position::default();
+    if let Some(checkpoint) = &checkpoint {
+        checkpoint.ensure_same(config, &splits.fingerprint)?;
+        position = checkpoint.position().clone();
+        if position.sweep >= config.sweeps {
+            return Err(Error::RunComplete {
+                path: session.run.into(),
+                done: position.sweep,
+                limit: config.sweeps,
+            });
         }
+        model = checkpoint.load_model(model)?;
+        method.restore(checkpoint.load_method(&session.device)?)?;
+    }
+    if session.start == Start::Resume {
+        run.save_config(config)?;
+    }
+    let last = Arc::new(Mutex::new(None));
+    let observer = RunObserver {
+        history: run.history(if separated { hidden } else { 0 }, position.sweep)?,
+        last: Arc::clone(&last),
+        checkpoints,
+        rule: session.checkpoints,
+        config: config.clone(),
+        fingerprint: splits.fingerprint.clone(),
+        spent: 0.0,
+        started: position.seconds,
     };
     let limits = Limits {
         target_loss: config.target_loss,
         time: plan.time_limit(),
     };
+    let first_sweep = position.sweep as u64 + 1;
     let strategy = LayerSeparation::new(
         method,
         splits.train.clone(),
         splits.test.clone(),
         limits,
+        position,
         Box::new(observer),
     );
     let ending = strategy.ending();
-    let model = config.model.describe(splits.shape, classes);
+    let description = config.model.describe(splits.shape, classes);
     let mut training = SupervisedTraining::new(
         run.logs(),
-        Arc::new(SplitLoader::new(splits.train, blocks, 1)),
+        Arc::new(SplitLoader::new(splits.train, blocks, first_sweep)),
         Arc::new(SplitLoader::whole(splits.test)),
     )
     .with_application_logger(Some(Box::new(LogFile(run.logs().join("experiment.log")))))
@@ -109,7 +173,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     .with_interrupter(session.interrupter.clone())
     .renderer((session.dashboard)(session.interrupter))
     .label(&format!(
-        "{} on {}: {model}",
+        "{} on {}: {description}",
         config.method.name(),
         splits.name
     ))
@@ -123,9 +187,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         }
         training = training.metric_train_numeric(figure);
     }
-    let learner = SeparatedLearner {
-        separated: Separated { network, auxiliary },
-    };
+    let learner = SeparatedLearner { separated: model };
     // The method keeps its own optimizers; burn-train's stands by unused.
     let idle = OptimizerKind::Sgd.init();
     let result = training.launch(Learner::new(learner, idle, ConstantLr::new(0.0)));
@@ -143,7 +205,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     let summary = Summary {
         schema: SCHEMA,
         method: config.method.name().into(),
-        model,
+        model: description,
         dataset: splits.name,
         device: config.device.clone(),
         seed: config.seed,
@@ -160,6 +222,56 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         network,
         run,
     })
+}
+
+/// Writes down what a run does, and now and then all that it needs to go on.
+struct RunObserver {
+    history: History,
+    last: Arc<Mutex<Option<SweepRecord>>>,
+    checkpoints: Checkpoints,
+    rule: CheckpointRule,
+    config: RunConfig,
+    fingerprint: Fingerprint,
+    /// Seconds spent on checkpoints.
+    spent: f64,
+    /// Seconds of sweeps before this process.
+    started: f64,
+}
+
+impl Observer for RunObserver {
+    fn record(&mut self, record: &SweepRecord) -> Result<()> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.clone());
+        self.history.append(record)
+    }
+
+    fn checkpoint(
+        &mut self,
+        position: &Position,
+        model: &Separated,
+        method: &dyn Method,
+        last: bool,
+    ) -> Result<()> {
+        let due = match self.rule {
+            CheckpointRule::Economical => {
+                self.spent <= CHECKPOINT_SHARE * (position.seconds - self.started)
+            }
+            CheckpointRule::Never => return Ok(()),
+            CheckpointRule::Every(sweeps) => position.sweep.is_multiple_of(sweeps.max(1)),
+        };
+        if !due && !last {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.checkpoints.write(
+            position,
+            &self.config,
+            &self.fingerprint,
+            model,
+            method.save()?,
+        )?;
+        self.spent += started.elapsed().as_secs_f64();
+        Ok(())
+    }
 }
 
 /// burn-train's log file without its panic hook: what a user sees of a panic is the program's business.

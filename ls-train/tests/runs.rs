@@ -12,12 +12,12 @@ use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
-    OptimizerKind, RunConfig,
+    OptimizerKind, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
 use ls_train::renderer::LineRenderer;
-use ls_train::{Error, Outcome, Session, train};
+use ls_train::{CheckpointRule, Error, Outcome, Session, Start, train};
 
 /// What a run printed.
 #[derive(Clone, Default)]
@@ -71,6 +71,7 @@ fn backprop(optimizer: OptimizerKind) -> MethodConfig {
     MethodConfig::Backprop(BackpropSettings {
         optimizer,
         learning_rate: optimizer.learning_rate(),
+        schedule: Schedule::Constant,
     })
 }
 
@@ -88,6 +89,9 @@ fn run_with(
         Session {
             device,
             run,
+            start: Start::New,
+            checkpoints: CheckpointRule::Economical,
+            keep: 2,
             dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(out)))),
             metric_logs: true,
             interrupter,
@@ -391,6 +395,7 @@ fn divergence_is_reported_and_leaves_what_was_computed() {
     let mut config = small(MethodConfig::Backprop(BackpropSettings {
         optimizer: OptimizerKind::Sgd,
         learning_rate: 1e12,
+        schedule: Schedule::Constant,
     }));
     config.sweeps = 50;
     config.model = ModelConfig::Mlp(mlp(Activation::Identity));

@@ -8,6 +8,7 @@ use ls_core::network::Network;
 use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
 use ls_datasets::Source;
+use ls_train::config::{ExactSettings, RunConfig};
 use ls_train::memory::{MemoryNeed, bytes};
 
 use super::ensure_fits;
@@ -47,8 +48,8 @@ pub(crate) struct InfoArgs {
 }
 
 pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let model = args.model.config()?;
-    let weighting = args.weighting.config()?;
+    let model = args.model.config(RunConfig::default().model)?;
+    let weighting = args.weighting.config(ExactSettings::default().weighting)?;
     weighting.check().map_err(ls_train::Error::from)?;
     let facts = args.dataset.facts();
     let all = facts.train_samples;

@@ -1,7 +1,7 @@
 //! `layersep train`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::train::Interrupter;
@@ -11,13 +11,14 @@ use ls_core::method::{Scaling, Storage};
 use ls_datasets::Source;
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
-    OptimizerKind, Plan, RunConfig,
+    OptimizerKind, Plan, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
 use ls_train::memory::MemoryNeed;
 use ls_train::renderer::LineRenderer;
-use ls_train::{Dashboard, Session};
+use ls_train::run_dir::RunDir;
+use ls_train::{CheckpointRule, Dashboard, Session, Start};
 
 use super::{ensure_fits, new_folder, stop_on_ctrl_c};
 use crate::cli::{ModelArgs, WeightingArgs, named, refuse};
@@ -26,7 +27,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
 
 /// Train a classifier and leave a run folder
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(
     allow_negative_numbers = true,
     after_help = "\
@@ -43,13 +44,19 @@ Examples:
       MNIST from the files in DIR, in batches
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
       the baseline, from the same initial weights
+  layersep train --run r && layersep train --resume r --sweeps 100
+      30 sweeps, then 70 more as if it had never stopped
 
-Ctrl-C finishes the current sweep, writes everything and exits with 130."
+Ctrl-C finishes the current sweep, writes everything and exits with 130; --resume goes on from there."
 )]
 pub(crate) struct TrainArgs {
-    /// Data set
-    #[arg(long, default_value = "digits", value_parser = named(&Source::ALL, Source::name), help_heading = "Data")]
-    dataset: Source,
+    /// TOML file with a whole configuration, as `layersep config` prints it; options given here override it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Data set [default: digits]
+    #[arg(long, value_parser = named(&Source::ALL, Source::name), help_heading = "Data")]
+    dataset: Option<Source>,
     /// Folder with the files of the data set, under the names they are distributed with
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
@@ -60,9 +67,9 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     model: ModelArgs,
 
-    /// How to train
-    #[arg(long, value_enum, default_value_t = MethodName::Exact, help_heading = "Method")]
-    method: MethodName,
+    /// How to train [default: exact]
+    #[arg(long, value_enum, help_heading = "Method")]
+    method: Option<MethodName>,
     /// With `exact`: step τ of the targets, in place of the one found in every sweep
     #[arg(long, value_name = "TAU", help_heading = "Method")]
     step: Option<f64>,
@@ -94,38 +101,48 @@ pub(crate) struct TrainArgs {
     /// Learning rate of the optimizer [default: one that suits it]
     #[arg(long, value_name = "RATE", help_heading = "Method")]
     learning_rate: Option<f64>,
+    /// With `backprop`: what becomes of the learning rate over the run [default: constant]
+    #[arg(long, value_parser = named(&Schedule::ALL, Schedule::name), help_heading = "Method")]
+    schedule: Option<Schedule>,
     /// Learning rate of the auxiliary variables, with `alternating --optimizer` [default: the learning rate]
     #[arg(long, value_name = "RATE", help_heading = "Method")]
     auxiliary_learning_rate: Option<f64>,
     #[command(flatten)]
     weighting: WeightingArgs,
 
-    /// Samples of a batch: a number, or `full`
-    #[arg(
-        long,
-        value_name = "N|full",
-        default_value = "full",
-        help_heading = "Run"
-    )]
-    batch_size: BatchSize,
-    /// Largest number of sweeps; epochs for `backprop`
-    #[arg(long, value_name = "N", default_value_t = 30, help_heading = "Run")]
-    sweeps: usize,
+    /// Samples of a batch: a number, or `full` [default: full]
+    #[arg(long, value_name = "N|full", help_heading = "Run")]
+    batch_size: Option<BatchSize>,
+    /// Largest number of sweeps; epochs for `backprop` [default: 30]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    sweeps: Option<usize>,
     /// Stop once the original loss of the training split is at most this
     #[arg(long, value_name = "LOSS", help_heading = "Run")]
     target_loss: Option<f64>,
     /// Stop after the sweep in which so many seconds of training have passed
     #[arg(long, value_name = "SECONDS", help_heading = "Run")]
     time_limit: Option<f64>,
-    /// Seed of the weights and of the order of the batches
-    #[arg(long, default_value_t = 1, help_heading = "Run")]
-    seed: u64,
-    /// Device to compute on: flex, or ndarray, wgpu, cuda where compiled in
-    #[arg(long, default_value = "flex", help_heading = "Run")]
-    device: String,
+    /// Seed of the weights and of the order of the batches [default: 1]
+    #[arg(long, help_heading = "Run")]
+    seed: Option<u64>,
+    /// Device to compute on: flex, or ndarray, wgpu, cuda where compiled in [default: flex]
+    #[arg(long, help_heading = "Run")]
+    device: Option<String>,
     /// Run folder to make [default: a new one under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
+    /// Put the run in the place of the one that the folder holds
+    #[arg(long, requires = "run", help_heading = "Run")]
+    overwrite: bool,
+    /// Go on with the run in DIR from its last checkpoint; give a larger --sweeps to go further than it was to
+    #[arg(long, value_name = "DIR", conflicts_with = "run", help_heading = "Run")]
+    resume: Option<PathBuf>,
+    /// Write a checkpoint after every N sweeps [default: as often as takes a twentieth of the time, and at the end]
+    #[arg(long, value_name = "N", value_parser = count(), help_heading = "Run")]
+    checkpoint_every: Option<u64>,
+    /// Number of checkpoints that stay
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = count(), help_heading = "Run")]
+    keep: u64,
     /// How to show progress; `auto` is the full-screen dashboard on a terminal and lines elsewhere
     #[arg(long, value_enum, default_value_t = DashboardName::Auto, help_heading = "Run")]
     dashboard: DashboardName,
@@ -162,8 +179,8 @@ fn count() -> clap::builder::RangedU64ValueParser {
 }
 
 pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let plan = args.config()?.check()?;
-    let device = device::find(&args.device)?;
+    let plan = args.plan()?;
+    let device = device::find(&plan.config().device)?;
     if std::env::var_os("BURN_DEVICE").is_some() {
         ui.note("BURN_DEVICE is ignored; name the device with --device");
     }
@@ -176,13 +193,25 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     if !args.ignore_memory {
         check_memory(&plan, &splits)?;
     }
-    let run = match &args.run {
-        Some(run) => run.clone(),
-        None => new_folder(args.dataset.name(), plan.config().method.name())?,
+    let (run, start) = match (&args.resume, &args.run) {
+        (Some(run), _) => (run.clone(), Start::Resume),
+        (None, Some(run)) if args.overwrite => (run.clone(), Start::Overwrite),
+        (None, Some(run)) => (run.clone(), Start::New),
+        (None, None) => {
+            let (data, method) = (plan.source().name(), plan.config().method.name());
+            (new_folder(data, method)?, Start::New)
+        }
     };
+    let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let session = Session {
         device,
         run: &run,
+        start,
+        checkpoints: match args.checkpoint_every {
+            Some(sweeps) => CheckpointRule::Every(number(sweeps)),
+            None => CheckpointRule::Economical,
+        },
+        keep: number(args.keep),
         dashboard: args.dashboard(ui),
         metric_logs: true,
         interrupter,
@@ -200,61 +229,129 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 impl TrainArgs {
-    fn config(&self) -> Result<RunConfig, Failure> {
-        let mut config = RunConfig {
-            seed: self.seed,
-            sweeps: self.sweeps,
-            batch_size: self.batch_size,
-            target_loss: self.target_loss,
-            time_limit: self.time_limit,
-            device: self.device.clone(),
-            method: self.method()?,
-            ..RunConfig::default()
+    pub(super) fn plan(&self) -> Result<Plan, Failure> {
+        let config = match &self.resume {
+            Some(run) => self.resumed(run)?,
+            None => self.config()?,
         };
-        config.data.dataset = self.dataset.name().into();
-        config.data.folder.clone_from(&self.data_dir);
-        config.data.limit = self
-            .limit
-            .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        config.model = self.model.config()?;
+        Ok(config.check()?)
+    }
+
+    /// The configuration of a run that goes on: its own, but for where it ends.
+    fn resumed(&self, run: &Path) -> Result<RunConfig, Failure> {
+        let mut config = RunDir::read_config(run)?;
+        let given = self.config()?;
+        let unchanged = Self {
+            sweeps: None,
+            target_loss: None,
+            time_limit: None,
+            ..self.clone()
+        };
+        // Whatever else was given would have changed the default configuration.
+        if unchanged.config()? != RunConfig::default() {
+            return Err(Failure::new(
+                "with --resume only --sweeps, --target-loss, --time-limit and options of the display may be given",
+            )
+            .hint(format!(
+                "the run goes on as {} says; start another run for other settings",
+                run.join("config.toml").display()
+            )));
+        }
+        if self.sweeps.is_some() {
+            config.sweeps = given.sweeps;
+        }
+        config.target_loss = self.target_loss.or(config.target_loss);
+        config.time_limit = self.time_limit.or(config.time_limit);
         Ok(config)
     }
 
-    fn method(&self) -> Result<MethodConfig, Failure> {
-        self.refuse_options_of_other_methods()?;
-        match self.method {
-            MethodName::Exact => Ok(MethodConfig::Exact(ExactSettings {
-                step: self.step,
-                damping: self.damping,
-                scaling: self.scaling,
-                storage: if self.recompute {
-                    Storage::Recomputed
-                } else {
-                    Storage::Stored
-                },
-                chunk: self.chunk,
-                weighting: self.weighting.config()?,
-                ..ExactSettings::default()
-            })),
+    fn config(&self) -> Result<RunConfig, Failure> {
+        let mut config = match &self.config {
+            Some(file) => RunConfig::read(file)?,
+            None => RunConfig::default(),
+        };
+        set(&mut config.seed, self.seed);
+        set(&mut config.sweeps, self.sweeps);
+        set(&mut config.batch_size, self.batch_size);
+        set(&mut config.device, self.device.clone());
+        set(
+            &mut config.data.dataset,
+            self.dataset.map(|source| source.name().into()),
+        );
+        config.target_loss = self.target_loss.or(config.target_loss);
+        config.time_limit = self.time_limit.or(config.time_limit);
+        if self.data_dir.is_some() {
+            config.data.folder.clone_from(&self.data_dir);
+        }
+        if let Some(limit) = self.limit {
+            config.data.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        config.model = self.model.config(config.model)?;
+        config.method = self.method(config.method)?;
+        Ok(config)
+    }
+
+    /// The method of `base`, or another one from its defaults, with what was given on the command line in place of its own.
+    fn method(&self, base: MethodConfig) -> Result<MethodConfig, Failure> {
+        let name = self.method.unwrap_or(match base {
+            MethodConfig::Exact(_) => MethodName::Exact,
+            MethodConfig::Alternating(_) => MethodName::Alternating,
+            MethodConfig::Backprop(_) => MethodName::Backprop,
+        });
+        self.refuse_options_of_other_methods(name)?;
+        match name {
+            MethodName::Exact => {
+                let mut settings = match base {
+                    MethodConfig::Exact(settings) => settings,
+                    _ => ExactSettings::default(),
+                };
+                settings.step = self.step.or(settings.step);
+                settings.damping = self.damping.or(settings.damping);
+                settings.scaling = self.scaling.or(settings.scaling);
+                settings.chunk = self.chunk.or(settings.chunk);
+                if self.recompute {
+                    settings.storage = Storage::Recomputed;
+                }
+                settings.weighting = self.weighting.config(settings.weighting)?;
+                Ok(MethodConfig::Exact(settings))
+            }
             MethodName::Backprop => {
-                let optimizer = self.optimizer.unwrap_or(OptimizerKind::Adam);
+                let base = match base {
+                    MethodConfig::Backprop(settings) => Some(settings),
+                    _ => None,
+                };
+                let adam = OptimizerKind::Adam;
+                let optimizer = base.as_ref().map_or(adam, |settings| settings.optimizer);
+                let optimizer = self.optimizer.unwrap_or(optimizer);
+                // A rate belongs to its optimizer.
+                let rate = base
+                    .as_ref()
+                    .filter(|settings| settings.optimizer == optimizer)
+                    .map_or(optimizer.learning_rate(), |settings| settings.learning_rate);
+                let schedule = base.map(|settings| settings.schedule).unwrap_or_default();
                 Ok(MethodConfig::Backprop(BackpropSettings {
                     optimizer,
-                    learning_rate: self.learning_rate.unwrap_or(optimizer.learning_rate()),
+                    learning_rate: self.learning_rate.unwrap_or(rate),
+                    schedule: self.schedule.unwrap_or(schedule),
                 }))
             }
-            MethodName::Alternating => Ok(MethodConfig::Alternating(AlternatingSettings {
-                weighting: self.weighting.config()?,
-                auxiliary_passes: self.auxiliary_passes.unwrap_or(1),
-                weight_passes: self.weight_passes.unwrap_or(1),
-                restart: !self.no_restart,
-                update: self.block_update()?,
-            })),
+            MethodName::Alternating => {
+                let mut settings = match base {
+                    MethodConfig::Alternating(settings) => settings,
+                    _ => AlternatingSettings::default(),
+                };
+                settings.weighting = self.weighting.config(settings.weighting)?;
+                set(&mut settings.auxiliary_passes, self.auxiliary_passes);
+                set(&mut settings.weight_passes, self.weight_passes);
+                settings.restart &= !self.no_restart;
+                settings.update = self.block_update(settings.update)?;
+                Ok(MethodConfig::Alternating(settings))
+            }
         }
     }
 
     /// An option that the method has no use for is a mistake, not something to ignore.
-    fn refuse_options_of_other_methods(&self) -> Result<(), Failure> {
+    fn refuse_options_of_other_methods(&self, chosen: MethodName) -> Result<(), Failure> {
         use MethodName::{Alternating, Backprop, Exact};
         let weighting = self
             .weighting
@@ -287,6 +384,7 @@ impl TrainArgs {
                 self.learning_rate.is_some(),
                 &[Alternating, Backprop],
             ),
+            ("--schedule", self.schedule.is_some(), &[Backprop]),
             (
                 "--auxiliary-learning-rate",
                 self.auxiliary_learning_rate.is_some(),
@@ -296,9 +394,9 @@ impl TrainArgs {
         let out_of_place: Vec<_> = own
             .into_iter()
             .chain(weighting)
-            .map(|(name, given, methods)| (name, given && !methods.contains(&self.method)))
+            .map(|(name, given, methods)| (name, given && !methods.contains(&chosen)))
             .collect();
-        let method = self.method.to_possible_value();
+        let method = chosen.to_possible_value();
         let place = method.map_or_else(String::new, |value| {
             format!("--method {}", value.get_name())
         });
@@ -307,33 +405,49 @@ impl TrainArgs {
         })
     }
 
-    fn block_update(&self) -> Result<BlockUpdate, Failure> {
-        let Some(optimizer) = self.optimizer else {
-            let rates = [
-                ("--learning-rate", self.learning_rate.is_some()),
-                (
-                    "--auxiliary-learning-rate",
-                    self.auxiliary_learning_rate.is_some(),
-                ),
-            ];
-            refuse("`alternating`, which finds its own steps", &rates).map_err(|failure| {
-                failure.hint(
-                    "add --optimizer to let an optimizer move the blocks, or use --method backprop",
-                )
-            })?;
-            return Ok(BlockUpdate::LineSearch {
-                damping: self.damping.unwrap_or(0.01),
-            });
+    fn block_update(&self, base: BlockUpdate) -> Result<BlockUpdate, Failure> {
+        let base = match (base, self.optimizer) {
+            (BlockUpdate::Optimizer { optimizer, .. }, Some(given)) if optimizer != given => {
+                BlockUpdate::with(given)
+            }
+            (BlockUpdate::LineSearch { .. }, Some(given)) => BlockUpdate::with(given),
+            (base, _) => base,
         };
-        refuse("--optimizer", &[("--damping", self.damping.is_some())])?;
-        let learning_rate = self
-            .learning_rate
-            .unwrap_or(optimizer.block_learning_rate());
-        Ok(BlockUpdate::Optimizer {
-            optimizer,
-            learning_rate,
-            auxiliary_learning_rate: self.auxiliary_learning_rate.unwrap_or(learning_rate),
-        })
+        match base {
+            BlockUpdate::LineSearch { damping } => {
+                let rates = [
+                    ("--learning-rate", self.learning_rate.is_some()),
+                    (
+                        "--auxiliary-learning-rate",
+                        self.auxiliary_learning_rate.is_some(),
+                    ),
+                ];
+                refuse("`alternating`, which finds its own steps", &rates).map_err(|failure| {
+                    failure.hint(
+                        "add --optimizer to let an optimizer move the blocks, or use --method backprop",
+                    )
+                })?;
+                Ok(BlockUpdate::LineSearch {
+                    damping: self.damping.unwrap_or(damping),
+                })
+            }
+            BlockUpdate::Optimizer {
+                optimizer,
+                learning_rate,
+                auxiliary_learning_rate,
+            } => {
+                refuse("--optimizer", &[("--damping", self.damping.is_some())])?;
+                let both = self.learning_rate;
+                Ok(BlockUpdate::Optimizer {
+                    optimizer,
+                    learning_rate: both.unwrap_or(learning_rate),
+                    auxiliary_learning_rate: self
+                        .auxiliary_learning_rate
+                        .or(both)
+                        .unwrap_or(auxiliary_learning_rate),
+                })
+            }
+        }
     }
 
     fn dashboard(&self, ui: &Ui) -> Dashboard {
@@ -349,6 +463,13 @@ impl TrainArgs {
             _ if json => Box::new(LineRenderer::new(Box::new(io::stderr()))),
             _ => Box::new(LineRenderer::new(Box::new(io::stdout()))),
         })
+    }
+}
+
+/// Puts a given value in the place of another.
+fn set<T>(place: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *place = given;
     }
 }
 

@@ -60,6 +60,20 @@ impl Covariance {
         }
     }
 
+    /// Scatter and mean.
+    pub(crate) fn arrays(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.scatter.clone(), self.mean.clone())
+    }
+
+    /// The inverse of [`arrays`](Self::arrays) and [`rows`](Self::rows).
+    pub(crate) fn from_arrays(scatter: Tensor<2>, mean: Tensor<1>, rows: f64) -> Self {
+        Self {
+            scatter,
+            mean,
+            rows,
+        }
+    }
+
     /// `m`.
     pub fn rows(&self) -> f64 {
         self.rows
@@ -114,6 +128,20 @@ impl Preconditioner {
         Affine {
             bias: sums - mean.matmul(kernel.clone()).squeeze_dim(0),
             kernel,
+        }
+    }
+
+    /// Inverse and mean.
+    pub(crate) fn arrays(&self) -> (Tensor<2>, Tensor<1>) {
+        (self.inverse.clone(), self.mean.clone())
+    }
+
+    /// The inverse of [`arrays`](Self::arrays) and [`condition`](Self::condition).
+    pub(crate) fn from_arrays(inverse: Tensor<2>, mean: Tensor<1>, condition: f64) -> Self {
+        Self {
+            inverse,
+            mean,
+            condition,
         }
     }
 
@@ -186,7 +214,7 @@ mod tests {
     #[test]
     fn directions_are_preconditioned_gradients_of_the_centred_map() {
         let rows = rows(0.5);
-        let cotangents: Vec<[f64; 3]> = (0..11).map(|n| [0.25 * n as f64, -1.0, 0.5]).collect();
+        let cotangents: Vec<[f64; 3]> = (0..11).map(|n| [0.25 * f64::from(n), -1.0, 0.5]).collect();
         let preconditioner = Covariance::of(tensor(&rows)).precondition(0.1).unwrap();
         let direction = preconditioner.direction(tensor(&rows), tensor(&cotangents));
         let mut matrix = covariance(&rows);

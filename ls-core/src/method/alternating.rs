@@ -4,7 +4,10 @@ use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 
-use super::{Guarantee, Method, Separated, SweepReport};
+use serde::{Deserialize, Serialize};
+
+use super::state::mismatch;
+use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
@@ -287,6 +290,53 @@ impl Method for Alternating {
         Ok(counts)
     }
 
+    fn save(&self) -> Result<MethodState> {
+        let ids = self.memory.auxiliary_ids.iter();
+        let mut state = MethodState::new(&Values {
+            weight_steps: self.memory.weight_steps.clone(),
+            auxiliary_ids: ids
+                .map(|ids| ids.iter().map(ToString::to_string).collect())
+                .collect(),
+        })?;
+        for steps in self.memory.auxiliary_steps.gather(&Selection::All) {
+            state.push(steps);
+        }
+        if let BlockRule::Optimizer {
+            weights, auxiliary, ..
+        } = &self.rule
+        {
+            let records = [weights, auxiliary].map(ModuleOptimizer::to_record);
+            state.optimizers.extend(records);
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, mut state: MethodState) -> Result<()> {
+        let values: Values = state.read()?;
+        if values.weight_steps.len() != self.memory.weight_steps.len() {
+            return Err(mismatch(&"it belongs to another number of stages"));
+        }
+        let id = |text: &String| text.parse::<ParamId>().map_err(|error| mismatch(&error));
+        self.memory.auxiliary_ids = values
+            .auxiliary_ids
+            .iter()
+            .map(|ids| ids.iter().map(id).collect())
+            .collect::<Result<_>>()?;
+        let hidden = values.weight_steps.len() - 1;
+        self.memory.weight_steps = values.weight_steps;
+        let steps = (0..hidden).map(|_| state.take());
+        self.memory.auxiliary_steps = AuxiliaryStore::from_values(steps.collect::<Result<_>>()?);
+        if let BlockRule::Optimizer {
+            weights, auxiliary, ..
+        } = &mut self.rule
+        {
+            for optimizer in [weights, auxiliary] {
+                *optimizer = optimizer.clone().load_record(state.take_optimizer()?);
+            }
+        }
+        Ok(())
+    }
+
     fn guarantee(&self) -> Guarantee {
         match self.rule {
             BlockRule::LineSearch { .. } => Guarantee::SeparatedLossNeverRises,
@@ -297,6 +347,13 @@ impl Method for Alternating {
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
         Ok(Some(self.separation(network)?.weights))
     }
+}
+
+/// Numbers of the saved state.
+#[derive(Serialize, Deserialize)]
+struct Values {
+    weight_steps: Vec<f64>,
+    auxiliary_ids: Vec<Vec<String>>,
 }
 
 /// The constants that tie the blocks together, kept current as the weights move.

@@ -7,12 +7,14 @@
 mod alternating;
 mod backprop;
 mod exact;
+mod state;
 
 use burn::module::Module;
 
 pub use alternating::{Alternating, AlternatingConfig, BlockRule};
-pub use backprop::{Backprop, gradients};
+pub use backprop::{Backprop, LearningRate, gradients};
 pub use exact::{Candidate, Exact, ExactConfig, Form, MiniBatchConfig, Scaling, Storage};
+pub use state::MethodState;
 
 use crate::Result;
 use crate::auxiliary::AuxiliaryStore;
@@ -93,6 +95,19 @@ pub trait Method: Send {
     fn end_sweep(&mut self, _model: &mut Separated) -> Result<()> {
         Ok(())
     }
+
+    /// What the method remembers between sweeps.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] when it cannot be read.
+    fn save(&self) -> Result<MethodState>;
+
+    /// Takes over what [`save`](Self::save) wrote, for a method with the same settings, network and split; the next sweep is then
+    /// the one that would have followed.
+    ///
+    /// # Errors
+    /// [`crate::Error::MethodState`] when it is another method's.
+    fn restore(&mut self, state: MethodState) -> Result<()>;
 
     /// What a full-batch sweep promises.
     fn guarantee(&self) -> Guarantee {

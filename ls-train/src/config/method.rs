@@ -3,7 +3,7 @@
 use ls_core::batch::Batch;
 use ls_core::linalg::{Norm, Ridge};
 use ls_core::method::{
-    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, Method,
+    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, LearningRate, Method,
     MiniBatchConfig, Scaling, Storage,
 };
 use ls_core::network::Network;
@@ -131,8 +131,35 @@ pub enum BlockUpdate {
 pub struct BackpropSettings {
     /// Which optimizer.
     pub optimizer: OptimizerKind,
-    /// Its learning rate, constant.
+    /// Its learning rate at the start.
     pub learning_rate: f64,
+    /// What becomes of the learning rate.
+    #[serde(default)]
+    pub schedule: Schedule,
+}
+
+/// What becomes of a learning rate over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// It stays.
+    #[default]
+    Constant,
+    /// It falls linearly to zero.
+    Linear,
+}
+
+impl Schedule {
+    /// All schedules, in the order in which help lists them.
+    pub const ALL: [Self; 2] = [Self::Constant, Self::Linear];
+
+    /// Name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Linear => "linear",
+        }
+    }
 }
 
 impl MethodConfig {
@@ -176,8 +203,14 @@ impl MethodConfig {
                 Box::new(Alternating::new(settings.core(), rule, network, split)?)
             }
             Self::Backprop(settings) => {
-                let optimizer = settings.optimizer.init();
-                Box::new(Backprop::new(optimizer, settings.learning_rate))
+                let learning_rate = LearningRate {
+                    initial: settings.learning_rate,
+                    total_steps: match settings.schedule {
+                        Schedule::Constant => None,
+                        Schedule::Linear => Some(total_steps),
+                    },
+                };
+                Box::new(Backprop::new(settings.optimizer.init(), learning_rate))
             }
         })
     }
@@ -245,6 +278,16 @@ impl AlternatingSettings {
 }
 
 impl BlockUpdate {
+    /// A Burn optimizer at rates that suit it.
+    pub fn with(optimizer: OptimizerKind) -> Self {
+        let rate = optimizer.block_learning_rate();
+        Self::Optimizer {
+            optimizer,
+            learning_rate: rate,
+            auxiliary_learning_rate: rate,
+        }
+    }
+
     fn init(&self) -> BlockRule {
         match *self {
             Self::LineSearch { damping } => BlockRule::LineSearch { damping },

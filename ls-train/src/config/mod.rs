@@ -6,10 +6,12 @@
 mod method;
 mod optimizer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use method::{AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig};
+pub use method::{
+    AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig, Schedule,
+};
 pub use optimizer::OptimizerKind;
 
 use ls_core::model::{MlpConfig, ModelConfig};
@@ -165,6 +167,23 @@ impl Plan {
 }
 
 impl RunConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::File`], naming the line, the key, and what is allowed.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Error::file("read", path, error))?;
+        toml::from_str(&text).map_err(|error| {
+            let message = error.message().trim().replace('\n', " ");
+            let line = error.span().map_or_else(String::new, |span| {
+                let start = span.start.min(text.len());
+                format!("line {}: ", text[..start].matches('\n').count() + 1)
+            });
+            Error::file("read", path, format!("{line}{message}"))
+        })
+    }
+
     /// Checks every value.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! A data set on a device.
 
+mod fingerprint;
 mod loader;
 mod standardization;
 
@@ -8,6 +9,7 @@ use ls_core::batch::Batch;
 use ls_core::shape::FeatureShape;
 use ls_datasets::{Dataset, ImageShape, Samples};
 
+pub use fingerprint::Fingerprint;
 pub use loader::{Blocks, SplitLoader};
 pub use standardization::Standardization;
 
@@ -27,6 +29,8 @@ pub struct Splits {
     pub train: Batch,
     /// All test samples.
     pub test: Batch,
+    /// What tells this data from other data.
+    pub fingerprint: Fingerprint,
     /// What a reader should know about the data, such as which parts of it were found.
     pub note: Option<String>,
 }
@@ -53,6 +57,7 @@ impl Splits {
         };
         let standardization = Standardization::fit(&train);
         Ok(Self {
+            fingerprint: Fingerprint::of(&dataset.name, &train, &dataset.test),
             name: dataset.name,
             shape: feature_shape(train.shape()),
             classes: train.classes().to_vec(),

@@ -30,6 +30,7 @@ fn cases() -> Vec<Case> {
             Case {
                 name: activation.name().into(),
                 contenders,
+                target: None,
             }
         })
         .collect()

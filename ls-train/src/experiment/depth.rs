@@ -54,6 +54,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: name.into(),
             contenders,
+            target: None,
         }
     })
     .collect()

@@ -31,6 +31,7 @@ fn cases() -> Vec<Case> {
             Case {
                 name: source.name().into(),
                 contenders,
+                target: None,
             }
         })
         .collect()

@@ -4,10 +4,14 @@
 //! [`Contender`]s against each other; a contender with several settings, such as the learning rates of a baseline, is swept
 //! on the first seed and then shown at its best. [`run`] does that and leaves CSV, Markdown and plots.
 
+mod cnn_small;
 mod convolution;
+mod deep_sigmoid;
 mod depth;
+mod hundred_layers;
 mod initialization;
 mod mnist;
+mod mnist_time_to_loss;
 mod plot;
 mod runner;
 mod weighting;
@@ -19,7 +23,7 @@ pub use runner::{Progress, Row, Scope, run};
 
 use crate::config::{
     AlternatingSettings, BackpropSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind,
-    RunConfig,
+    RunConfig, Schedule,
 };
 
 /// A named comparison.
@@ -36,10 +40,14 @@ pub struct Experiment {
 
 impl Experiment {
     /// All experiments, in the order in which they are listed.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         depth::EXPERIMENT,
         convolution::EXPERIMENT,
         mnist::EXPERIMENT,
+        deep_sigmoid::EXPERIMENT,
+        hundred_layers::EXPERIMENT,
+        mnist_time_to_loss::EXPERIMENT,
+        cnn_small::EXPERIMENT,
         weighting::EXPERIMENT,
         initialization::EXPERIMENT,
     ];
@@ -63,6 +71,19 @@ pub struct Case {
     pub name: String,
     /// Who takes part.
     pub contenders: Vec<Contender>,
+    /// Original loss of the training split that contenders race to.
+    pub target: Option<f64>,
+}
+
+/// How long a run of an experiment may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// The seconds of the experiment.
+    Seconds,
+    /// The sweeps of its own configuration.
+    Sweeps,
+    /// So many times the seconds that the first contender took from the same seed.
+    Times(f64),
 }
 
 /// A way to train, with one setting or several to choose from.
@@ -71,14 +92,30 @@ pub struct Contender {
     pub name: &'static str,
     /// The settings, by name; the best on the first seed stands for the contender.
     pub settings: Vec<(String, RunConfig)>,
+    /// How long each of its runs may take.
+    pub budget: Budget,
+    /// Seeds that it takes part in, at most.
+    pub seeds: u64,
 }
 
 impl Contender {
+    /// The same with another budget.
+    fn within(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// The same from the first seed alone: for budgets that several seeds would make too long.
+    fn once(self) -> Self {
+        Self { seeds: 1, ..self }
+    }
+
     /// A contender with nothing to choose.
     fn fixed(name: &'static str, config: RunConfig) -> Self {
         Self {
             name,
             settings: vec![("-".into(), config)],
+            budget: Budget::Seconds,
+            seeds: u64::MAX,
         }
     }
 
@@ -126,6 +163,7 @@ impl Contender {
             let method = MethodConfig::Backprop(BackpropSettings {
                 optimizer,
                 learning_rate,
+                schedule: Schedule::Constant,
             });
             let config = RunConfig {
                 method,
@@ -136,6 +174,8 @@ impl Contender {
         Self {
             name,
             settings: rates.iter().map(setting).collect(),
+            budget: Budget::Seconds,
+            seeds: u64::MAX,
         }
     }
 

@@ -54,9 +54,21 @@ pub(super) fn losses(path: &Path, title: &str, rows: &[Row]) -> Result<()> {
     drawn.map_err(|error| Error::file("write", &png, error))
 }
 
-/// Seconds and original loss of each sweep, from the run's `history.csv`.
 fn curve(row: &Row) -> Result<Curve> {
-    let path = row.run.join("history.csv");
+    let mut points = read_losses(&row.run)?;
+    for (_, loss) in &mut points {
+        *loss = loss.max(FLOOR);
+    }
+    let name = match row.setting.as_str() {
+        "-" => row.contender.to_owned(),
+        setting => format!("{}, {setting}", row.contender),
+    };
+    Ok(Curve { name, points })
+}
+
+/// Seconds and original loss of each sweep, from the `history.csv` of a run folder.
+pub(super) fn read_losses(run: &Path) -> Result<Vec<(f64, f64)>> {
+    let path = run.join("history.csv");
     let failed = |error: csv::Error| Error::file("read", &path, error);
     let mut reader = csv::Reader::from_path(&path).map_err(failed)?;
     let mut points = Vec::new();
@@ -64,14 +76,10 @@ fn curve(row: &Row) -> Result<Curve> {
         let record = record.map_err(failed)?;
         let number = |column: usize| record.get(column).and_then(|cell| cell.parse::<f64>().ok());
         if let (Some(seconds), Some(loss)) = (number(1), number(2)) {
-            points.push((seconds, loss.max(FLOOR)));
+            points.push((seconds, loss));
         }
     }
-    let name = match row.setting.as_str() {
-        "-" => row.contender.to_owned(),
-        setting => format!("{}, {setting}", row.contender),
-    };
-    Ok(Curve { name, points })
+    Ok(points)
 }
 
 fn draw<B: DrawingBackend>(

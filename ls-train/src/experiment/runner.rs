@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 
-use super::{Case, Contender, Experiment, plot};
+use super::{Budget, Case, Contender, Experiment, plot};
 use crate::config::{Plan, RunConfig};
 use crate::data::Splits;
 use crate::learner::Stop;
 use crate::renderer::LineRenderer;
 use crate::run_dir::Summary;
-use crate::{Error, Result, Session, train};
+use crate::{CheckpointRule, Error, Result, Session, Start, train};
 
 /// More sweeps than any time limit allows.
 const UNLIMITED: usize = 1_000_000;
@@ -56,6 +56,8 @@ pub struct Row {
     pub seed: u64,
     /// Its summary; `None` where it diverged.
     pub summary: Option<Summary>,
+    /// Seconds of training until the sweep that reached the target of its case.
+    pub seconds_to_target: Option<f64>,
     /// Its folder.
     pub run: PathBuf,
 }
@@ -66,6 +68,12 @@ impl Row {
         self.summary
             .as_ref()
             .map_or(f64::INFINITY, |summary| summary.train.original_loss)
+    }
+
+    /// What the best setting has least of: seconds to the target, or else loss.
+    fn score(&self) -> (f64, f64) {
+        let seconds = self.seconds_to_target.unwrap_or(f64::INFINITY);
+        (seconds, self.original_loss())
     }
 }
 
@@ -87,29 +95,33 @@ pub fn run(
     }
     let cases = experiment.cases();
     // Mistakes are found before the first run, and before the folder is there.
-    for (_, config) in cases
-        .iter()
-        .flat_map(|case| &case.contenders)
-        .flat_map(|c| &c.settings)
-    {
-        let plan = plan(config, 1, scope)?;
+    let contenders = || cases.iter().flat_map(|case| &case.contenders);
+    for (_, config) in contenders().flat_map(|contender| &contender.settings) {
+        let plan = plan(config, 1, None, scope)?;
         if plan.source().needs_folder() && scope.data.is_none() {
             plan.source().load(None)?;
         }
     }
-    let runs = |contender: &Contender| contender.settings.len() + scope.seeds as usize - 1;
-    let total = cases
-        .iter()
-        .flat_map(|case| &case.contenders)
-        .map(runs)
-        .sum();
+    let seeds = |contender: &Contender| scope.seeds.min(contender.seeds);
+    let runs = |contender: &Contender| contender.settings.len() + seeds(contender) as usize - 1;
+    let total = contenders().map(runs).sum();
     let mut table = Table::create(scope.folder)?;
     let (mut best, mut done) = (Vec::new(), 0);
     for case in &cases {
         let mut shown = Vec::new();
+        // Seconds that the first contender took, by seed.
+        let mut reference: Vec<f64> = Vec::new();
         for contender in &case.contenders {
             let mut one = |setting: &(String, RunConfig), seed| -> Result<Row> {
-                let row = run_one(case, contender, setting, seed, scope)?;
+                let seconds = match contender.budget {
+                    Budget::Seconds => Some(scope.seconds),
+                    Budget::Sweeps => None,
+                    Budget::Times(times) => {
+                        let first = reference.get(seed as usize - 1).or(reference.first());
+                        Some(first.map_or(scope.seconds, |first| times * first))
+                    }
+                };
+                let row = run_one(case, contender, setting, seed, seconds, scope)?;
                 table.append(&row)?;
                 done += 1;
                 let row_ref = &row;
@@ -125,15 +137,22 @@ pub fn run(
                 .iter()
                 .map(|s| one(s, 1))
                 .collect::<Result<_>>()?;
-            let losses = first.iter().map(Row::original_loss).enumerate();
-            let Some((chosen, _)) = losses.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+            let scores = first.iter().map(Row::score).enumerate();
+            let by_score =
+                |a: &(f64, f64), b: &(f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
+            let Some((chosen, _)) = scores.min_by(|a, b| by_score(&a.1, &b.1)) else {
                 continue;
             };
-            shown.push(first[chosen].clone());
-            best.push(first[chosen].clone());
-            for seed in 2..=scope.seeds {
-                best.push(one(&contender.settings[chosen], seed)?);
+            let mut rows = vec![first[chosen].clone()];
+            for seed in 2..=seeds(contender) {
+                rows.push(one(&contender.settings[chosen], seed)?);
             }
+            if reference.is_empty() {
+                let seconds = |row: &Row| row.summary.as_ref().map_or(scope.seconds, |s| s.seconds);
+                reference = rows.iter().map(seconds).collect();
+            }
+            shown.push(rows[0].clone());
+            best.extend(rows);
         }
         plot::losses(&scope.folder.join(&case.name), &case.name, &shown)?;
     }
@@ -147,15 +166,19 @@ fn run_one(
     contender: &Contender,
     (setting, config): &(String, RunConfig),
     seed: u64,
+    seconds: Option<f64>,
     scope: &Scope<'_>,
 ) -> Result<Row> {
     let name = format!("{}, {setting}, seed {seed}", contender.name).replace(['/', ' '], "-");
     let run = scope.folder.join("runs").join(&case.name).join(name);
-    let plan = plan(config, seed, scope)?;
+    let plan = plan(config, seed, seconds, scope)?;
     let splits = Splits::load(&plan, &scope.device)?;
     let session = Session {
         device: scope.device.clone(),
         run: &run,
+        start: Start::New,
+        checkpoints: CheckpointRule::Never,
+        keep: 1,
         dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::sink())))),
         metric_logs: false,
         interrupter: scope.interrupter.clone(),
@@ -168,22 +191,31 @@ fn run_one(
         Err(Error::Core(_)) => None,
         Err(error) => return Err(error),
     };
+    let seconds_to_target = match case.target {
+        Some(target) => {
+            let points = plot::read_losses(&run)?;
+            let reached = points.into_iter().find(|(_, loss)| *loss <= target);
+            reached.map(|(seconds, _)| seconds)
+        }
+        None => None,
+    };
     Ok(Row {
         case: case.name.clone(),
         contender: contender.name,
         setting: setting.clone(),
         seed,
         summary,
+        seconds_to_target,
         run,
     })
 }
 
-/// A setting with a seed, the time limit and the folder of its data.
-fn plan(config: &RunConfig, seed: u64, scope: &Scope<'_>) -> Result<Plan> {
+/// A setting with a seed, the folder of its data, and a time limit instead of its sweeps where there is one.
+fn plan(config: &RunConfig, seed: u64, seconds: Option<f64>, scope: &Scope<'_>) -> Result<Plan> {
     let mut config = RunConfig {
         seed,
-        sweeps: UNLIMITED,
-        time_limit: Some(scope.seconds),
+        sweeps: seconds.map_or(config.sweeps, |_| UNLIMITED),
+        time_limit: seconds,
         ..config.clone()
     };
     let source: ls_datasets::Source = config.data.dataset.parse()?;
@@ -220,6 +252,7 @@ impl Table {
                 "train_accuracy",
                 "test_original_loss",
                 "test_accuracy",
+                "seconds_to_target",
             ]
             .map(String::from),
         )?;
@@ -234,7 +267,7 @@ impl Table {
             row.seed.to_string(),
         ];
         match &row.summary {
-            None => cells.resize(12, "diverged".into()),
+            None => cells.resize(13, "diverged".into()),
             Some(summary) => {
                 let optional =
                     |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
@@ -247,6 +280,7 @@ impl Table {
                     summary.train.accuracy.to_string(),
                     summary.test.original_loss.to_string(),
                     summary.test.accuracy.to_string(),
+                    optional(row.seconds_to_target),
                 ]);
             }
         }
@@ -264,8 +298,8 @@ impl Table {
 /// Medians over the seeds, a row per contender, in the order in which they ran.
 fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
-        "| case | contender | setting | sweeps | original loss | certificate | train % | test % |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| case | contender | setting | sweeps | seconds | to target | original loss | certificate | train % | test % |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let same = |a: &Row, b: &Row| a.case == b.case && a.contender == b.contender;
     for group in rows.chunk_by(same) {
@@ -276,6 +310,11 @@ fn markdown(rows: &[Row]) -> String {
                     .map(|row| row.summary.as_ref().map_or(f64::INFINITY, pick)),
             )
         };
+        let seconds = |row: &Row| row.seconds_to_target.unwrap_or(f64::INFINITY);
+        let to_target = match median(group.iter().map(seconds)) {
+            seconds if seconds.is_finite() => format!("{seconds:.1}"),
+            _ => "-".into(),
+        };
         let certificate = of(&|s| s.train.certificate.unwrap_or(f64::NAN));
         let certificate = if certificate.is_nan() {
             "-".into()
@@ -283,11 +322,12 @@ fn markdown(rows: &[Row]) -> String {
             format!("{certificate:.2e}")
         };
         text += &format!(
-            "| {} | {} | {} | {:.0} | {:.2e} | {certificate} | {:.2} | {:.2} |\n",
+            "| {} | {} | {} | {:.0} | {:.1} | {to_target} | {:.2e} | {certificate} | {:.2} | {:.2} |\n",
             group[0].case,
             group[0].contender,
             group[0].setting,
             of(&|s| s.sweeps as f64),
+            of(&|s| s.seconds),
             of(&|s| s.train.original_loss),
             100.0 * of(&|s| s.train.accuracy),
             100.0 * of(&|s| s.test.accuracy),

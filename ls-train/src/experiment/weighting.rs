@@ -54,6 +54,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: name.into(),
             contenders: contenders.into_iter().map(contender).collect(),
+            target: None,
         }
     })
     .collect()

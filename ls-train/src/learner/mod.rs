@@ -7,4 +7,4 @@ mod model;
 mod strategy;
 
 pub use model::SeparatedLearner;
-pub use strategy::{LayerSeparation, Limits, Observer, Stop, SweepRecord};
+pub use strategy::{LayerSeparation, Limits, Observer, Position, Stop, SweepRecord};

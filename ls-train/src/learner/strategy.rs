@@ -75,31 +75,77 @@ pub struct Limits {
     pub time: Option<Duration>,
 }
 
-/// Called after each sweep; an error ends the run.
-pub type Observer = dyn FnMut(&SweepRecord) -> Result<()> + Send;
+/// Where a run stands after a sweep: with the model and the memory of its method, all that the loop needs to go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Position {
+    /// Sweeps done.
+    pub sweep: usize,
+    /// Seconds spent in them.
+    pub seconds: f64,
+    /// Best loss so far, of the kind that the method lowers.
+    pub best: f64,
+    /// Sweeps since then.
+    pub waited: usize,
+}
+
+impl Default for Position {
+    /// Before the first sweep.
+    fn default() -> Self {
+        Self {
+            sweep: 0,
+            seconds: 0.0,
+            best: f64::INFINITY,
+            waited: 0,
+        }
+    }
+}
+
+/// Told of each sweep; an error ends the run.
+pub trait Observer: Send {
+    /// Takes in the figures of a sweep.
+    ///
+    /// # Errors
+    /// What writing them down meets.
+    fn record(&mut self, record: &SweepRecord) -> Result<()>;
+
+    /// Offered after each sweep, and `last` after the one that ends the run: a chance to write a checkpoint.
+    ///
+    /// # Errors
+    /// What writing it meets.
+    fn checkpoint(
+        &mut self,
+        position: &Position,
+        model: &Separated,
+        method: &dyn Method,
+        last: bool,
+    ) -> Result<()>;
+}
 
 /// burn-train's strategy that hands every batch to a method and measures whole splits after every sweep.
 pub struct LayerSeparation {
     train: Batch,
     test: Batch,
     limits: Limits,
+    start: Position,
     state: Mutex<State>,
 }
 
 struct State {
     method: Box<dyn Method>,
-    observer: Box<Observer>,
+    observer: Box<dyn Observer>,
     ending: Arc<Mutex<Option<Result<Stop>>>>,
 }
 
 impl LayerSeparation {
-    /// A strategy for one run over the given splits.
+    /// A strategy for one run over the given splits, from where it stands.
     pub fn new(
         method: Box<dyn Method>,
         train: Batch,
         test: Batch,
         limits: Limits,
-        observer: Box<Observer>,
+        start: Position,
+        observer: Box<dyn Observer>,
     ) -> Self {
         let ending = Arc::new(Mutex::new(None));
         let state = Mutex::new(State {
@@ -111,6 +157,7 @@ impl LayerSeparation {
             train,
             test,
             limits,
+            start,
             state,
         }
     }
@@ -129,7 +176,7 @@ impl SupervisedLearningStrategy<SeparatedLearner> for LayerSeparation {
         learner: Learner<SeparatedLearner>,
         train_loader: TrainLoader<SeparatedLearner>,
         _valid_loader: ValidLoader<SeparatedLearner>,
-        starting_epoch: usize,
+        _starting_epoch: usize,
     ) -> (
         SeparatedLearner,
         SupervisedTrainingEventProcessor<SeparatedLearner>,
@@ -147,12 +194,10 @@ impl SupervisedLearningStrategy<SeparatedLearner> for LayerSeparation {
             model: learner.model().separated,
             events: components.event_processor,
             interrupter: components.interrupter,
-            trained: Duration::ZERO,
+            position: self.start.clone(),
             full_batch: true,
-            best: f64::INFINITY,
-            waited: 0,
         };
-        let outcome = fit.run(&train_loader, starting_epoch..=components.num_epochs);
+        let outcome = fit.run(&train_loader, components.num_epochs);
         *ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         let separated = fit.model;
         (SeparatedLearner { separated }, fit.events)
@@ -163,26 +208,23 @@ impl SupervisedLearningStrategy<SeparatedLearner> for LayerSeparation {
 struct Fit<'a> {
     strategy: &'a LayerSeparation,
     method: &'a mut dyn Method,
-    observer: &'a mut Observer,
+    observer: &'a mut dyn Observer,
     model: Separated,
     events: SupervisedTrainingEventProcessor<SeparatedLearner>,
     interrupter: Interrupter,
-    trained: Duration,
+    position: Position,
     full_batch: bool,
-    best: f64,
-    waited: usize,
 }
 
 impl Fit<'_> {
-    fn run(
-        &mut self,
-        loader: &TrainLoader<SeparatedLearner>,
-        sweeps: core::ops::RangeInclusive<usize>,
-    ) -> Result<Stop> {
-        let start = self.measure(0, SweepReport::default())?;
-        (self.observer)(&start)?;
-        self.best = self.watched(&start);
-        for sweep in sweeps {
+    fn run(&mut self, loader: &TrainLoader<SeparatedLearner>, sweeps: usize) -> Result<Stop> {
+        let done = self.position.sweep;
+        if done == 0 {
+            let start = self.measure(0, SweepReport::default())?;
+            self.observer.record(&start)?;
+            self.position.best = self.watched(&start);
+        }
+        for sweep in done + 1..=sweeps {
             self.start_split(sweep);
             // What came before this sweep survives an error in it.
             let before = self.model.network.clone();
@@ -191,8 +233,14 @@ impl Fit<'_> {
                 .and_then(|report| self.measure(sweep, report));
             let record = record.inspect_err(|_| self.model.network = before)?;
             self.report(&record)?;
-            (self.observer)(&record)?;
-            if let Some(stop) = self.stop(&record) {
+            self.observer.record(&record)?;
+            self.position.sweep = sweep;
+            let limit = (sweep == sweeps).then_some(Stop::SweepLimit);
+            let stop = self.stop(&record).or(limit);
+            let (position, method) = (&self.position, &*self.method);
+            self.observer
+                .checkpoint(position, &self.model, method, stop.is_some())?;
+            if let Some(stop) = stop {
                 return Ok(stop);
             }
         }
@@ -217,7 +265,7 @@ impl Fit<'_> {
         }
         self.method.end_sweep(&mut self.model)?;
         self.full_batch = count == 1;
-        self.trained += started.elapsed();
+        self.position.seconds += started.elapsed().as_secs_f64();
         Ok(report)
     }
 
@@ -226,7 +274,7 @@ impl Fit<'_> {
         let test = measure(&self.model.network, None, &self.strategy.test)?;
         Ok(SweepRecord {
             sweep,
-            elapsed: self.trained,
+            elapsed: Duration::from_secs_f64(self.position.seconds),
             report,
             train,
             test,
@@ -277,6 +325,14 @@ impl Fit<'_> {
     }
 
     fn stop(&mut self, record: &SweepRecord) -> Option<Stop> {
+        let value = self.watched(record);
+        let position = &mut self.position;
+        if value < position.best * (1.0 - NOTICEABLE) {
+            position.best = value;
+            position.waited = 0;
+        } else {
+            position.waited += 1;
+        }
         let limits = &self.strategy.limits;
         if self.interrupter.should_stop() {
             return Some(Stop::Interrupted);
@@ -290,15 +346,8 @@ impl Fit<'_> {
         if limits.time.is_some_and(|limit| record.elapsed >= limit) {
             return Some(Stop::TimeLimit);
         }
-        let value = self.watched(record);
-        if value < self.best * (1.0 - NOTICEABLE) {
-            self.best = value;
-            self.waited = 0;
-        } else {
-            self.waited += 1;
-        }
         let descends = self.full_batch && self.method.guarantee() != Guarantee::None;
-        (descends && self.waited >= PATIENCE).then_some(Stop::Stalled)
+        (descends && self.position.waited >= PATIENCE).then_some(Stop::Stalled)
     }
 
     /// The loss that the method lowers.

@@ -47,6 +47,27 @@ impl History {
         Ok(history)
     }
 
+    /// Goes on with the history of a run that stands after `sweep`: later rows, of sweeps that were lost, are dropped.
+    pub(super) fn resume(path: PathBuf, hidden: usize, sweep: usize) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| Error::file("read", &path, error))?;
+        let is_kept = |line: &&str| {
+            let number = line.split(',').next().and_then(|cell| cell.parse().ok());
+            number.is_none_or(|number: usize| number <= sweep)
+        };
+        // The last line may be half a row; it is that of a later sweep than any checkpoint.
+        let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let kept: String = complete.split_inclusive('\n').filter(is_kept).collect();
+        super::write_atomically(&path, kept.as_bytes())?;
+        let file = File::options().append(true).open(&path);
+        let file = file.map_err(|error| Error::file("write", &path, error))?;
+        Ok(Self {
+            path,
+            hidden,
+            writer: csv::Writer::from_writer(file),
+        })
+    }
+
     /// Adds the row of a sweep; figures that a method does not have stay empty.
     ///
     /// # Errors

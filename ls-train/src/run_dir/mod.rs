@@ -6,48 +6,129 @@
 //! | `history.csv` | one row per sweep, written as it ends |
 //! | `model.bpk` | the weights, in Burn's own format; auxiliary variables stay out of it |
 //! | `summary.json` | the last figures and why the run ended |
+//! | `checkpoints/` | the last complete checkpoints, see [`Checkpoint`] |
 //! | `logs/` | burn-train's metric logs and its application log |
 
+mod checkpoint;
 mod history;
 mod summary;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use ls_core::network::Network;
 
+pub use checkpoint::{Checkpoint, Checkpoints};
 pub use history::History;
 pub use summary::{SCHEMA, Summary, TestFigures, TrainFigures};
 
 use crate::config::RunConfig;
 use crate::{Error, Result};
 
-/// A folder with one run.
-#[derive(Clone, Debug)]
+/// What a run puts into its folder, by which a run is recognized.
+const FILES: [&str; 4] = [CONFIG, "history.csv", "model.bpk", "summary.json"];
+
+/// Sub-folders of a run.
+const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
+
+const CONFIG: &str = "config.toml";
+
+/// A folder with one run. As long as it is there, no other process can work in it.
+#[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    _lock: File,
 }
 
 impl RunDir {
     /// Makes a new run folder and writes the configuration into it.
     ///
     /// # Errors
-    /// [`Error::RunExists`] when it holds a run already, [`Error::File`] when it cannot be written.
-    pub fn create(path: &Path, config: &RunConfig) -> Result<Self> {
-        let run = Self {
-            path: path.to_path_buf(),
-        };
-        let files = ["config.toml", "history.csv", "model.bpk", "summary.json"];
-        if files.iter().any(|file| path.join(file).exists()) {
-            return Err(Error::RunExists { path: run.path });
+    /// [`Error::RunExists`] when it holds a run already and is not to be overwritten, [`Error::RunLocked`] when another process
+    /// works in it, [`Error::File`] when it cannot be written.
+    pub fn create(path: &Path, config: &RunConfig, overwrite: bool) -> Result<Self> {
+        let is_taken = FILES.iter().any(|file| path.join(file).exists());
+        if is_taken && !overwrite {
+            return Err(Error::RunExists { path: path.into() });
         }
-        let logs = run.logs();
-        fs::create_dir_all(&logs).map_err(|error| Error::file("create", &logs, error))?;
-        let text = toml::to_string_pretty(config)
-            .map_err(|error| Error::file("write", run.config_file(), error))?;
-        write_atomically(&run.config_file(), text.as_bytes())?;
+        let run = Self::lock(path)?;
+        // Only what a run writes is removed: the folder may hold somebody's notes.
+        for file in FILES.map(|name| path.join(name)) {
+            if file.exists() {
+                fs::remove_file(&file).map_err(|error| Error::file("remove", &file, error))?;
+            }
+        }
+        for folder in FOLDERS.map(|name| path.join(name)) {
+            if folder.exists() {
+                fs::remove_dir_all(&folder)
+                    .map_err(|error| Error::file("remove", &folder, error))?;
+            }
+        }
+        run.make_logs()?;
+        run.save_config(config)?;
         Ok(run)
+    }
+
+    /// Opens the folder of a run that goes on.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] when there is none, [`Error::RunLocked`] when another process works in it.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.join(CONFIG).exists() {
+            return Err(Error::NoRun { path: path.into() });
+        }
+        let run = Self::lock(path)?;
+        run.make_logs()?;
+        Ok(run)
+    }
+
+    /// The configuration of the run in a folder.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] when there is none, [`Error::File`] when it cannot be understood.
+    pub fn read_config(path: &Path) -> Result<RunConfig> {
+        let file = path.join(CONFIG);
+        if !file.exists() {
+            return Err(Error::NoRun { path: path.into() });
+        }
+        RunConfig::read(&file)
+    }
+
+    fn lock(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|error| Error::file("create", path, error))?;
+        let file = path.join("lock");
+        let failed = |error: std::io::Error| Error::file("lock", &file, error);
+        let lock = File::create(&file).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.into(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(Error::RunLocked { path: path.into() }),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    fn make_logs(&self) -> Result<()> {
+        let logs = self.logs();
+        fs::create_dir_all(&logs).map_err(|error| Error::file("create", &logs, error))
+    }
+
+    /// Writes the configuration.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    pub fn save_config(&self, config: &RunConfig) -> Result<()> {
+        let path = self.path.join(CONFIG);
+        let text =
+            toml::to_string_pretty(config).map_err(|error| Error::file("write", &path, error))?;
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// The checkpoints of the run, of which the last `keep` stay.
+    pub fn checkpoints(&self, keep: usize) -> Checkpoints {
+        Checkpoints::of(&self.path, keep)
     }
 
     /// The folder.
@@ -60,12 +141,16 @@ impl RunDir {
         self.path.join("logs")
     }
 
-    /// Starts the history of a run with the given number of hidden stages.
+    /// The history of a run with the given number of hidden stages that stands after `sweep`; 0 starts it.
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be written.
-    pub fn history(&self, hidden: usize) -> Result<History> {
-        History::create(self.path.join("history.csv"), hidden)
+    pub fn history(&self, hidden: usize, sweep: usize) -> Result<History> {
+        let path = self.path.join("history.csv");
+        match sweep {
+            0 => History::create(path, hidden),
+            sweep => History::resume(path, hidden, sweep),
+        }
     }
 
     /// Writes the weights.
@@ -74,10 +159,12 @@ impl RunDir {
     /// [`Error::File`] when they cannot be written.
     pub fn save_model(&self, network: &Network) -> Result<()> {
         let path = self.path.join("model.bpk");
+        let draft = self.path.join("model-draft.bpk");
         network
             .clone()
-            .save_file(&path)
-            .map_err(|error| Error::file("write", path, error))
+            .save_file(&draft)
+            .map_err(|error| Error::file("write", &path, error))?;
+        fs::rename(&draft, &path).map_err(|error| Error::file("write", path, error))
     }
 
     /// Writes the summary.
@@ -89,10 +176,6 @@ impl RunDir {
         let text = serde_json::to_string_pretty(summary)
             .map_err(|error| Error::file("write", &path, error))?;
         write_atomically(&path, format!("{text}\n").as_bytes())
-    }
-
-    fn config_file(&self) -> PathBuf {
-        self.path.join("config.toml")
     }
 }
 

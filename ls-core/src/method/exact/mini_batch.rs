@@ -13,6 +13,7 @@
 //! the weights return to what they were some steps before, and all further steps are half as long.
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::affine;
 use super::backward::backward;
@@ -21,6 +22,7 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::error::ensure;
 use crate::linalg::{Affine, Covariance, Preconditioner, scalar_f64, to_f64};
+use crate::method::{LearningRate, MethodState};
 use crate::network::Network;
 use crate::objective::cross_entropy;
 
@@ -98,6 +100,39 @@ struct Memory {
     velocity: Option<Affine>,
 }
 
+/// The numbers of what is kept between batches.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MiniBatchValues {
+    steps: usize,
+    factor: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_loss: Option<f64>,
+    safe: usize,
+    stages: Vec<MemoryValues>,
+}
+
+/// The numbers of what is known of one stage.
+#[derive(Serialize, Deserialize)]
+struct MemoryValues {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<f64>,
+    moves: bool,
+}
+
+fn push_affine(state: &mut MethodState, affine: &Affine) {
+    state.push(affine.kernel.clone());
+    state.push(affine.bias.clone());
+}
+
+fn take_affine(state: &mut MethodState) -> Result<Affine> {
+    Ok(Affine {
+        kernel: state.take()?,
+        bias: state.take()?,
+    })
+}
+
 /// What one step did.
 pub(super) struct Step {
     /// Whether it was taken.
@@ -121,6 +156,83 @@ impl MiniBatch {
             first_loss: None,
             safe: Vec::new(),
         }
+    }
+
+    /// The numbers of what is kept.
+    pub(super) fn values(&self) -> MiniBatchValues {
+        let memory = |memory: &Memory| MemoryValues {
+            rows: memory.average.as_ref().map(Covariance::rows),
+            condition: memory
+                .preconditioner
+                .as_ref()
+                .map(Preconditioner::condition),
+            moves: memory.velocity.is_some(),
+        };
+        MiniBatchValues {
+            steps: self.steps,
+            factor: self.factor,
+            first_loss: self.first_loss,
+            safe: self.safe.len(),
+            stages: self.stages.iter().map(memory).collect(),
+        }
+    }
+
+    /// The arrays of what is kept, in the order in which [`restored`](Self::restored) takes them.
+    pub(super) fn push_arrays(&self, state: &mut MethodState) {
+        for memory in &self.stages {
+            if let Some(average) = &memory.average {
+                let (scatter, mean) = average.arrays();
+                state.push(scatter);
+                state.push(mean);
+            }
+            if let Some(preconditioner) = &memory.preconditioner {
+                let (inverse, mean) = preconditioner.arrays();
+                state.push(inverse);
+                state.push(mean);
+            }
+            if let Some(velocity) = &memory.velocity {
+                push_affine(state, velocity);
+            }
+        }
+        for coefficients in &self.safe {
+            push_affine(state, coefficients);
+        }
+    }
+
+    /// What was kept.
+    pub(super) fn restored(
+        config: MiniBatchConfig,
+        values: MiniBatchValues,
+        state: &mut MethodState,
+    ) -> Result<Self> {
+        let mut memory = |values: &MemoryValues| -> Result<Memory> {
+            let mut memory = Memory::default();
+            if let Some(rows) = values.rows {
+                memory.average = Some(Covariance::from_arrays(state.take()?, state.take()?, rows));
+            }
+            if let Some(condition) = values.condition {
+                let (inverse, mean) = (state.take()?, state.take()?);
+                memory.preconditioner = Some(Preconditioner::from_arrays(inverse, mean, condition));
+            }
+            if values.moves {
+                memory.velocity = Some(take_affine(state)?);
+            }
+            Ok(memory)
+        };
+        Ok(Self {
+            config,
+            stages: values
+                .stages
+                .iter()
+                .map(&mut memory)
+                .collect::<Result<_>>()?,
+            steps: values.steps,
+            factor: values.factor,
+            first_loss: values.first_loss,
+            safe: (0..values.safe)
+                .map(|_| take_affine(state))
+                .collect::<Result<_>>()?,
+        })
     }
 
     /// One step on a batch.
@@ -214,11 +326,12 @@ impl MiniBatch {
     }
 
     fn length(&self) -> f64 {
-        let left = self.config.total_steps.map_or(1.0, |total| {
-            1.0 - self.steps.min(total) as f64 / total.max(1) as f64
-        });
         let depth = 3.0 / self.stages.len().max(3) as f64;
-        self.config.step * depth * self.factor * left
+        let rate = LearningRate {
+            initial: self.config.step * depth * self.factor,
+            total_steps: self.config.total_steps,
+        };
+        rate.at(self.steps)
     }
 }
 

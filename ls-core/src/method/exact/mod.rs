@@ -20,11 +20,13 @@ pub use control::{Candidate, Form, Scaling};
 pub use full_batch::Storage;
 pub use mini_batch::MiniBatchConfig;
 
+use serde::{Deserialize, Serialize};
+
 use control::{Controller, Fixed};
 use full_batch::{FirstStage, FullBatch, Point, Settings};
-use mini_batch::MiniBatch;
+use mini_batch::{MiniBatch, MiniBatchValues};
 
-use super::{Guarantee, Method, Separated, SweepReport};
+use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
@@ -246,6 +248,29 @@ impl Method for Exact {
         })
     }
 
+    fn save(&self) -> Result<MethodState> {
+        let mut state = MethodState::new(&Values {
+            controller: self.full_batch.controller.clone(),
+            mini_batch: self.mini_batch.as_ref().map(MiniBatch::values),
+        })?;
+        if let Some(mini_batch) = &self.mini_batch {
+            mini_batch.push_arrays(&mut state);
+        }
+        Ok(state)
+    }
+
+    fn restore(&mut self, mut state: MethodState) -> Result<()> {
+        let values: Values = state.read()?;
+        self.full_batch.controller = values.controller;
+        // The pre-activations are those of a forward pass from the same weights.
+        self.full_batch.point = None;
+        let config = self.config.mini_batch;
+        let saved = values.mini_batch;
+        let restored = saved.map(|saved| MiniBatch::restored(config, saved, &mut state));
+        self.mini_batch = restored.transpose()?;
+        Ok(())
+    }
+
     fn guarantee(&self) -> Guarantee {
         Guarantee::OriginalLossNeverRises
     }
@@ -256,6 +281,14 @@ impl Method for Exact {
         let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
         Ok(Some(weights))
     }
+}
+
+/// Numbers and choices of the saved state.
+#[derive(Serialize, Deserialize)]
+struct Values {
+    controller: Controller,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mini_batch: Option<MiniBatchValues>,
 }
 
 /// Stage `l`, counted from 0, as the affine map that fits work on.

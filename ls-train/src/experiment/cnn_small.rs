@@ -1,0 +1,54 @@
+//! The small convolutional network on 3,000 images of MNIST, against Adam in the same time.
+
+use ls_core::model::{CnnConfig, ModelConfig};
+use ls_core::stage::{Activation, Init};
+use ls_datasets::Source;
+
+use super::{Budget, Case, Contender, Experiment};
+use crate::config::{BatchSize, OptimizerKind, RunConfig};
+
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "cnn-small",
+    about: "15 sweeps of exact on a CNN and 3,000 images of MNIST, against Adam at three rates; needs --data-dir",
+    seconds: 0.0,
+    cases,
+};
+
+/// Training samples.
+const SAMPLES: usize = 3000;
+
+fn cases() -> Vec<Case> {
+    [Activation::Relu, Activation::Sigmoid]
+        .into_iter()
+        .map(|activation| {
+            let mut base = RunConfig {
+                model: ModelConfig::Cnn(CnnConfig {
+                    activation,
+                    init: Init::Kaiming,
+                }),
+                sweeps: 15,
+                ..RunConfig::default()
+            };
+            base.data.dataset = Source::Mnist.name().into();
+            base.data.limit = Some(SAMPLES);
+            let batches = RunConfig {
+                batch_size: BatchSize::Samples(64),
+                ..base.clone()
+            };
+            let adam = |name, times| {
+                let rates = [1e-3, 3e-3, 1e-2];
+                let adam = Contender::swept(name, &batches, OptimizerKind::Adam, &rates);
+                adam.within(Budget::Times(times)).once()
+            };
+            Case {
+                name: activation.name().into(),
+                contenders: vec![
+                    Contender::exact(&base).within(Budget::Sweeps),
+                    adam("adam, batches, as long", 1.0),
+                    adam("adam, batches, twice as long", 2.0),
+                ],
+                target: Some(1e-2),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! Wall time to a training loss of 0.02 on all of MNIST, in mini-batches.
+
+use ls_core::stage::{Activation, Init};
+use ls_datasets::Source;
+
+use super::{Budget, Case, Contender, Experiment, digits};
+use crate::config::{
+    BackpropSettings, BatchSize, MethodConfig, OptimizerKind, RunConfig, Schedule,
+};
+
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "mnist-time-to-loss",
+    about: "784-100-100-10 on MNIST in batches: seconds to a training loss of 0.02; needs --data-dir",
+    seconds: 0.0,
+    cases,
+};
+
+fn cases() -> Vec<Case> {
+    let mut base = digits(&[100, 100], Activation::Relu, Init::Kaiming);
+    base.data.dataset = Source::Mnist.name().into();
+    let exact = |epochs| {
+        let contender = Contender::exact_batches(&base, 500).within(Budget::Sweeps);
+        lasting(contender, &[epochs])
+    };
+    let named = |name, contender: Contender| Contender { name, ..contender };
+    vec![Case {
+        name: "mnist".into(),
+        contenders: vec![
+            named("exact, batches, 3 epochs", exact(3)),
+            named("exact, batches, 6 epochs", exact(6)),
+            baseline("sgd, batches", &base, OptimizerKind::Sgd, &[0.03, 0.1, 0.2]),
+            baseline(
+                "adam, batches",
+                &base,
+                OptimizerKind::Adam,
+                &[1e-3, 2e-3, 4e-3],
+            ),
+        ],
+        target: Some(0.02),
+    }]
+}
+
+/// All pairs of rates, batch sizes and epochs, at rates that fall linearly to zero and at constant ones.
+fn baseline(
+    name: &'static str,
+    base: &RunConfig,
+    optimizer: OptimizerKind,
+    rates: &[f64],
+) -> Contender {
+    let mut settings = Vec::new();
+    for schedule in Schedule::ALL {
+        for &learning_rate in rates {
+            for samples in [100, 200] {
+                let config = RunConfig {
+                    method: MethodConfig::Backprop(BackpropSettings {
+                        optimizer,
+                        learning_rate,
+                        schedule,
+                    }),
+                    batch_size: BatchSize::Samples(samples),
+                    ..base.clone()
+                };
+                let text = format!("rate {learning_rate} {}, {samples}", schedule.name());
+                settings.push((text, config));
+            }
+        }
+    }
+    let contender = Contender {
+        name,
+        settings,
+        budget: Budget::Sweeps,
+        seeds: u64::MAX,
+    };
+    lasting(contender, &[4, 6, 9])
+}
+
+/// Every setting once for each number of epochs: a rate that falls to zero depends on it.
+fn lasting(contender: Contender, epochs: &[usize]) -> Contender {
+    let with = |(text, config): &(String, RunConfig), sweeps| {
+        let config = RunConfig {
+            sweeps,
+            ..config.clone()
+        };
+        (format!("{text}, {sweeps} epochs"), config)
+    };
+    let settings = contender.settings.iter();
+    let settings = settings.flat_map(|setting| epochs.iter().map(move |&n| with(setting, n)));
+    Contender {
+        settings: settings.collect(),
+        ..contender
+    }
+}

@@ -1,0 +1,384 @@
+//! Checkpoints: all that a run needs to go on as if it had never stopped.
+//!
+//! A checkpoint is a folder `checkpoints/<sweep>`, written beside its place and renamed once it is complete, so that a process
+//! killed at any moment leaves the previous one as it was.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `checkpoint.toml` | sweep, seconds, counters, configuration, fingerprint of the data, numbers of the method, checksums |
+//! | `model.bpk` | weights and auxiliary variables |
+//! | `arrays.bpk` | arrays of the method |
+//! | `optimizer-<i>.bpk` | states of Burn's optimizers |
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use burn::module::{Module, Param};
+use burn::optim::OptimizerRecord;
+use burn::tensor::{Device, Tensor};
+use ls_core::method::{MethodState, Separated};
+use serde::{Deserialize, Serialize};
+
+use super::SCHEMA;
+use crate::config::RunConfig;
+use crate::data::Fingerprint;
+use crate::learner::Position;
+use crate::{Error, Result};
+
+const HEADER: &str = "checkpoint.toml";
+const MODEL: &str = "model.bpk";
+const ARRAYS: &str = "arrays.bpk";
+
+/// `checkpoint.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Header {
+    schema: u32,
+    position: Position,
+    fingerprint: Fingerprint,
+    /// Shapes of the method's arrays.
+    shapes: Vec<Vec<usize>>,
+    optimizers: usize,
+    /// Of the other files.
+    checksums: BTreeMap<String, u32>,
+    config: RunConfig,
+    method: toml::Table,
+}
+
+/// A checkpoint that was found to be complete.
+#[derive(Debug)]
+pub struct Checkpoint {
+    folder: PathBuf,
+    header: Header,
+}
+
+/// The arrays of a method, as a module that Burn can write.
+#[derive(Module, Debug)]
+struct Arrays {
+    values: Vec<Param<Tensor<1>>>,
+}
+
+impl Checkpoint {
+    /// Where the run stood.
+    pub fn position(&self) -> &Position {
+        &self.header.position
+    }
+
+    /// Checks that the run that goes on is the one that stopped: the same configuration, but for the ends that a user may move,
+    /// and the same data.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`], naming what differs.
+    pub fn ensure_same(&self, config: &RunConfig, fingerprint: &Fingerprint) -> Result<()> {
+        if let Some(difference) = difference(&self.header.config, config) {
+            return Err(self.refused(difference));
+        }
+        match self.header.fingerprint.difference(fingerprint) {
+            Some(difference) => Err(self.refused(difference)),
+            None => Ok(()),
+        }
+    }
+
+    /// Loads weights and auxiliary variables into a module of their shape.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when they do not fit.
+    pub fn load_model(&self, model: Separated) -> Result<Separated> {
+        model
+            .try_load_file(self.folder.join(MODEL))
+            .map_err(|error| self.refused(error.to_string()))
+    }
+
+    /// Loads what the method remembers.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when a file does not hold it.
+    pub fn load_method(&self, device: &Device) -> Result<MethodState> {
+        let shapes = &self.header.shapes;
+        let zeros = |shape: &Vec<usize>| {
+            let size: usize = shape.iter().product();
+            Param::from_tensor(Tensor::<1>::zeros([size], device))
+        };
+        let mut arrays = Arrays {
+            values: shapes.iter().map(zeros).collect(),
+        };
+        if !shapes.is_empty() {
+            arrays = arrays
+                .try_load_file(self.folder.join(ARRAYS))
+                .map_err(|error| self.refused(error.to_string()))?;
+        }
+        let values = arrays.values.into_iter().map(|value| value.val().inner());
+        let optimizer = |i: usize| {
+            OptimizerRecord::load(self.folder.join(optimizer_file(i)))
+                .map_err(|error| self.refused(error.to_string()))
+        };
+        Ok(MethodState {
+            values: self.header.method.clone(),
+            arrays: shapes.iter().cloned().zip(values).collect(),
+            optimizers: (0..self.header.optimizers)
+                .map(optimizer)
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    fn refused(&self, reason: impl Into<String>) -> Error {
+        Error::Checkpoint {
+            path: self.folder.clone(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The folder `checkpoints` of a run.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    keep: usize,
+}
+
+impl Checkpoints {
+    /// The checkpoints below a run folder, of which the last `keep` stay.
+    pub(super) fn of(run: &Path, keep: usize) -> Self {
+        Self {
+            folder: run.join("checkpoints"),
+            keep: keep.max(1),
+        }
+    }
+
+    /// Writes a checkpoint, and removes those that are no longer kept.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written; the previous one is then still there.
+    pub fn write(
+        &self,
+        position: &Position,
+        config: &RunConfig,
+        fingerprint: &Fingerprint,
+        model: &Separated,
+        state: MethodState,
+    ) -> Result<()> {
+        let place = self.folder.join(format!("{:08}", position.sweep));
+        let draft = place.with_extension("draft");
+        let result = self.write_draft(&draft, position, config, fingerprint, model, state);
+        let result = result.and_then(|()| {
+            // The same sweep can only have been written by this run, with the same contents.
+            if place.exists() {
+                remove(&place)?;
+            }
+            fs::rename(&draft, &place).map_err(|error| Error::file("write", &place, error))?;
+            sync(&self.folder)
+        });
+        if result.is_err() {
+            // The error is what matters; half a draft is no checkpoint, and the next one replaces it.
+            let _ = fs::remove_dir_all(&draft);
+            return result;
+        }
+        let sweeps = self.sweeps()?;
+        for old in &sweeps[..sweeps.len().saturating_sub(self.keep)] {
+            remove(&self.folder.join(format!("{old:08}")))?;
+        }
+        Ok(())
+    }
+
+    fn write_draft(
+        &self,
+        draft: &Path,
+        position: &Position,
+        config: &RunConfig,
+        fingerprint: &Fingerprint,
+        model: &Separated,
+        state: MethodState,
+    ) -> Result<()> {
+        if draft.exists() {
+            remove(draft)?;
+        }
+        fs::create_dir_all(draft).map_err(|error| Error::file("create", draft, error))?;
+        let mut files = Vec::new();
+        let mut add =
+            |name: String, write: &mut dyn FnMut(&Path) -> core::result::Result<(), String>| {
+                let path = draft.join(&name);
+                write(&path).map_err(|error| Error::file("write", &path, error))?;
+                files.push(name);
+                Result::Ok(())
+            };
+        add(MODEL.into(), &mut |path| {
+            model
+                .clone()
+                .save_file(path)
+                .map_err(|error| error.to_string())
+        })?;
+        let (shapes, arrays): (Vec<_>, Vec<_>) = state.arrays.into_iter().unzip();
+        let arrays = Arrays {
+            values: arrays.into_iter().map(Param::from_tensor).collect(),
+        };
+        if !shapes.is_empty() {
+            add(ARRAYS.into(), &mut |path| {
+                arrays
+                    .clone()
+                    .save_file(path)
+                    .map_err(|error| error.to_string())
+            })?;
+        }
+        let optimizers = state.optimizers.len();
+        for (i, optimizer) in state.optimizers.into_iter().enumerate() {
+            let mut optimizer = Some(optimizer);
+            add(optimizer_file(i), &mut |path| match optimizer.take() {
+                Some(optimizer) => optimizer.save(path).map_err(|error| error.to_string()),
+                None => Ok(()),
+            })?;
+        }
+        let mut checksums = BTreeMap::new();
+        for name in files {
+            let path = draft.join(&name);
+            checksums.insert(name, checksum(&path)?);
+            sync(&path)?;
+        }
+        let header = Header {
+            schema: SCHEMA,
+            position: position.clone(),
+            fingerprint: fingerprint.clone(),
+            shapes,
+            optimizers,
+            checksums,
+            config: config.clone(),
+            method: state.values,
+        };
+        let path = draft.join(HEADER);
+        let text = toml::to_string(&header).map_err(|error| Error::file("write", &path, error))?;
+        fs::write(&path, text).map_err(|error| Error::file("write", &path, error))?;
+        sync(&path)
+    }
+
+    /// The last complete checkpoint, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when it is damaged or of another version.
+    pub fn latest(&self) -> Result<Option<Checkpoint>> {
+        let Some(sweep) = self.sweeps()?.pop() else {
+            return Ok(None);
+        };
+        let folder = self.folder.join(format!("{sweep:08}"));
+        let damaged = |reason: String| Error::Checkpoint {
+            path: folder.clone(),
+            reason,
+        };
+        let path = folder.join(HEADER);
+        let text = fs::read_to_string(&path).map_err(|error| Error::file("read", &path, error))?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| damaged(format!("{HEADER}: {}", error.message())))?;
+        let schema = table.get("schema").and_then(toml::Value::as_integer);
+        if schema != Some(i64::from(SCHEMA)) {
+            let found = schema.map_or_else(|| "none".into(), |schema| schema.to_string());
+            return Err(damaged(format!(
+                "it has schema version {found}, this program reads {SCHEMA}"
+            )));
+        }
+        let header: Header = table
+            .try_into()
+            .map_err(|error: toml::de::Error| damaged(format!("{HEADER}: {}", error.message())))?;
+        for (name, expected) in &header.checksums {
+            let path = folder.join(name);
+            if checksum(&path)? != *expected {
+                return Err(damaged(format!("{name} is damaged: its checksum differs")));
+            }
+        }
+        Ok(Some(Checkpoint { folder, header }))
+    }
+
+    /// Sweeps of the complete checkpoints, in order.
+    fn sweeps(&self) -> Result<Vec<usize>> {
+        if !self.folder.exists() {
+            return Ok(Vec::new());
+        }
+        let failed = |error| Error::file("read", &self.folder, error);
+        let mut sweeps = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            // Drafts have names that are no numbers.
+            sweeps.extend(name.to_str().and_then(|name| name.parse::<usize>().ok()));
+        }
+        sweeps.sort_unstable();
+        Ok(sweeps)
+    }
+}
+
+/// The first key whose value differs, in words; how long a run may go on is no difference.
+fn difference(saved: &RunConfig, given: &RunConfig) -> Option<String> {
+    let table = |config: &RunConfig| {
+        let ends = RunConfig {
+            sweeps: 1,
+            target_loss: None,
+            time_limit: None,
+            ..config.clone()
+        };
+        toml::Table::try_from(ends).unwrap_or_default()
+    };
+    differing_key("", &table(saved), &table(given))
+}
+
+fn differing_key(prefix: &str, saved: &toml::Table, given: &toml::Table) -> Option<String> {
+    let keys = saved.keys().chain(given.keys());
+    for key in keys {
+        match (saved.get(key), given.get(key)) {
+            (a, b) if a == b => {}
+            (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => {
+                return differing_key(&format!("{prefix}{key}."), a, b);
+            }
+            (a, b) => {
+                let text = |value: Option<&toml::Value>| {
+                    value.map_or_else(|| "absent".into(), ToString::to_string)
+                };
+                let (a, b) = (text(a), text(b));
+                return Some(format!(
+                    "{prefix}{key} was {a} when it was written, and is {b} now"
+                ));
+            }
+        }
+    }
+    None
+}
+
+fn optimizer_file(i: usize) -> String {
+    format!("optimizer-{i}.bpk")
+}
+
+fn checksum(path: &Path) -> Result<u32> {
+    let bytes = fs::read(path).map_err(|error| Error::file("read", path, error))?;
+    Ok(crc32fast::hash(&bytes))
+}
+
+/// Waits until the file, or the folder's list of names, is on the disk.
+fn sync(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| Error::file("write", path, error))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    fs::remove_dir_all(folder).map_err(|error| Error::file("remove", folder, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_setting_is_named_and_a_later_end_is_none() {
+        let config = RunConfig::default();
+        let longer = RunConfig {
+            sweeps: 99,
+            time_limit: Some(1.0),
+            ..config.clone()
+        };
+        assert_eq!(difference(&config, &longer), None);
+        let mut other = config.clone();
+        other.data.dataset = "mnist".into();
+        let found = difference(&config, &other).unwrap();
+        assert_eq!(
+            found,
+            "data.dataset was \"digits\" when it was written, and is \"mnist\" now"
+        );
+    }
+}

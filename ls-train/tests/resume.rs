@@ -1,0 +1,302 @@
+//! A run that was stopped and goes on ends where it would have ended, bit for bit.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use burn::train::Interrupter;
+use ls_core::linalg::to_f64;
+use ls_core::method::Scaling;
+use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
+use ls_core::network::Network;
+use ls_core::stage::{Activation, Init};
+use ls_train::config::{
+    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
+    OptimizerKind, RunConfig, Schedule,
+};
+use ls_train::data::Splits;
+use ls_train::learner::Stop;
+use ls_train::renderer::LineRenderer;
+use ls_train::{CheckpointRule, Error, Outcome, Session, Start, train};
+
+const SWEEPS: usize = 5;
+
+fn small(method: MethodConfig, batch_size: BatchSize) -> RunConfig {
+    let mut config = RunConfig {
+        sweeps: SWEEPS,
+        batch_size,
+        method,
+        model: ModelConfig::Mlp(MlpConfig {
+            hidden: vec![20, 12],
+            activation: Activation::Tanh,
+            init: Init::Kaiming,
+        }),
+        ..RunConfig::default()
+    };
+    config.data.limit = Some(200);
+    config
+}
+
+/// Trains; a run that is interrupted from the start stops after one sweep.
+fn go(config: &RunConfig, run: &Path, start: Start, interrupted: bool) -> Result<Outcome, Error> {
+    let (plan, device) = (config.clone().check()?, Device::flex());
+    let interrupter = Interrupter::new();
+    if interrupted {
+        interrupter.stop(None);
+    }
+    let session = Session {
+        run,
+        start,
+        checkpoints: CheckpointRule::Every(1),
+        keep: 2,
+        dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::sink())))),
+        metric_logs: false,
+        interrupter,
+        device: device.clone(),
+    };
+    train(&plan, Splits::load(&plan, &device)?, session)
+}
+
+/// All weights and biases; f32 values are exact in f64.
+fn weights(network: &Network) -> Vec<f64> {
+    let of = |l: usize| {
+        let stage = network.stages()[l].affine().expect("an affine stage");
+        let coefficients = stage.coefficients();
+        let bias = to_f64(coefficients.bias).unwrap();
+        [to_f64(coefficients.kernel).unwrap(), bias].concat()
+    };
+    (0..network.stages().len()).flat_map(of).collect()
+}
+
+/// `history.csv` without the column of seconds.
+fn history(run: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(run.join("history.csv")).unwrap();
+    let row = |line: &str| {
+        let cells = line.split(',').enumerate();
+        cells
+            .filter(|(column, _)| *column != 1)
+            .map(|(_, cell)| cell.to_owned())
+            .collect()
+    };
+    text.lines().map(row).collect()
+}
+
+fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
+    let exact = |scaling| {
+        MethodConfig::Exact(ExactSettings {
+            scaling,
+            ..ExactSettings::default()
+        })
+    };
+    let alternating = |update| {
+        MethodConfig::Alternating(AlternatingSettings {
+            update,
+            ..AlternatingSettings::default()
+        })
+    };
+    let backprop = |optimizer: OptimizerKind, schedule| {
+        MethodConfig::Backprop(BackpropSettings {
+            optimizer,
+            learning_rate: optimizer.learning_rate(),
+            schedule,
+        })
+    };
+    let line_search = BlockUpdate::LineSearch { damping: 0.01 };
+    let adam = BlockUpdate::with(OptimizerKind::Adam);
+    let (full, batches) = (BatchSize::Full, BatchSize::Samples(48));
+    vec![
+        ("exact", exact(None), full),
+        ("exact, rms", exact(Some(Scaling::Rms)), full),
+        ("exact, batches", exact(None), batches),
+        ("alternating", alternating(line_search.clone()), full),
+        ("alternating, batches", alternating(line_search), batches),
+        ("alternating, adam", alternating(adam.clone()), full),
+        ("alternating, adam, batches", alternating(adam), batches),
+        (
+            "adam",
+            backprop(OptimizerKind::Adam, Schedule::Constant),
+            full,
+        ),
+        (
+            "sgd, batches",
+            backprop(OptimizerKind::Sgd, Schedule::Linear),
+            batches,
+        ),
+    ]
+}
+
+fn assert_resumed_equals_uninterrupted(what: &str, config: &RunConfig) {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let expected = go(config, &whole, Start::New, false).unwrap();
+    let mut outcome = go(config, &parts, Start::New, true).unwrap();
+    while outcome.summary.sweeps < config.sweeps {
+        assert_eq!(outcome.summary.stop, Stop::Interrupted, "{what}");
+        drop(outcome);
+        outcome = go(config, &parts, Start::Resume, true).unwrap();
+    }
+    assert_eq!(
+        weights(&outcome.network),
+        weights(&expected.network),
+        "{what}"
+    );
+    assert_eq!(history(&parts), history(&whole), "{what}");
+}
+
+#[test]
+fn every_method_stopped_after_each_sweep_ends_where_it_would_have() {
+    for (what, method, batch_size) in methods() {
+        assert_resumed_equals_uninterrupted(what, &small(method, batch_size));
+    }
+}
+
+#[test]
+fn convolutions_stopped_after_each_sweep_end_where_they_would_have() {
+    for batch_size in [BatchSize::Full, BatchSize::Samples(48)] {
+        let config = RunConfig {
+            model: ModelConfig::Cnn(CnnConfig {
+                activation: Activation::Relu,
+                init: Init::Kaiming,
+            }),
+            sweeps: 3,
+            ..small(MethodConfig::default(), batch_size)
+        };
+        assert_resumed_equals_uninterrupted("cnn", &config);
+    }
+}
+
+#[test]
+fn rows_of_lost_sweeps_are_dropped_and_half_a_row_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = small(MethodConfig::default(), BatchSize::Full);
+    go(&config, &run, Start::New, true).unwrap();
+    let path = run.join("history.csv");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("{text}2,9.9,0.5\n3,1")).unwrap();
+    go(&config, &run, Start::Resume, false).unwrap();
+    let rows = history(&run);
+    let sweeps: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(sweeps, ["sweep", "0", "1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn a_run_without_a_checkpoint_starts_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = small(MethodConfig::default(), BatchSize::Full);
+    go(&config, &run, Start::New, true).unwrap();
+    fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    let outcome = go(&config, &run, Start::Resume, false).unwrap();
+    assert_eq!(outcome.summary.sweeps, SWEEPS);
+    assert_eq!(history(&run).len(), 2 + SWEEPS);
+}
+
+#[test]
+fn drafts_are_no_checkpoints_and_old_ones_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = small(MethodConfig::default(), BatchSize::Full);
+    go(&config, &run, Start::New, true).unwrap();
+    // A process killed while it wrote the second checkpoint.
+    let draft = run.join("checkpoints/00000002.draft");
+    fs::create_dir(&draft).unwrap();
+    fs::write(draft.join("checkpoint.toml"), "half a li").unwrap();
+    let outcome = go(&config, &run, Start::Resume, false).unwrap();
+    assert_eq!(outcome.summary.stop, Stop::SweepLimit);
+    drop(outcome);
+    let names = fs::read_dir(run.join("checkpoints")).unwrap();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["00000004", "00000005"]);
+}
+
+#[test]
+fn what_cannot_go_on_is_refused_with_what_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = small(MethodConfig::default(), BatchSize::Full);
+    let message = |config: &RunConfig| match go(config, &run, Start::Resume, false) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("it went on"),
+    };
+    assert!(message(&config).contains("holds no run to resume"));
+    go(&config, &run, Start::New, true).unwrap();
+
+    let mut other = config.clone();
+    other.seed = 7;
+    assert!(message(&other).ends_with("seed was 1 when it was written, and is 7 now"));
+    let mut other = config.clone();
+    other.method = MethodConfig::Exact(ExactSettings {
+        step: Some(0.5),
+        ..ExactSettings::default()
+    });
+    assert!(
+        message(&other).ends_with("method.step was absent when it was written, and is 0.5 now")
+    );
+
+    let checkpoint = run.join("checkpoints/00000001");
+    let header = fs::read_to_string(checkpoint.join("checkpoint.toml")).unwrap();
+    let rewrite = |from: &str, to: &str| {
+        let text = header.replacen(from, to, 1);
+        assert_ne!(text, header, "{from}");
+        fs::write(checkpoint.join("checkpoint.toml"), text).unwrap();
+    };
+    rewrite("train-samples = 200", "train-samples = 199");
+    assert!(message(&config).contains("the training split had 199 samples"));
+    rewrite("schema = ", "schema = 9");
+    assert!(message(&config).contains("it has schema version 9"));
+    rewrite("position", "posi");
+    assert!(message(&config).contains("missing field `position`"));
+    rewrite("", "=");
+    assert!(message(&config).contains("checkpoint.toml: "));
+    fs::write(checkpoint.join("checkpoint.toml"), &header).unwrap();
+
+    let model = checkpoint.join("model.bpk");
+    let mut bytes = fs::read(&model).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&model, bytes).unwrap();
+    assert!(message(&config).contains("model.bpk is damaged"));
+}
+
+#[test]
+fn a_finished_run_goes_on_to_more_sweeps_and_no_further_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut config = small(MethodConfig::default(), BatchSize::Full);
+    drop(go(&config, &run, Start::New, false).unwrap());
+    let again = go(&config, &run, Start::Resume, false);
+    assert!(matches!(
+        again,
+        Err(Error::RunComplete {
+            done: SWEEPS,
+            limit: SWEEPS,
+            ..
+        })
+    ));
+    config.sweeps = 2 * SWEEPS;
+    let resumed = go(&config, &run, Start::Resume, false).unwrap();
+    let whole = folder.path().join("whole");
+    let expected = go(&config, &whole, Start::New, false).unwrap();
+    assert_eq!(weights(&resumed.network), weights(&expected.network));
+}
+
+#[test]
+fn two_processes_do_not_work_in_one_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = small(MethodConfig::default(), BatchSize::Full);
+    let first = go(&config, &run, Start::New, true).unwrap();
+    // The folder of a finished run is still held as long as its outcome is.
+    let second = go(&config, &run, Start::Resume, false);
+    assert!(matches!(second, Err(Error::RunLocked { .. })));
+    drop(first);
+    drop(go(&config, &run, Start::Resume, true).unwrap());
+    let again = go(&config, &run, Start::New, false);
+    assert!(matches!(again, Err(Error::RunExists { .. })));
+    fs::write(run.join("notes.txt"), "mine").unwrap();
+    let outcome = go(&config, &run, Start::Overwrite, false).unwrap();
+    assert_eq!(outcome.summary.sweeps, SWEEPS);
+    assert_eq!(fs::read_to_string(run.join("notes.txt")).unwrap(), "mine");
+}
