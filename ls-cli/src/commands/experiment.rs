@@ -13,13 +13,14 @@ use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
 
-/// Compare contenders on the same initial weights and data order, for equal time, over several seeds; without a name, list
+/// Compare contenders on the same initial weights and data order, for comparable time, over several seeds; without a name, list
 /// the experiments
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   layersep experiment
   layersep experiment depth
+  layersep experiment deep-sigmoid              ten sigmoid layers, backpropagation gets ten times as long
   layersep experiment mnist --data-dir DIR      DIR/mnist and DIR/fashion-mnist hold the files
 
 Learning rates of the baselines are swept on the first seed; the best stands for its contender. The folder then holds
@@ -46,8 +47,13 @@ pub(crate) struct ExperimentArgs {
 
 pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let Some(name) = &args.name else {
+        let names = Experiment::ALL.map(|experiment| experiment.name.len());
+        let width = names.into_iter().max().unwrap_or(0) + 2;
         for experiment in Experiment::ALL {
-            ui.text(&format!("{:<16}{}\n", experiment.name, experiment.about))?;
+            ui.text(&format!(
+                "{:<width$}{}\n",
+                experiment.name, experiment.about
+            ))?;
         }
         return Ok(ExitCode::SUCCESS);
     };

@@ -2,6 +2,7 @@
 
 mod experiment;
 mod info;
+mod resume;
 mod train;
 
 use std::path::Path;

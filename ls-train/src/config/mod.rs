@@ -176,9 +176,14 @@ impl RunConfig {
             std::fs::read_to_string(path).map_err(|error| Error::file("read", path, error))?;
         toml::from_str(&text).map_err(|error| {
             let message = error.message().trim().replace('\n', " ");
+            let message = message
+                .replace("expected usize", "expected a whole number")
+                .replace("expected u64", "expected a whole number")
+                .replace("expected f64", "expected a number");
             let line = error.span().map_or_else(String::new, |span| {
-                let start = span.start.min(text.len());
-                format!("line {}: ", text[..start].matches('\n').count() + 1)
+                let number = text[..span.start.min(text.len())].matches('\n').count();
+                let line = text.lines().nth(number).unwrap_or_default().trim();
+                format!("line {}, `{line}`: ", number + 1)
             });
             Error::file("read", path, format!("{line}{message}"))
         })

@@ -24,7 +24,7 @@ fn cases() -> Vec<Case> {
             base.data.limit = Some(SAMPLES);
             let mut contenders = vec![
                 Contender::exact(&base),
-                Contender::exact_batches(&base, 500),
+                Contender::exact_batches(&base, 250),
             ];
             contenders.extend(Contender::full_and_batches(&base, 500));
             contenders.extend(Contender::baselines(&base, 128));

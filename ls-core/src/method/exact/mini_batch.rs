@@ -49,8 +49,8 @@ pub struct MiniBatchConfig {
 impl Default for MiniBatchConfig {
     fn default() -> Self {
         Self {
-            step: 1.0,
-            damping: 1.0,
+            step: 3.0,
+            damping: 10.0,
             scaling: Scaling::Norm,
             momentum: 0.9,
             average: 0.9,
