@@ -34,6 +34,14 @@ pub(crate) struct ExperimentArgs {
     /// Number of seeds
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
+    /// Only the contenders whose name starts so, such as `exact`
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    only: String,
     /// Seconds of each run [default: the experiment's own]
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
@@ -71,6 +79,7 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         folder: &folder,
         data: args.data_dir.as_deref(),
         seeds: args.seeds,
+        only: &args.only,
         seconds: args.seconds.unwrap_or(experiment.seconds),
         device: device::find(&args.device)?,
         interrupter: interrupter.clone(),

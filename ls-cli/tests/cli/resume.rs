@@ -64,7 +64,7 @@ fn twenty_processes_killed_at_random_moments_end_where_one_would_have() {
     let longest = whole / 12;
     let mut random = 1_u64;
     let mut kills = 0;
-    let mut next = || match folder.join("parts/config.toml").exists() {
+    let next = || match folder.join("parts/config.toml").exists() {
         true => train(&["--resume", "parts"]),
         false => train(&new("parts")),
     };

@@ -25,6 +25,8 @@ pub struct Scope<'a> {
     pub data: Option<&'a Path>,
     /// Number of seeds, from 1.
     pub seeds: u64,
+    /// Only contenders whose name starts so; all when empty.
+    pub only: &'a str,
     /// Seconds for each run.
     pub seconds: f64,
     /// Where to compute.
@@ -93,7 +95,18 @@ pub fn run(
         let path = scope.folder.to_path_buf();
         return Err(Error::RunExists { path });
     }
-    let cases = experiment.cases();
+    let mut cases = experiment.cases();
+    for case in &mut cases {
+        case.contenders
+            .retain(|contender| contender.name.starts_with(scope.only));
+    }
+    if cases.iter().all(|case| case.contenders.is_empty()) {
+        return Err(Error::InvalidConfig {
+            field: "only",
+            value: scope.only.into(),
+            allowed: "it must be the beginning of a contender's name, such as `exact` or `adam`",
+        });
+    }
     // Mistakes are found before the first run, and before the folder is there.
     let contenders = || cases.iter().flat_map(|case| &case.contenders);
     for (_, config) in contenders().flat_map(|contender| &contender.settings) {

@@ -111,21 +111,50 @@ const SLOW: f64 = 0.1;
 const STUCK: f64 = 0.03;
 
 const FIRST_STEP: f64 = 1.0;
-const FIRST_DAMPING: f64 = 0.01;
 const GROWTH: f64 = 2.0;
 const SHRINK: f64 = 3.0;
 
 /// `τ` may grow as the gradients of small losses shrink; a longer step would only add rounding.
 const LONGEST: f64 = 1e8;
 
-/// Below the first, fits follow their targets into every small direction of the inputs: the loss falls fast, and then the
-/// weights of deep networks are so large that nothing lowers it any more. Above the second a fit is hardly more than a gradient
-/// step: it still lowers the loss, so that a search for decrease alone drifts there, and then creeps (30 stages of relu).
-const DAMPINGS: [f64; 2] = [1e-2, 0.3];
-
-/// Networks of more stages start with [`Scaling::Norm`]. Longer steps of the hidden stages let shallow ones generalize better,
-/// and lead deep ones to where nothing lowers the loss any more.
+/// Networks of more stages are deep.
 const DEEP: usize = 12;
+
+/// Where a search starts, and how far it may go. Longer steps of the hidden stages and much damping let shallow networks
+/// generalize better; they lead deep ones to where nothing lowers the loss any more.
+struct Suited {
+    /// The scalings, the leading one first.
+    scalings: [Scaling; 2],
+    /// `μ` of the first trial.
+    damping: f64,
+    /// Below the first, fits follow their targets into every small direction of the inputs: the loss falls fast, and then the
+    /// weights of deep networks are so large that nothing lowers it any more. Above the second a fit is hardly more than a
+    /// gradient step: it still lowers the loss, so that a search for decrease alone drifts there, and then creeps (30 stages of
+    /// relu).
+    dampings: [f64; 2],
+}
+
+impl Suited {
+    const SHALLOW: Self = Self {
+        scalings: [Scaling::Rms, Scaling::Norm],
+        damping: 0.3,
+        dampings: [0.01, 1.0],
+    };
+
+    const DEEP: Self = Self {
+        scalings: [Scaling::Norm, Scaling::Rms],
+        damping: 0.01,
+        dampings: [0.01, 0.3],
+    };
+
+    fn to(stages: usize) -> Self {
+        if stages > DEEP {
+            Self::DEEP
+        } else {
+            Self::SHALLOW
+        }
+    }
+}
 
 /// Trials of the leading arm before the sweep turns to the others.
 const TRIALS: usize = 6;
@@ -186,6 +215,8 @@ struct Arm {
     damping: f64,
     /// Factor that `μ` is multiplied with next: 2, ½, or 1 when it is fixed.
     walk: f64,
+    /// Least and largest `μ` that it walks to.
+    dampings: [f64; 2],
     /// Decrease of `ln F` at the last success.
     gain: f64,
     /// Until the arm looks around.
@@ -209,23 +240,26 @@ pub(super) struct Controller {
     arms: Vec<Arm>,
     leader: usize,
     fixed: Fixed,
+    first_damping: f64,
 }
 
 impl Controller {
     /// A controller for a network of so many stages that has seen nothing yet.
     pub(super) fn new(fixed: Fixed, stages: usize) -> Self {
+        let suited = Suited::to(stages);
+        let first_damping = fixed.damping.unwrap_or(suited.damping);
         let scalings = match fixed.scaling {
             Some(scaling) => vec![scaling],
-            None if stages > DEEP => vec![Scaling::Norm, Scaling::Rms],
-            None => vec![Scaling::Rms, Scaling::Norm],
+            None => suited.scalings.to_vec(),
         };
         let forms = [Form::Corrected, Form::Descent];
         let arm = |(form, scaling)| Arm {
             form,
             scaling,
             step: fixed.step.unwrap_or(FIRST_STEP),
-            damping: fixed.damping.unwrap_or(FIRST_DAMPING),
+            damping: first_damping,
             walk: if fixed.damping.is_some() { 1.0 } else { 2.0 },
+            dampings: suited.dampings,
             gain: 0.0,
             look: Patience::default(),
             challenge: Patience::default(),
@@ -237,6 +271,7 @@ impl Controller {
             arms: pairs.map(arm).collect(),
             leader: 0,
             fixed,
+            first_damping,
         }
     }
 
@@ -291,7 +326,7 @@ impl Controller {
         if best.is_none() {
             // What was learnt led here; a step that had become too short must be able to grow again.
             for arm in &mut self.arms {
-                (arm.step, arm.damping) = (FIRST_STEP, self.fixed.damping.unwrap_or(FIRST_DAMPING));
+                (arm.step, arm.damping) = (FIRST_STEP, self.first_damping);
             }
         }
         Ok(best)
@@ -383,7 +418,7 @@ impl Arm {
         if self.walk == 1.0 {
             self.damping
         } else {
-            damping.clamp(DAMPINGS[0], DAMPINGS[1])
+            damping.clamp(self.dampings[0], self.dampings[1])
         }
     }
 
