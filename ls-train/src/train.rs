@@ -181,7 +181,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     if !session.metric_logs {
         training = training.with_metric_logger(InMemoryMetricLogger::new());
     }
-    for figure in metric::all(hidden, separated) {
+    for figure in metric::all(hidden, &config.method) {
         if figure.is_on_test() {
             training = training.metric_valid_numeric(figure.clone());
         }

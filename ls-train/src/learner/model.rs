@@ -5,8 +5,10 @@ use burn::tensor::ExecutionError;
 use burn::train::metric::{Adaptor, ItemLazy};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use ls_core::batch::Batch;
-use ls_core::method::{Separated, gradients};
-use ls_core::objective::{Measurement, measure};
+use ls_core::method::{Separated, SweepReport, gradients};
+use ls_core::objective::measure;
+
+use crate::metric::Figures;
 
 /// A separated network as a learner of burn-train.
 #[derive(Module, Debug)]
@@ -16,7 +18,7 @@ pub struct SeparatedLearner {
 }
 
 /// What one item of a sweep reports: nothing while it is under way, the figures of the whole split at its end.
-pub struct SweepItem(pub Option<Measurement>);
+pub struct SweepItem(pub Option<Figures>);
 
 impl ItemLazy for SweepItem {
     fn sync(self) -> Result<Self, ExecutionError> {
@@ -25,8 +27,8 @@ impl ItemLazy for SweepItem {
     }
 }
 
-impl Adaptor<Option<Measurement>> for SweepItem {
-    fn adapt(&self) -> Option<Measurement> {
+impl Adaptor<Option<Figures>> for SweepItem {
+    fn adapt(&self) -> Option<Figures> {
         self.0.clone()
     }
 }
@@ -51,6 +53,10 @@ impl InferenceStep for SeparatedLearner {
 
     /// Figures of a plain forward pass: labels never reach it through auxiliary variables.
     fn step(&self, batch: Batch) -> SweepItem {
-        SweepItem(measure(&self.separated.network, None, &batch).ok())
+        let measured = measure(&self.separated.network, None, &batch).ok();
+        SweepItem(measured.map(|measured| Figures {
+            measured,
+            report: SweepReport::default(),
+        }))
     }
 }

@@ -14,6 +14,7 @@ use ls_core::objective::{Measurement, measure};
 use serde::{Deserialize, Serialize};
 
 use super::model::{SeparatedLearner, SweepItem};
+use crate::metric::Figures;
 use crate::{Error, Result};
 
 /// A relative decrease of the loss below this counts as none: ten units in the last place of an f32.
@@ -293,13 +294,17 @@ impl Fit<'_> {
 
     /// Sends the figures of a sweep to burn-train, and waits until its metrics have taken them in.
     fn report(&mut self, record: &SweepRecord) -> Result<()> {
-        let item = |measured: &Measurement| {
+        let item = |measured: &Measurement, report: SweepReport| {
             let progress =
                 Progress::new(measured.samples, measured.samples, Some("samples".into()));
-            let figures = SweepItem(Some(measured.clone()));
+            let figures = SweepItem(Some(Figures {
+                measured: measured.clone(),
+                report,
+            }));
             TrainingItem::new(figures, progress, Some(record.sweep), None)
         };
-        let (train, test) = (item(&record.train), item(&record.test));
+        let train = item(&record.train, record.report.clone());
+        let test = item(&record.test, SweepReport::default());
         let (sweep, samples) = (record.sweep, record.test.samples);
         self.loop_result(|events| {
             events.process_train(LearnerEvent::ProcessedItem(train))?;

@@ -6,7 +6,7 @@ use super::Figure;
 const NAME: &str = "Accuracy";
 
 pub(super) fn figure() -> Figure {
-    Figure::new(NAME, |measured| Some(100.0 * measured.accuracy))
+    Figure::new(NAME, |figures| Some(100.0 * figures.measured.accuracy))
         .higher_is_better()
         .on_test()
 }

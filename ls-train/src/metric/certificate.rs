@@ -6,7 +6,7 @@ use super::Figure;
 const NAME: &str = "Certificate";
 
 pub(super) fn figure() -> Figure {
-    Figure::new(NAME, |measured| {
-        measured.separated.as_ref()?.certificate_mean
+    Figure::new(NAME, |figures| {
+        figures.measured.separated.as_ref()?.certificate_mean
     })
 }

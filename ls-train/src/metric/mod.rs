@@ -1,10 +1,15 @@
 //! What the dashboards and metric logs show. One file per metric, one line each in [`all`].
 
+mod accepted;
 mod accuracy;
 mod certificate;
+mod condition;
+mod damping;
 mod original_loss;
+mod rejected;
 mod residual;
 mod separated_loss;
+mod step;
 
 use std::sync::Arc;
 
@@ -14,15 +19,27 @@ use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
     SerializedEntry,
 };
+use ls_core::method::SweepReport;
 use ls_core::objective::Measurement;
+
+use crate::config::MethodConfig;
 
 /// Digits after the point in dashboards.
 const PRECISION: usize = 5;
 
-/// Picks a figure out of a measurement; `None` where there is no such figure.
-type Pick = dyn Fn(&Measurement) -> Option<f64> + Send + Sync;
+/// What is known of a split after a sweep.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Its losses.
+    pub measured: Measurement,
+    /// What the method did; nothing on the test split.
+    pub report: SweepReport,
+}
 
-/// One figure of a [`Measurement`] as a metric of burn-train.
+/// Picks one number out of all; `None` where there is no such number.
+type Pick = dyn Fn(&Figures) -> Option<f64> + Send + Sync;
+
+/// One of the [`Figures`] as a metric of burn-train.
 #[derive(Clone)]
 pub struct Figure {
     name: MetricName,
@@ -36,7 +53,7 @@ pub struct Figure {
 impl Figure {
     fn new(
         name: impl Into<String>,
-        pick: impl Fn(&Measurement) -> Option<f64> + Send + Sync + 'static,
+        pick: impl Fn(&Figures) -> Option<f64> + Send + Sync + 'static,
     ) -> Self {
         Self {
             name: Arc::new(name.into()),
@@ -67,8 +84,25 @@ impl Figure {
     }
 }
 
-/// The metrics of a run: those of every method, and with auxiliary variables those of the separated loss.
-pub fn all(hidden: usize, separated: bool) -> Vec<Figure> {
+/// Whether a line per sweep leaves out the metric of that name, as those that stand for one stage or for the search of steps:
+/// the dashboard and `history.csv` have them.
+pub fn is_detail(name: &str) -> bool {
+    let first = name.split(' ').next().unwrap_or(name);
+    [
+        "Residual",
+        "Condition",
+        "Step",
+        "Damping",
+        "Accepted",
+        "Rejected",
+    ]
+    .contains(&first)
+}
+
+/// The metrics of a run: those of every method, those of the separated loss for methods with auxiliary variables, and what
+/// method `exact` chose.
+pub fn all(hidden: usize, method: &MethodConfig) -> Vec<Figure> {
+    let separated = method.is_separated();
     let mut figures = vec![original_loss::figure()];
     if separated {
         figures.extend([separated_loss::figure(), certificate::figure()]);
@@ -77,12 +111,17 @@ pub fn all(hidden: usize, separated: bool) -> Vec<Figure> {
     if separated {
         figures.extend((1..=hidden).map(residual::figure));
     }
+    if matches!(method, MethodConfig::Exact(_)) {
+        figures.extend([step::figure(), damping::figure()]);
+        figures.extend([accepted::figure(), rejected::figure()]);
+        figures.extend((1..=hidden + 1).map(condition::figure));
+    }
     figures
 }
 
 impl Metric for Figure {
     /// `None` while a sweep is under way: figures are measured when it ends.
-    type Input = Option<Measurement>;
+    type Input = Option<Figures>;
 
     fn name(&self) -> MetricName {
         self.name.clone()
@@ -103,7 +142,7 @@ impl Metric for Figure {
     ) -> Result<SerializedEntry, TensorReadError> {
         let Some((value, samples)) = item
             .as_ref()
-            .and_then(|m| Some(((self.pick)(m)?, m.samples)))
+            .and_then(|figures| Some(((self.pick)(figures)?, figures.measured.samples)))
         else {
             return Ok(SerializedEntry::not_available(None));
         };

@@ -6,5 +6,5 @@ use super::Figure;
 const NAME: &str = "Original loss";
 
 pub(super) fn figure() -> Figure {
-    Figure::new(NAME, |measured| Some(measured.original_loss_mean)).on_test()
+    Figure::new(NAME, |figures| Some(figures.measured.original_loss_mean)).on_test()
 }

@@ -3,8 +3,8 @@
 use super::Figure;
 
 pub(super) fn figure(stage: usize) -> Figure {
-    Figure::new(format!("Residual {stage}"), move |measured| {
-        let separated = measured.separated.as_ref()?;
+    Figure::new(format!("Residual {stage}"), move |figures| {
+        let separated = figures.measured.separated.as_ref()?;
         separated.residual_square_means.get(stage - 1).copied()
     })
 }

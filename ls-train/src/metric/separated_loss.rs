@@ -6,7 +6,7 @@ use super::Figure;
 const NAME: &str = "Separated loss";
 
 pub(super) fn figure() -> Figure {
-    Figure::new(NAME, |measured| {
-        Some(measured.separated.as_ref()?.separated_loss_mean)
+    Figure::new(NAME, |figures| {
+        Some(figures.measured.separated.as_ref()?.separated_loss_mean)
     })
 }

@@ -12,6 +12,8 @@ use burn::train::renderer::{
     MetricsRendererTraining,
 };
 
+use crate::metric;
+
 /// Prints the figures of each sweep in columns; residuals stay in the metric logs.
 pub struct LineRenderer {
     // burn-train asks its renderers to be shareable between threads; only one of them ever writes.
@@ -151,7 +153,7 @@ impl MetricsRenderer for LineRenderer {
     fn manual_close(&mut self) {}
 
     fn register_metric(&mut self, definition: MetricDefinition) {
-        if !definition.name.starts_with("Residual") {
+        if !metric::is_detail(&definition.name) {
             self.columns.push(definition.name.to_string());
         }
         let name = definition.name.to_string();

@@ -1,0 +1,10 @@
+//! *Step*: `τ` of the accepted step.
+
+use super::Figure;
+
+/// Name in dashboards and logs.
+const NAME: &str = "Step";
+
+pub(super) fn figure() -> Figure {
+    Figure::new(NAME, |figures| Some(figures.report.candidate?.step))
+}
