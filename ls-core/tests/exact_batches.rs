@@ -97,7 +97,10 @@ fn the_defaults_train_two_to_thirty_stages() {
                 sweep(&mut method, &mut model, &split);
             }
             let loss = original_loss(&model, &split);
-            assert!(loss < 0.5 * 3.0_f64.ln(), "{activation:?}, {hidden} stages: {loss}");
+            assert!(
+                loss < 0.5 * 3.0_f64.ln(),
+                "{activation:?}, {hidden} stages: {loss}"
+            );
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::config::{OptimizerKind, Plan, RunConfig};
 use crate::data::{Blocks, Fingerprint, SplitLoader, Splits};
 use crate::learner::{LayerSeparation, Limits, Observer, Position, SeparatedLearner, SweepRecord};
 use crate::metric;
+use crate::renderer::LineRenderer;
 use crate::run_dir::{Checkpoints, History, RunDir, SCHEMA, Summary};
 use crate::{Error, Result};
 
@@ -73,6 +74,22 @@ pub struct Session<'a> {
     pub metric_logs: bool,
     /// Ends the run after the current sweep, from any thread.
     pub interrupter: Interrupter,
+}
+
+impl<'a> Session<'a> {
+    /// A new run that shows nothing, with economical checkpoints of which two stay.
+    pub fn new(device: Device, run: &'a Path) -> Self {
+        Self {
+            device,
+            run,
+            start: Start::New,
+            checkpoints: CheckpointRule::Economical,
+            keep: 2,
+            dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::sink())))),
+            metric_logs: true,
+            interrupter: Interrupter::new(),
+        }
+    }
 }
 
 /// A finished run.

@@ -16,7 +16,6 @@ use ls_train::config::{
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
-use ls_train::renderer::LineRenderer;
 use ls_train::{CheckpointRule, Error, Outcome, Session, Start, train};
 
 const SWEEPS: usize = 5;
@@ -45,14 +44,11 @@ fn go(config: &RunConfig, run: &Path, start: Start, interrupted: bool) -> Result
         interrupter.stop(None);
     }
     let session = Session {
-        run,
         start,
         checkpoints: CheckpointRule::Every(1),
-        keep: 2,
-        dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::sink())))),
         metric_logs: false,
         interrupter,
-        device: device.clone(),
+        ..Session::new(device.clone(), run)
     };
     train(&plan, Splits::load(&plan, &device)?, session)
 }

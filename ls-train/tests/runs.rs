@@ -17,7 +17,7 @@ use ls_train::config::{
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
 use ls_train::renderer::LineRenderer;
-use ls_train::{CheckpointRule, Error, Outcome, Session, Start, train};
+use ls_train::{Error, Outcome, Session, train};
 
 /// What a run printed.
 #[derive(Clone, Default)]
@@ -87,14 +87,9 @@ fn run_with(
         &plan,
         Splits::load(&plan, &device)?,
         Session {
-            device,
-            run,
-            start: Start::New,
-            checkpoints: CheckpointRule::Economical,
-            keep: 2,
             dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(out)))),
-            metric_logs: true,
             interrupter,
+            ..Session::new(device, run)
         },
     )
 }

@@ -40,7 +40,7 @@ Examples:
       alternating minimization of the separated loss, with a tight certificate
   layersep train --model cnn --sweeps 40
       convolutions, pooling and a dense layer
-  layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 500 --sweeps 5
+  layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 250 --sweeps 6
       MNIST from the files in DIR, in batches
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
       the baseline, from the same initial weights

@@ -10,9 +10,8 @@ use super::{Budget, Case, Contender, Experiment, plot};
 use crate::config::{Plan, RunConfig};
 use crate::data::Splits;
 use crate::learner::Stop;
-use crate::renderer::LineRenderer;
 use crate::run_dir::Summary;
-use crate::{CheckpointRule, Error, Result, Session, Start, train};
+use crate::{CheckpointRule, Error, Result, Session, train};
 
 /// More sweeps than any time limit allows.
 const UNLIMITED: usize = 1_000_000;
@@ -187,14 +186,10 @@ fn run_one(
     let plan = plan(config, seed, seconds, scope)?;
     let splits = Splits::load(&plan, &scope.device)?;
     let session = Session {
-        device: scope.device.clone(),
-        run: &run,
-        start: Start::New,
         checkpoints: CheckpointRule::Never,
-        keep: 1,
-        dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::sink())))),
         metric_logs: false,
         interrupter: scope.interrupter.clone(),
+        ..Session::new(scope.device.clone(), &run)
     };
     let summary = match train(&plan, splits, session) {
         Ok(outcome) if outcome.summary.stop == Stop::Interrupted => {
