@@ -180,6 +180,11 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     );
     let ending = strategy.ending();
     let description = config.model.describe(splits.shape, classes);
+    let label = format!("{} on {}: {description}", config.method.name(), splits.name);
+    let label = match first_sweep {
+        1 => label,
+        next => format!("{label}, resumed after sweep {}", next - 1),
+    };
     let mut training = SupervisedTraining::new(
         run.logs(),
         Arc::new(SplitLoader::new(splits.train, blocks, first_sweep)),
@@ -189,11 +194,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     .num_epochs(config.sweeps)
     .with_interrupter(session.interrupter.clone())
     .renderer((session.dashboard)(session.interrupter))
-    .label(&format!(
-        "{} on {}: {description}",
-        config.method.name(),
-        splits.name
-    ))
+    .label(&label)
     .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
     if !session.metric_logs {
         training = training.with_metric_logger(InMemoryMetricLogger::new());

@@ -117,8 +117,8 @@ const SHRINK: f64 = 3.0;
 /// `τ` may grow as the gradients of small losses shrink; a longer step would only add rounding.
 const LONGEST: f64 = 1e8;
 
-/// Networks of more stages are deep.
-const DEEP: usize = 12;
+/// Networks of more stages than the first are deep, than the second very deep.
+const DEEP: [usize; 2] = [12, 50];
 
 /// Where a search starts, and how far it may go. Longer steps of the hidden stages and much damping let shallow networks
 /// generalize better; they lead deep ones to where nothing lowers the loss any more.
@@ -147,11 +147,18 @@ impl Suited {
         dampings: [0.01, 0.3],
     };
 
+    /// Less damping leaves a hundred relu stages stuck at once from some seeds, more has not been needed.
+    const VERY_DEEP: Self = Self {
+        scalings: [Scaling::Norm, Scaling::Rms],
+        damping: 0.3,
+        dampings: [0.3, 0.3],
+    };
+
     fn to(stages: usize) -> Self {
-        if stages > DEEP {
-            Self::DEEP
-        } else {
-            Self::SHALLOW
+        match stages {
+            _ if stages <= DEEP[0] => Self::SHALLOW,
+            _ if stages <= DEEP[1] => Self::DEEP,
+            _ => Self::VERY_DEEP,
         }
     }
 }

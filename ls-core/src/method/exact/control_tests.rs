@@ -221,10 +221,14 @@ fn a_slow_leader_looks_around_and_rests_when_that_did_not_pay() {
 
 #[test]
 fn deep_networks_start_with_the_scaling_that_suits_them() {
-    for (stages, scaling) in [(DEEP, Scaling::Rms), (DEEP + 1, Scaling::Norm)] {
+    for (stages, scaling, damping) in [
+        (DEEP[0], Scaling::Rms, 0.6),
+        (DEEP[0] + 1, Scaling::Norm, 0.02),
+        (DEEP[1] + 1, Scaling::Norm, 0.3),
+    ] {
         let mut controller = Controller::new(Fixed::default(), stages);
         let (_, tried) = sweep(&mut controller, |_| 0.1);
-        assert_eq!(tried[0].scaling, scaling);
+        assert_eq!((tried[0].scaling, tried[0].damping), (scaling, damping));
     }
 }
 
