@@ -22,7 +22,7 @@ use crate::data::{Blocks, Fingerprint, SplitLoader, Splits};
 use crate::learner::{LayerSeparation, Limits, Observer, Position, SeparatedLearner, SweepRecord};
 use crate::metric;
 use crate::renderer::LineRenderer;
-use crate::run_dir::{Checkpoints, History, RunDir, SCHEMA, Summary};
+use crate::run_dir::{Checkpoints, Contents, History, RunDir, SCHEMA, Summary};
 use crate::{Error, Result};
 
 /// Samples of one chunk of the first forward pass; bounds its memory.
@@ -280,13 +280,13 @@ impl Observer for RunObserver {
             return Ok(());
         }
         let started = Instant::now();
-        self.checkpoints.write(
+        self.checkpoints.write(Contents {
             position,
-            &self.config,
-            &self.fingerprint,
+            config: &self.config,
+            fingerprint: &self.fingerprint,
             model,
-            method.save()?,
-        )?;
+            state: method.save()?,
+        })?;
         self.spent += started.elapsed().as_secs_f64();
         Ok(())
     }

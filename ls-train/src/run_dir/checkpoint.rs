@@ -130,66 +130,30 @@ impl Checkpoint {
     }
 }
 
-/// The folder `checkpoints` of a run.
-#[derive(Clone, Debug)]
-pub struct Checkpoints {
-    folder: PathBuf,
-    keep: usize,
+/// What goes into a checkpoint.
+pub struct Contents<'a> {
+    /// Where the run stands.
+    pub position: &'a Position,
+    /// Its configuration.
+    pub config: &'a RunConfig,
+    /// What tells its data from other data.
+    pub fingerprint: &'a Fingerprint,
+    /// Weights and auxiliary variables.
+    pub model: &'a Separated,
+    /// What the method remembers.
+    pub state: MethodState,
 }
 
-impl Checkpoints {
-    /// The checkpoints below a run folder, of which the last `keep` stay.
-    pub(super) fn of(run: &Path, keep: usize) -> Self {
-        Self {
-            folder: run.join("checkpoints"),
-            keep: keep.max(1),
-        }
-    }
-
-    /// Writes a checkpoint, and removes those that are no longer kept.
-    ///
-    /// # Errors
-    /// [`Error::File`] when it cannot be written; the previous one is then still there.
-    pub fn write(
-        &self,
-        position: &Position,
-        config: &RunConfig,
-        fingerprint: &Fingerprint,
-        model: &Separated,
-        state: MethodState,
-    ) -> Result<()> {
-        let place = self.folder.join(format!("{:08}", position.sweep));
-        let draft = place.with_extension("draft");
-        let result = self.write_draft(&draft, position, config, fingerprint, model, state);
-        let result = result.and_then(|()| {
-            // The same sweep can only have been written by this run, with the same contents.
-            if place.exists() {
-                remove(&place)?;
-            }
-            fs::rename(&draft, &place).map_err(|error| Error::file("write", &place, error))?;
-            sync(&self.folder)
-        });
-        if result.is_err() {
-            // The error is what matters; half a draft is no checkpoint, and the next one replaces it.
-            let _ = fs::remove_dir_all(&draft);
-            return result;
-        }
-        let sweeps = self.sweeps()?;
-        for old in &sweeps[..sweeps.len().saturating_sub(self.keep)] {
-            remove(&self.folder.join(format!("{old:08}")))?;
-        }
-        Ok(())
-    }
-
-    fn write_draft(
-        &self,
-        draft: &Path,
-        position: &Position,
-        config: &RunConfig,
-        fingerprint: &Fingerprint,
-        model: &Separated,
-        state: MethodState,
-    ) -> Result<()> {
+impl Contents<'_> {
+    /// Writes all files into a folder of their own, the header last.
+    fn write(self, draft: &Path) -> Result<()> {
+        let Self {
+            position,
+            config,
+            fingerprint,
+            model,
+            state,
+        } = self;
         if draft.exists() {
             remove(draft)?;
         }
@@ -248,6 +212,46 @@ impl Checkpoints {
         let text = toml::to_string(&header).map_err(|error| Error::file("write", &path, error))?;
         fs::write(&path, text).map_err(|error| Error::file("write", &path, error))?;
         sync(&path)
+    }
+}
+
+/// The folder `checkpoints` of a run.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    keep: usize,
+}
+
+impl Checkpoints {
+    /// The checkpoints below a run folder, of which the last `keep` stay.
+    pub(super) fn of(run: &Path, keep: usize) -> Self {
+        Self {
+            folder: run.join("checkpoints"),
+            keep: keep.max(1),
+        }
+    }
+
+    /// Writes a checkpoint, and removes those that are no longer kept.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written; the previous one is then still there.
+    pub fn write(&self, contents: Contents<'_>) -> Result<()> {
+        let place = self.folder.join(format!("{:08}", contents.position.sweep));
+        let draft = place.with_extension("draft");
+        let result = contents.write(&draft).and_then(|()| {
+            fs::rename(&draft, &place).map_err(|error| Error::file("write", &place, error))?;
+            sync(&self.folder)
+        });
+        if result.is_err() {
+            // The error is what matters; half a draft is no checkpoint, and the next one replaces it.
+            let _ = fs::remove_dir_all(&draft);
+            return result;
+        }
+        let sweeps = self.sweeps()?;
+        for old in &sweeps[..sweeps.len().saturating_sub(self.keep)] {
+            remove(&self.folder.join(format!("{old:08}")))?;
+        }
+        Ok(())
     }
 
     /// The last complete checkpoint, if there is one.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use ls_core::network::Network;
 
-pub use checkpoint::{Checkpoint, Checkpoints};
+pub use checkpoint::{Checkpoint, Checkpoints, Contents};
 pub use history::History;
 pub use summary::{SCHEMA, Summary, TestFigures, TrainFigures};
 
@@ -48,11 +48,12 @@ impl RunDir {
     /// [`Error::RunExists`] when it holds a run already and is not to be overwritten, [`Error::RunLocked`] when another process
     /// works in it, [`Error::File`] when it cannot be written.
     pub fn create(path: &Path, config: &RunConfig, overwrite: bool) -> Result<Self> {
+        // Locked before it is looked at: another process may be about to make a run here.
+        let run = Self::lock(path)?;
         let is_taken = FILES.iter().any(|file| path.join(file).exists());
         if is_taken && !overwrite {
             return Err(Error::RunExists { path: path.into() });
         }
-        let run = Self::lock(path)?;
         // Only what a run writes is removed: the folder may hold somebody's notes.
         for file in FILES.map(|name| path.join(name)) {
             if file.exists() {
