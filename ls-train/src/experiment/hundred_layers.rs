@@ -39,7 +39,7 @@ fn cases() -> Vec<Case> {
                         "sgd, batches, twice as long",
                         &batches,
                         OptimizerKind::Sgd,
-                        &[1e-3, 3e-3, 1e-2, 3e-2],
+                        &[1e-4, 3e-4, 1e-3, 3e-3],
                     )),
                 ],
                 target: None,
