@@ -198,6 +198,30 @@ impl Samples {
         })
     }
 
+    /// Copies the samples of the given indices (from 0), in their order.
+    ///
+    /// # Errors
+    /// [`Error::NoSamples`] without an index.
+    ///
+    /// # Panics
+    /// When an index is past the end.
+    pub fn select(&self, indices: &[usize]) -> Result<Self, Error> {
+        if indices.is_empty() {
+            return Err(Error::NoSamples {
+                file: "an empty selection of samples".to_owned(),
+            });
+        }
+        let features = self.shape.features();
+        let image = |&i: &usize| &self.pixels[i * features..(i + 1) * features];
+        Ok(Self {
+            shape: self.shape,
+            pixels: indices.iter().flat_map(image).copied().collect(),
+            pixel_max: self.pixel_max,
+            labels: indices.iter().map(|&i| self.labels[i]).collect(),
+            classes: self.classes.clone(),
+        })
+    }
+
     /// All pixels as `pixel / pixel_max`, in 0..=1; row-major `[samples, features]`.
     pub fn scaled(&self) -> Vec<f32> {
         let full = f32::from(self.pixel_max);

@@ -51,7 +51,7 @@ pub(crate) fn named<T: Copy + Send + Sync + 'static>(
 }
 
 /// Which network.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
     /// Architecture: `mlp`, `cnn`, or a TOML file with a list of stages [default: mlp]
@@ -72,7 +72,7 @@ pub(crate) struct ModelArgs {
 const CNN_STAGES: usize = 3;
 
 /// How residuals are weighted.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "Weighting")]
 pub(crate) struct WeightingArgs {
     /// Weights of the residuals: self-adaptive, or fixed (no bound) [default: spectral]

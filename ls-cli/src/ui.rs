@@ -88,6 +88,14 @@ fn summary_text(summary: &Summary, run: &RunDir) -> String {
         100.0 * train.accuracy,
         100.0 * test.accuracy
     );
+    if let Some(validation) = &summary.validation {
+        text += &format!(
+            "  validation      {:>9.2}%, loss {}; the weights are those of sweep {}\n",
+            100.0 * validation.accuracy,
+            figure(validation.original_loss),
+            summary.kept_sweep
+        );
+    }
     text + &format!("run folder: {}\n", run.path().display())
 }
 

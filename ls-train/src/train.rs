@@ -14,12 +14,15 @@ use burn::train::{
     SupervisedTraining, TrainingStrategy,
 };
 use ls_core::auxiliary::AuxiliaryStore;
-use ls_core::method::{Method, Separated};
+use ls_core::method::Separated;
 use ls_core::network::Network;
 
 use crate::config::{OptimizerKind, Plan, RunConfig};
 use crate::data::{Blocks, Fingerprint, SplitLoader, Splits};
-use crate::learner::{LayerSeparation, Limits, Observer, Position, SeparatedLearner, SweepRecord};
+use crate::learner::{
+    self, LayerSeparation, Limits, MeasuredSplits, Observer, SeparatedLearner, Standing,
+    SweepRecord,
+};
 use crate::metric;
 use crate::renderer::LineRenderer;
 use crate::run_dir::{Checkpoints, Contents, History, RunDir, SCHEMA, Summary};
@@ -137,45 +140,51 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     let hidden = network.hidden();
     let parameters = network.num_params();
     let mut model = Separated { network, auxiliary };
-    let mut position = Position::default();
+    let mut start = learner::Start::default();
     if let Some(checkpoint) = &checkpoint {
         checkpoint.ensure_same(config, &splits.fingerprint)?;
-        position = checkpoint.position().clone();
-        if position.sweep >= config.sweeps {
+        start.position = checkpoint.position().clone();
+        if start.position.sweep >= config.sweeps {
             return Err(Error::RunComplete {
                 path: session.run.into(),
-                done: position.sweep,
+                done: start.position.sweep,
                 limit: config.sweeps,
             });
         }
+        start.best = checkpoint.load_best(&model.network)?;
         model = checkpoint.load_model(model)?;
         method.restore(checkpoint.load_method(&session.device)?)?;
     }
     if session.start == Start::Resume {
         run.save_config(config)?;
     }
+    run.save_preprocessing(&splits.preprocessing)?;
     let last = Arc::new(Mutex::new(None));
     let observer = RunObserver {
-        history: run.history(if separated { hidden } else { 0 }, position.sweep)?,
+        history: run.history(if separated { hidden } else { 0 }, start.position.sweep)?,
         last: Arc::clone(&last),
         checkpoints,
         rule: session.checkpoints,
         config: config.clone(),
         fingerprint: splits.fingerprint.clone(),
         spent: 0.0,
-        started: position.seconds,
+        started: start.position.seconds,
     };
     let limits = Limits {
         target_loss: config.target_loss,
         time: plan.time_limit(),
+        patience: config.patience,
     };
-    let first_sweep = position.sweep as u64 + 1;
+    let first_sweep = start.position.sweep as u64 + 1;
     let strategy = LayerSeparation::new(
         method,
-        splits.train.clone(),
-        splits.test.clone(),
+        MeasuredSplits {
+            train: splits.train.clone(),
+            test: splits.test.clone(),
+            validation: splits.validation.clone(),
+        },
         limits,
-        position,
+        start,
         Box::new(observer),
     );
     let ending = strategy.ending();
@@ -199,7 +208,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     if !session.metric_logs {
         training = training.with_metric_logger(InMemoryMetricLogger::new());
     }
-    for figure in metric::all(hidden, &config.method) {
+    for figure in metric::all(hidden, &config.method, splits.validation.is_some()) {
         if figure.is_on_test() {
             training = training.metric_valid_numeric(figure.clone());
         }
@@ -207,7 +216,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     }
     let learner = SeparatedLearner { separated: model };
     // The method keeps its own optimizers; burn-train's stands by unused.
-    let idle = OptimizerKind::Sgd.init();
+    let idle = OptimizerKind::Sgd.init(None);
     let result = training.launch(Learner::new(learner, idle, ConstantLr::new(0.0)));
     // Dropping the renderer gives the terminal back.
     drop(result.renderer);
@@ -215,11 +224,12 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     run.save_model(&network)?;
     let ending = take(&ending).unwrap_or_else(|| Err(Error::Loop("it ended early".into())));
     let record = take(&last).ok_or_else(|| Error::Loop("it ended before it began".into()));
-    let stop = ending?;
+    let ending = ending?;
     if let Some(error) = result.error {
         return Err(Error::Loop(error.to_string()));
     }
     let record = record?;
+    let kept = ending.kept.unwrap_or_else(|| (&record).into());
     let summary = Summary {
         schema: SCHEMA,
         method: config.method.name().into(),
@@ -228,11 +238,13 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         device: config.device.clone(),
         seed: config.seed,
         parameters,
-        stop,
+        stop: ending.stop,
         sweeps: record.sweep,
+        kept_sweep: kept.sweep,
         seconds: record.elapsed.as_secs_f64(),
-        train: (&record).into(),
-        test: (&record).into(),
+        train: kept.train,
+        validation: kept.validation,
+        test: kept.test,
     };
     run.save_summary(&summary)?;
     Ok(Outcome {
@@ -262,13 +274,8 @@ impl Observer for RunObserver {
         self.history.append(record)
     }
 
-    fn checkpoint(
-        &mut self,
-        position: &Position,
-        model: &Separated,
-        method: &dyn Method,
-        last: bool,
-    ) -> Result<()> {
+    fn checkpoint(&mut self, standing: Standing<'_>, last: bool) -> Result<()> {
+        let position = standing.position;
         let due = match self.rule {
             CheckpointRule::Economical => {
                 self.spent <= CHECKPOINT_SHARE * (position.seconds - self.started)
@@ -281,11 +288,9 @@ impl Observer for RunObserver {
         }
         let started = Instant::now();
         self.checkpoints.write(Contents {
-            position,
+            standing,
             config: &self.config,
             fingerprint: &self.fingerprint,
-            model,
-            state: method.save()?,
         })?;
         self.spent += started.elapsed().as_secs_f64();
         Ok(())

@@ -16,6 +16,7 @@ use ls_train::config::{
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
+use ls_train::run_dir::Summary;
 use ls_train::{CheckpointRule, Error, Outcome, Session, Start, train};
 
 const SWEEPS: usize = 5;
@@ -95,6 +96,7 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
             optimizer,
             learning_rate: optimizer.learning_rate(),
             schedule,
+            weight_decay: None,
         })
     };
     let line_search = BlockUpdate::LineSearch { damping: 0.01 };
@@ -137,6 +139,16 @@ fn assert_resumed_equals_uninterrupted(what: &str, config: &RunConfig) {
         "{what}"
     );
     assert_eq!(history(&parts), history(&whole), "{what}");
+    let seconds = expected.summary.seconds;
+    let summary = Summary {
+        seconds,
+        ..outcome.summary
+    };
+    let expected = Summary {
+        stop: summary.stop,
+        ..expected.summary
+    };
+    assert_eq!(summary, expected, "{what}");
 }
 
 #[test]
@@ -158,6 +170,23 @@ fn convolutions_stopped_after_each_sweep_end_where_they_would_have() {
             ..small(MethodConfig::default(), batch_size)
         };
         assert_resumed_equals_uninterrupted("cnn", &config);
+    }
+}
+
+#[test]
+fn the_best_weights_of_a_validation_split_survive_a_stop() {
+    let adam = OptimizerKind::Adam;
+    let method = MethodConfig::Backprop(BackpropSettings {
+        optimizer: adam,
+        // So large that later sweeps undo what earlier ones achieved.
+        learning_rate: 0.3,
+        schedule: Schedule::Constant,
+        weight_decay: None,
+    });
+    for method in [MethodConfig::default(), method] {
+        let mut config = small(method, BatchSize::Samples(48));
+        config.data.validation = Some(60);
+        assert_resumed_equals_uninterrupted("validation", &config);
     }
 }
 

@@ -72,6 +72,7 @@ fn backprop(optimizer: OptimizerKind) -> MethodConfig {
         optimizer,
         learning_rate: optimizer.learning_rate(),
         schedule: Schedule::Constant,
+        weight_decay: None,
     })
 }
 
@@ -391,6 +392,7 @@ fn divergence_is_reported_and_leaves_what_was_computed() {
         optimizer: OptimizerKind::Sgd,
         learning_rate: 1e12,
         schedule: Schedule::Constant,
+        weight_decay: None,
     }));
     config.sweeps = 50;
     config.model = ModelConfig::Mlp(mlp(Activation::Identity));

@@ -27,7 +27,7 @@ use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
 
 /// Train a classifier and leave a run folder
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 #[command(
     allow_negative_numbers = true,
     after_help = "\
@@ -63,6 +63,9 @@ pub(crate) struct TrainArgs {
     /// Use only the first N training samples
     #[arg(long, value_name = "N", value_parser = count(), help_heading = "Data")]
     limit: Option<u64>,
+    /// Hold out N of the training samples, chosen by the seed, and end with the weights that did best on them
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    validation: Option<usize>,
 
     #[command(flatten)]
     model: ModelArgs,
@@ -85,6 +88,10 @@ pub(crate) struct TrainArgs {
     /// With `exact`: samples that are passed through the stages at once [default: by the size of the stages]
     #[arg(long, value_name = "N", help_heading = "Method")]
     chunk: Option<usize>,
+    /// λ of a penalty λ/2 Σ‖W‖² on the weights: with `exact` it is the loss with its penalty that never rises [default: 0 for
+    /// `exact`, for `backprop` that of the optimizer]
+    #[arg(long, value_name = "LAMBDA", help_heading = "Method")]
+    weight_decay: Option<f64>,
     /// Passes over the auxiliary blocks in a sweep of `alternating` [default: 1]
     #[arg(long, value_name = "N", help_heading = "Method")]
     auxiliary_passes: Option<usize>,
@@ -122,6 +129,9 @@ pub(crate) struct TrainArgs {
     /// Stop after the sweep in which so many seconds of training have passed
     #[arg(long, value_name = "SECONDS", help_heading = "Run")]
     time_limit: Option<f64>,
+    /// With --validation: stop after N sweeps without better figures of the samples held out
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    patience: Option<usize>,
     /// Seed of the weights and of the order of the batches [default: 1]
     #[arg(long, help_heading = "Run")]
     seed: Option<u64>,
@@ -164,8 +174,9 @@ enum MethodName {
     Backprop,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum DashboardName {
+    #[default]
     Auto,
     /// Full screen
     Tui,
@@ -240,26 +251,31 @@ impl TrainArgs {
     /// The configuration of a run that goes on: its own, but for where it ends.
     fn resumed(&self, run: &Path) -> Result<RunConfig, Failure> {
         let mut config = RunDir::read_config(run)?;
-        let given = self.config()?;
-        let unchanged = Self {
-            sweeps: None,
-            target_loss: None,
-            time_limit: None,
-            ..self.clone()
+        let allowed = Self {
+            resume: self.resume.clone(),
+            sweeps: self.sweeps,
+            target_loss: self.target_loss,
+            time_limit: self.time_limit,
+            patience: self.patience,
+            checkpoint_every: self.checkpoint_every,
+            keep: self.keep,
+            dashboard: self.dashboard,
+            ignore_memory: self.ignore_memory,
+            json: self.json,
+            ..Self::default()
         };
-        // Whatever else was given would have changed the default configuration.
-        if unchanged.config()? != RunConfig::default() {
+        if *self != allowed {
             return Err(Failure::new(
-                "with --resume only --sweeps, --target-loss, --time-limit and options of the display may be given",
+                "with --resume only --sweeps, --target-loss, --time-limit, --patience and options of checkpoints and the display may \
+                 be given",
             )
             .hint(format!(
                 "the run goes on as {} says; start another run for other settings",
                 run.join("config.toml").display()
             )));
         }
-        if self.sweeps.is_some() {
-            config.sweeps = given.sweeps;
-        }
+        set(&mut config.sweeps, self.sweeps);
+        config.patience = self.patience.or(config.patience);
         config.target_loss = self.target_loss.or(config.target_loss);
         config.time_limit = self.time_limit.or(config.time_limit);
         Ok(config)
@@ -286,6 +302,8 @@ impl TrainArgs {
         if let Some(limit) = self.limit {
             config.data.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
         }
+        config.data.validation = self.validation.or(config.data.validation);
+        config.patience = self.patience.or(config.patience);
         config.model = self.model.config(config.model)?;
         config.method = self.method(config.method)?;
         Ok(config)
@@ -309,6 +327,7 @@ impl TrainArgs {
                 settings.damping = self.damping.or(settings.damping);
                 settings.scaling = self.scaling.or(settings.scaling);
                 settings.chunk = self.chunk.or(settings.chunk);
+                set(&mut settings.weight_decay, self.weight_decay);
                 if self.recompute {
                     settings.storage = Storage::Recomputed;
                 }
@@ -328,11 +347,13 @@ impl TrainArgs {
                     .as_ref()
                     .filter(|settings| settings.optimizer == optimizer)
                     .map_or(optimizer.learning_rate(), |settings| settings.learning_rate);
+                let decay = base.as_ref().and_then(|settings| settings.weight_decay);
                 let schedule = base.map(|settings| settings.schedule).unwrap_or_default();
                 Ok(MethodConfig::Backprop(BackpropSettings {
                     optimizer,
                     learning_rate: self.learning_rate.unwrap_or(rate),
                     schedule: self.schedule.unwrap_or(schedule),
+                    weight_decay: self.weight_decay.or(decay),
                 }))
             }
             MethodName::Alternating => {
@@ -362,6 +383,11 @@ impl TrainArgs {
             ("--scaling", self.scaling.is_some(), &[Exact]),
             ("--recompute", self.recompute, &[Exact]),
             ("--chunk", self.chunk.is_some(), &[Exact]),
+            (
+                "--weight-decay",
+                self.weight_decay.is_some(),
+                &[Exact, Backprop],
+            ),
             ("--damping", self.damping.is_some(), &[Exact, Alternating]),
             (
                 "--auxiliary-passes",

@@ -119,11 +119,20 @@ impl Preconditioner {
     /// The preconditioned gradient in the coefficients `V = [W; b]` of `u = a W + b`, for rows `[m, d]` and the cotangents
     /// `[m, d_out]` of their outputs, summed over rows: `W` gets `(Σ + ridge)⁻¹ (A - ā)ᵀG`, and `b` gets `1ᵀG - ā W`.
     ///
-    /// It is the gradient under a positive definite metric, whatever the mean is: a descent direction.
-    pub fn direction(&self, rows: Tensor<2>, cotangent: Tensor<2>) -> Affine {
+    /// It is the gradient under a positive definite metric, whatever the mean is: a descent direction. The gradient of a
+    /// `penalty` on `W` is added to that of the outputs.
+    pub fn direction(
+        &self,
+        rows: Tensor<2>,
+        cotangent: Tensor<2>,
+        penalty: Option<Tensor<2>>,
+    ) -> Affine {
         let mean = self.mean.clone().unsqueeze::<2>();
         let sums: Tensor<1> = cotangent.clone().sum_dim(0).squeeze_dim(0);
-        let gradient = (rows - mean.clone()).transpose().matmul(cotangent);
+        let mut gradient = (rows - mean.clone()).transpose().matmul(cotangent);
+        if let Some(penalty) = penalty {
+            gradient = gradient + penalty;
+        }
         let kernel = self.inverse.clone().matmul(gradient);
         Affine {
             bias: sums - mean.matmul(kernel.clone()).squeeze_dim(0),
@@ -216,7 +225,7 @@ mod tests {
         let rows = rows(0.5);
         let cotangents: Vec<[f64; 3]> = (0..11).map(|n| [0.25 * f64::from(n), -1.0, 0.5]).collect();
         let preconditioner = Covariance::of(tensor(&rows)).precondition(0.1).unwrap();
-        let direction = preconditioner.direction(tensor(&rows), tensor(&cotangents));
+        let direction = preconditioner.direction(tensor(&rows), tensor(&cotangents), None);
         let mut matrix = covariance(&rows);
         let ridge = 0.1 * (0..3).map(|i| matrix[(i, i)]).sum::<f64>() / 3.0;
         (0..3).for_each(|i| matrix[(i, i)] += ridge);
@@ -244,7 +253,7 @@ mod tests {
     fn inputs_that_do_not_vary_still_have_a_preconditioner() {
         for rows in [[[0.5, 0.5, 0.5]; 4], [[0.0; 3]; 4]] {
             let preconditioner = Covariance::of(tensor(&rows)).precondition(0.1).unwrap();
-            let direction = preconditioner.direction(tensor(&rows), tensor(&[[1.0; 3]; 4]));
+            let direction = preconditioner.direction(tensor(&rows), tensor(&[[1.0; 3]; 4]), None);
             assert_eq!(to_f64(direction.kernel).unwrap(), [0.0; 9]);
             assert_eq!(to_f64(direction.bias).unwrap(), [4.0; 3]);
         }

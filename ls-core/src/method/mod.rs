@@ -38,6 +38,8 @@ pub enum Guarantee {
     SeparatedLossNeverRises,
     /// The original loss never rises.
     OriginalLossNeverRises,
+    /// The original loss with its weight decay never rises.
+    PenalizedLossNeverRises,
     /// Nothing.
     None,
 }

@@ -53,6 +53,8 @@ pub struct ExactSettings {
     pub ridge: Ridge,
     /// Patches that enter a convolution's Gram matrix.
     pub gram_rows: usize,
+    /// `λ` of the penalty `λ/2 Σ ‖W_l‖²`.
+    pub weight_decay: f64,
     /// Weights of the residuals in the separated loss that is reported.
     pub weighting: Weighting,
 }
@@ -68,6 +70,7 @@ impl Default for ExactSettings {
             chunk: core.chunk,
             ridge: core.ridge,
             gram_rows: core.gram_rows,
+            weight_decay: core.weight_decay,
             weighting: core.weighting,
         }
     }
@@ -136,6 +139,9 @@ pub struct BackpropSettings {
     /// What becomes of the learning rate.
     #[serde(default)]
     pub schedule: Schedule,
+    /// Weight decay of the optimizer [default: its own].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
 }
 
 /// What becomes of a learning rate over a run.
@@ -182,7 +188,7 @@ impl MethodConfig {
             // The core's own check sees the settings as they are.
             Self::Exact(_) => Ok(()),
             Self::Alternating(settings) => settings.check(),
-            Self::Backprop(settings) => positive("learning-rate", settings.learning_rate),
+            Self::Backprop(settings) => settings.check(),
         }
     }
 
@@ -210,9 +216,24 @@ impl MethodConfig {
                         Schedule::Linear => Some(total_steps),
                     },
                 };
-                Box::new(Backprop::new(settings.optimizer.init(), learning_rate))
+                let optimizer = settings.optimizer.init(settings.weight_decay);
+                Box::new(Backprop::new(optimizer, learning_rate))
             }
         })
+    }
+}
+
+impl BackpropSettings {
+    fn check(&self) -> Result<()> {
+        positive("learning-rate", self.learning_rate)?;
+        match self.weight_decay {
+            Some(decay) if !(0.0..=1e3).contains(&decay) => Err(Error::InvalidConfig {
+                field: "weight-decay",
+                value: decay.to_string(),
+                allowed: "it must be from 0 to 1000",
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -227,6 +248,7 @@ impl ExactSettings {
             chunk: self.chunk,
             ridge: self.ridge,
             gram_rows: self.gram_rows,
+            weight_decay: self.weight_decay,
             weighting: self.weighting,
             mini_batch: MiniBatchConfig {
                 step: self.step.unwrap_or(mini_batch.step),
@@ -296,8 +318,8 @@ impl BlockUpdate {
                 learning_rate,
                 auxiliary_learning_rate,
             } => BlockRule::Optimizer {
-                weights: optimizer.init(),
-                auxiliary: optimizer.init(),
+                weights: optimizer.init(None),
+                auxiliary: optimizer.init(None),
                 learning_rate,
                 auxiliary_learning_rate,
             },

@@ -18,12 +18,15 @@ use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use serde::{Deserialize, Serialize};
 
+use crate::run_dir::SCHEMA;
 use crate::{Error, Result};
 
 /// A complete run. Every field has a value, so that the file in the run folder says all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RunConfig {
+    /// Version of the file.
+    pub schema: u32,
     /// Seed of the weights, of the blocks of samples and of their order.
     pub seed: u64,
     /// Largest number of sweeps (epochs for `backprop`).
@@ -36,6 +39,9 @@ pub struct RunConfig {
     /// Stop after the sweep in which so many seconds of training have passed; measurements do not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<f64>,
+    /// Stop after so many sweeps without better figures of the validation split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
     /// Name of the device.
     pub device: String,
     /// Which samples.
@@ -49,11 +55,13 @@ pub struct RunConfig {
 impl Default for RunConfig {
     fn default() -> Self {
         Self {
+            schema: SCHEMA,
             seed: 1,
             sweeps: 30,
             batch_size: BatchSize::Full,
             target_loss: None,
             time_limit: None,
+            patience: None,
             device: "flex".into(),
             data: DataConfig::default(),
             model: ModelConfig::Mlp(MlpConfig {
@@ -78,6 +86,9 @@ pub struct DataConfig {
     /// Use only the first training samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Hold so many of them out, chosen by the seed: the run then ends with the weights that did best on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
 }
 
 impl Default for DataConfig {
@@ -86,6 +97,7 @@ impl Default for DataConfig {
             dataset: "digits".into(),
             folder: None,
             limit: None,
+            validation: None,
         }
     }
 }
@@ -194,9 +206,29 @@ impl RunConfig {
     /// # Errors
     /// [`Error::InvalidConfig`], [`Error::Core`] or [`Error::Data`], naming the value and what is allowed.
     pub fn check(self) -> Result<Plan> {
+        if self.schema != SCHEMA {
+            return Err(Error::InvalidConfig {
+                field: "schema",
+                value: self.schema.to_string(),
+                allowed: "this program reads and writes version 2",
+            });
+        }
         positive_count("sweeps", self.sweeps)?;
-        if let Some(limit) = self.data.limit {
-            positive_count("limit", limit)?;
+        for (field, count) in [
+            ("limit", self.data.limit),
+            ("validation", self.data.validation),
+            ("patience", self.patience),
+        ] {
+            if let Some(count) = count {
+                positive_count(field, count)?;
+            }
+        }
+        if let (Some(patience), None) = (self.patience, self.data.validation) {
+            return Err(Error::InvalidConfig {
+                field: "patience",
+                value: patience.to_string(),
+                allowed: "it waits for better figures of a validation split, so `validation` must be given too",
+            });
         }
         for (field, value) in [
             ("target-loss", self.target_loss),

@@ -1,5 +1,6 @@
 //! The Burn optimizers that configurations can name.
 
+use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     AdaGradConfig, AdamConfig, AdamWConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
@@ -74,21 +75,30 @@ impl OptimizerKind {
         }
     }
 
-    /// A fresh optimizer.
-    pub fn init(self) -> ModuleOptimizer {
+    /// A fresh optimizer, with its own weight decay or the given one.
+    pub fn init(self, weight_decay: Option<f64>) -> ModuleOptimizer {
+        let own = weight_decay.map(|decay| decay as f32);
+        let penalty = own.map(WeightDecayConfig::new);
+        let sgd = SgdConfig::new().with_weight_decay(penalty.clone());
         match self {
-            Self::Gd => SgdConfig::new().init(),
+            Self::Gd => sgd.init(),
             Self::Sgd => {
                 let momentum = MomentumConfig::new()
                     .with_momentum(MOMENTUM)
                     .with_dampening(0.0);
-                SgdConfig::new().with_momentum(Some(momentum)).init()
+                sgd.with_momentum(Some(momentum)).init()
             }
-            Self::Adam => AdamConfig::new().init(),
-            Self::AdamW => AdamWConfig::new().init(),
-            Self::RmsProp => RmsPropConfig::new().init(),
-            Self::AdaGrad => AdaGradConfig::new().init(),
-            Self::Lion => LionConfig::new().init(),
+            Self::Adam => AdamConfig::new().with_weight_decay(penalty).init(),
+            Self::AdamW => match own {
+                Some(decay) => AdamWConfig::new().with_weight_decay(decay).init(),
+                None => AdamWConfig::new().init(),
+            },
+            Self::RmsProp => RmsPropConfig::new().with_weight_decay(penalty).init(),
+            Self::AdaGrad => AdaGradConfig::new().with_weight_decay(penalty).init(),
+            Self::Lion => match own {
+                Some(decay) => LionConfig::new().with_weight_decay(decay).init(),
+                None => LionConfig::new().init(),
+            },
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::config::BatchSize;
 /// Streams of random numbers that must not repeat each other under one seed.
 const MEMBERS_STREAM: u64 = 1;
 const ORDER_STREAM: u64 = 2;
+pub(super) const VALIDATION_STREAM: u64 = 3;
 
 /// Which samples make up which block. Membership is fixed by the seed, so that a block's auxiliary variables and
 /// optimizer state stay together; the order of the blocks follows from seed and sweep.
@@ -57,7 +58,7 @@ impl Blocks {
     }
 }
 
-fn random(seed: u64, stream: u64, sweep: u64) -> ChaCha12Rng {
+pub(super) fn random(seed: u64, stream: u64, sweep: u64) -> ChaCha12Rng {
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     random.set_stream(stream << 40 | sweep);
     random

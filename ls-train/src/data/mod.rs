@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod loader;
+mod preprocessing;
 mod standardization;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -11,10 +12,13 @@ use ls_datasets::{Dataset, ImageShape, Samples};
 
 pub use fingerprint::Fingerprint;
 pub use loader::{Blocks, SplitLoader};
+pub use preprocessing::Preprocessing;
 pub use standardization::Standardization;
 
-use crate::Result;
-use crate::config::Plan;
+use rand::seq::SliceRandom;
+
+use crate::config::{DataConfig, Plan};
+use crate::{Error, Result};
 
 /// Both splits, standardised by the training split.
 #[derive(Clone, Debug)]
@@ -25,10 +29,14 @@ pub struct Splits {
     pub shape: FeatureShape,
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// All training samples.
+    /// All training samples that are not held out.
     pub train: Batch,
+    /// Those that are, to choose the weights to keep by.
+    pub validation: Option<Batch>,
     /// All test samples.
     pub test: Batch,
+    /// What was done to the pixels.
+    pub preprocessing: Preprocessing,
     /// What tells this data from other data.
     pub fingerprint: Fingerprint,
     /// What a reader should know about the data, such as which parts of it were found.
@@ -43,29 +51,59 @@ impl Splits {
     pub fn load(plan: &Plan, device: &Device) -> Result<Self> {
         let data = &plan.config().data;
         let dataset = plan.source().load(data.folder.as_deref())?;
-        Self::new(dataset, data.limit, device)
+        Self::new(dataset, data, plan.config().seed, device)
     }
 
-    /// Puts a data set on a device, the first `limit` training samples of it.
+    /// Puts a data set on a device: of the training samples the first [`DataConfig::limit`], of which
+    /// [`DataConfig::validation`] are held out by the seed.
     ///
     /// # Errors
-    /// [`crate::Error::Data`] for a limit of 0.
-    pub fn new(dataset: Dataset, limit: Option<usize>, device: &Device) -> Result<Self> {
-        let train = match limit {
+    /// [`crate::Error::Data`] for a limit of 0, [`crate::Error::InvalidConfig`] for a validation split that leaves no sample to train
+    /// with.
+    pub fn new(dataset: Dataset, data: &DataConfig, seed: u64, device: &Device) -> Result<Self> {
+        let train = match data.limit {
             Some(limit) => dataset.train.first(limit)?,
             None => dataset.train,
         };
-        let standardization = Standardization::fit(&train);
+        let fingerprint = Fingerprint::of(&dataset.name, &train, &dataset.test);
+        let (train, validation) = match data.validation {
+            Some(count) => {
+                let (train, held_out) = hold_out(&train, count, seed)?;
+                (train, Some(held_out))
+            }
+            None => (train, None),
+        };
+        let preprocessing = Preprocessing::fit(&train);
+        let batch = |samples: &Samples| batch(samples, &preprocessing, device);
         Ok(Self {
-            fingerprint: Fingerprint::of(&dataset.name, &train, &dataset.test),
+            fingerprint,
             name: dataset.name,
             shape: feature_shape(train.shape()),
             classes: train.classes().to_vec(),
-            train: batch(&train, &standardization, device),
-            test: batch(&dataset.test, &standardization, device),
+            train: batch(&train),
+            validation: validation.as_ref().map(batch),
+            test: batch(&dataset.test),
+            preprocessing,
             note: dataset.note,
         })
     }
+}
+
+/// Deals `count` samples into a split of their own; both keep the order of the data set.
+fn hold_out(samples: &Samples, count: usize, seed: u64) -> Result<(Samples, Samples)> {
+    if count >= samples.len() {
+        return Err(Error::InvalidConfig {
+            field: "validation",
+            value: count.to_string(),
+            allowed: "it must leave at least one of the training samples",
+        });
+    }
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.shuffle(&mut loader::random(seed, loader::VALIDATION_STREAM, 0));
+    let (held_out, rest) = order.split_at_mut(count);
+    held_out.sort_unstable();
+    rest.sort_unstable();
+    Ok((samples.select(rest)?, samples.select(held_out)?))
 }
 
 /// The shape of an image as features.
@@ -77,12 +115,11 @@ pub fn feature_shape(shape: ImageShape) -> FeatureShape {
     }
 }
 
-fn batch(samples: &Samples, standardization: &Standardization, device: &Device) -> Batch {
-    let pixels = standardization.apply(samples);
+fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Batch {
     let labels: Vec<i64> = samples.labels().iter().map(|&y| i64::from(y)).collect();
-    let (count, features) = (samples.len(), samples.shape().features());
+    let count = labels.len();
     Batch::full(
-        Tensor::from_data(TensorData::new(pixels, [count, features]), device),
+        preprocessing.inputs(samples.pixels(), device),
         Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device),
     )
 }

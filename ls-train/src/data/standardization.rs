@@ -1,6 +1,6 @@
 //! Mean 0 and deviation 1, per channel over all pixels of the training split.
 
-use ls_datasets::Samples;
+use ls_datasets::{ImageShape, Samples};
 use serde::{Deserialize, Serialize};
 
 /// Mean and standard deviation of each channel, in units of the largest pixel value.
@@ -37,11 +37,11 @@ impl Standardization {
         }
     }
 
-    /// Standardised pixels, `[samples, features]` in row-major order.
-    pub fn apply(&self, samples: &Samples) -> Vec<f32> {
-        let plane = samples.shape().height * samples.shape().width;
-        let channels = samples.shape().channels;
-        let scale = 1.0 / f64::from(samples.pixel_max());
+    /// Standardised pixels of images of a shape, `[samples, features]` in row-major order.
+    pub fn apply(&self, pixels: &[u8], shape: ImageShape, pixel_max: u8) -> Vec<f32> {
+        let plane = shape.height * shape.width;
+        let channels = shape.channels;
+        let scale = 1.0 / f64::from(pixel_max);
         let tables: Vec<[f32; 256]> = (0..channels)
             .map(|c| {
                 core::array::from_fn(|pixel| {
@@ -49,7 +49,7 @@ impl Standardization {
                 })
             })
             .collect();
-        let planes = samples.pixels().chunks(plane).enumerate();
+        let planes = pixels.chunks(plane).enumerate();
         planes
             .flat_map(|(i, pixels)| {
                 let table = &tables[i % channels];
@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn the_training_split_comes_out_with_mean_0_and_deviation_1() {
         let digits = ls_datasets::Source::Digits.load(None).unwrap();
-        let values = Standardization::fit(&digits.train).apply(&digits.train);
+        let values = {
+            let (train, fitted) = (&digits.train, Standardization::fit(&digits.train));
+            fitted.apply(train.pixels(), train.shape(), train.pixel_max())
+        };
         let count = values.len() as f64;
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
         let square = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / count;

@@ -56,6 +56,7 @@ fn baseline(
                         optimizer,
                         learning_rate,
                         schedule,
+                        weight_decay: None,
                     }),
                     batch_size: BatchSize::Samples(samples),
                     ..base.clone()

@@ -164,6 +164,7 @@ impl Contender {
                 optimizer,
                 learning_rate,
                 schedule: Schedule::Constant,
+                weight_decay: None,
             });
             let config = RunConfig {
                 method,

@@ -7,4 +7,7 @@ mod model;
 mod strategy;
 
 pub use model::SeparatedLearner;
-pub use strategy::{LayerSeparation, Limits, Observer, Position, Stop, SweepRecord};
+pub use strategy::{
+    Ending, LayerSeparation, Limits, MeasuredSplits, Observer, Position, Standing, Start, Stop,
+    SweepRecord,
+};

@@ -57,6 +57,7 @@ impl InferenceStep for SeparatedLearner {
         SweepItem(measured.map(|measured| Figures {
             measured,
             report: SweepReport::default(),
+            validation: None,
         }))
     }
 }

@@ -10,11 +10,13 @@ use burn::train::{
 };
 use ls_core::batch::Batch;
 use ls_core::method::{Guarantee, Method, Separated, SweepReport};
+use ls_core::network::Network;
 use ls_core::objective::{Measurement, measure};
 use serde::{Deserialize, Serialize};
 
 use super::model::{SeparatedLearner, SweepItem};
 use crate::metric::Figures;
+use crate::run_dir::Kept;
 use crate::{Error, Result};
 
 /// A relative decrease of the loss below this counts as none: ten units in the last place of an f32.
@@ -31,6 +33,8 @@ pub enum Stop {
     SweepLimit,
     /// The original loss reached the target.
     Target,
+    /// The validation split saw nothing better for as many sweeps as the patience.
+    Patience,
     /// A method that promises descent found none for several sweeps.
     Stalled,
     /// The time was used up.
@@ -45,6 +49,7 @@ impl Stop {
         match self {
             Self::SweepLimit => "sweep-limit",
             Self::Target => "target",
+            Self::Patience => "patience",
             Self::Stalled => "stalled",
             Self::TimeLimit => "time-limit",
             Self::Interrupted => "interrupted",
@@ -65,6 +70,8 @@ pub struct SweepRecord {
     pub train: Measurement,
     /// The test split, by a plain forward pass.
     pub test: Measurement,
+    /// The validation split, by a plain forward pass; `None` without one.
+    pub validation: Option<Measurement>,
 }
 
 /// What ends a run before its last sweep.
@@ -74,6 +81,8 @@ pub struct Limits {
     pub target_loss: Option<f64>,
     /// Wall time spent in sweeps to stop after.
     pub time: Option<Duration>,
+    /// Sweeps without better figures of the validation split to stop after.
+    pub patience: Option<usize>,
 }
 
 /// Where a run stands after a sweep: with the model and the memory of its method, all that the loop needs to go on.
@@ -88,6 +97,9 @@ pub struct Position {
     pub best: f64,
     /// Sweeps since then.
     pub waited: usize,
+    /// The sweep that did best on the validation split, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 impl Default for Position {
@@ -98,8 +110,22 @@ impl Default for Position {
             seconds: 0.0,
             best: f64::INFINITY,
             waited: 0,
+            kept: None,
         }
     }
+}
+
+/// A run between two sweeps.
+#[derive(Clone, Copy)]
+pub struct Standing<'a> {
+    /// Where it stands.
+    pub position: &'a Position,
+    /// Weights and auxiliary variables.
+    pub model: &'a Separated,
+    /// The method, with what it remembers.
+    pub method: &'a dyn Method,
+    /// The network that did best on the validation split, if there is one.
+    pub best: Option<&'a Network>,
 }
 
 /// Told of each sweep; an error ends the run.
@@ -114,38 +140,58 @@ pub trait Observer: Send {
     ///
     /// # Errors
     /// What writing it meets.
-    fn checkpoint(
-        &mut self,
-        position: &Position,
-        model: &Separated,
-        method: &dyn Method,
-        last: bool,
-    ) -> Result<()>;
+    fn checkpoint(&mut self, standing: Standing<'_>, last: bool) -> Result<()>;
 }
 
 /// burn-train's strategy that hands every batch to a method and measures whole splits after every sweep.
 pub struct LayerSeparation {
-    train: Batch,
-    test: Batch,
+    splits: MeasuredSplits,
     limits: Limits,
-    start: Position,
+    start: Start,
     state: Mutex<State>,
+}
+
+/// What is measured after every sweep.
+pub struct MeasuredSplits {
+    /// The training split.
+    pub train: Batch,
+    /// The test split.
+    pub test: Batch,
+    /// Samples by which the weights to keep are chosen, if there are any.
+    pub validation: Option<Batch>,
+}
+
+/// Where a run starts: [`Default`] at the beginning.
+#[derive(Clone, Default)]
+pub struct Start {
+    /// Where it stood.
+    pub position: Position,
+    /// The network that did best on the validation split.
+    pub best: Option<Network>,
 }
 
 struct State {
     method: Box<dyn Method>,
     observer: Box<dyn Observer>,
-    ending: Arc<Mutex<Option<Result<Stop>>>>,
+    ending: Arc<Mutex<Option<Result<Ending>>>>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Why.
+    pub stop: Stop,
+    /// The sweep whose weights are kept, chosen by the validation split; `None` without one.
+    pub kept: Option<Kept>,
 }
 
 impl LayerSeparation {
     /// A strategy for one run over the given splits, from where it stands.
     pub fn new(
         method: Box<dyn Method>,
-        train: Batch,
-        test: Batch,
+        splits: MeasuredSplits,
         limits: Limits,
-        start: Position,
+        start: Start,
         observer: Box<dyn Observer>,
     ) -> Self {
         let ending = Arc::new(Mutex::new(None));
@@ -155,16 +201,15 @@ impl LayerSeparation {
             ending,
         });
         Self {
-            train,
-            test,
+            splits,
             limits,
             start,
             state,
         }
     }
 
-    /// Where the reason of the stop stands once the run has ended.
-    pub fn ending(&self) -> Arc<Mutex<Option<Result<Stop>>>> {
+    /// Where it stands how the run ended, once it has.
+    pub fn ending(&self) -> Arc<Mutex<Option<Result<Ending>>>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.ending.clone()
     }
@@ -195,12 +240,18 @@ impl SupervisedLearningStrategy<SeparatedLearner> for LayerSeparation {
             model: learner.model().separated,
             events: components.event_processor,
             interrupter: components.interrupter,
-            position: self.start.clone(),
+            position: self.start.position.clone(),
+            best: self.start.best.clone(),
             full_batch: true,
         };
         let outcome = fit.run(&train_loader, components.num_epochs);
-        *ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        let separated = fit.model;
+        let kept = fit.position.kept.take();
+        *ending.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(outcome.map(|stop| Ending { stop, kept }));
+        let mut separated = fit.model;
+        if let Some(best) = fit.best {
+            separated.network = best;
+        }
         (SeparatedLearner { separated }, fit.events)
     }
 }
@@ -214,6 +265,7 @@ struct Fit<'a> {
     events: SupervisedTrainingEventProcessor<SeparatedLearner>,
     interrupter: Interrupter,
     position: Position,
+    best: Option<Network>,
     full_batch: bool,
 }
 
@@ -224,6 +276,7 @@ impl Fit<'_> {
             let start = self.measure(0, SweepReport::default())?;
             self.observer.record(&start)?;
             self.position.best = self.watched(&start);
+            self.keep_if_better(&start);
         }
         for sweep in done + 1..=sweeps {
             self.start_split(sweep);
@@ -236,11 +289,16 @@ impl Fit<'_> {
             self.report(&record)?;
             self.observer.record(&record)?;
             self.position.sweep = sweep;
+            self.keep_if_better(&record);
             let limit = (sweep == sweeps).then_some(Stop::SweepLimit);
             let stop = self.stop(&record).or(limit);
-            let (position, method) = (&self.position, &*self.method);
-            self.observer
-                .checkpoint(position, &self.model, method, stop.is_some())?;
+            let standing = Standing {
+                position: &self.position,
+                model: &self.model,
+                method: &*self.method,
+                best: self.best.as_ref(),
+            };
+            self.observer.checkpoint(standing, stop.is_some())?;
             if let Some(stop) = stop {
                 return Ok(stop);
             }
@@ -271,19 +329,43 @@ impl Fit<'_> {
     }
 
     fn measure(&self, sweep: usize, report: SweepReport) -> Result<SweepRecord> {
-        let train = self.method.measure(&self.model, &self.strategy.train)?;
-        let test = measure(&self.model.network, None, &self.strategy.test)?;
+        let splits = &self.strategy.splits;
+        let plain = |split| measure(&self.model.network, None, split);
+        let train = self.method.measure(&self.model, &splits.train)?;
+        let test = plain(&splits.test)?;
+        let validation = splits.validation.as_ref().map(plain).transpose()?;
         Ok(SweepRecord {
             sweep,
             elapsed: Duration::from_secs_f64(self.position.seconds),
             report,
             train,
             test,
+            validation,
         })
     }
 
+    /// Keeps the weights of a sweep that classifies more of the validation split, or as many at a lower loss.
+    fn keep_if_better(&mut self, record: &SweepRecord) {
+        let Some(found) = &record.validation else {
+            return;
+        };
+        let kept = self.position.kept.as_ref();
+        let is_better = kept
+            .and_then(|kept| kept.validation.as_ref())
+            .is_none_or(|kept| {
+                let order = found.accuracy.total_cmp(&kept.accuracy);
+                order
+                    .then(kept.original_loss.total_cmp(&found.original_loss_mean))
+                    .is_gt()
+            });
+        if is_better {
+            self.position.kept = Some(record.into());
+            self.best = Some(self.model.network.clone());
+        }
+    }
+
     fn start_split(&mut self, sweep: usize) {
-        let total_items = self.strategy.train.len();
+        let total_items = self.strategy.splits.train.len();
         let event = LearnerEvent::StartSplit {
             epoch_number: sweep,
             total_items,
@@ -294,17 +376,20 @@ impl Fit<'_> {
 
     /// Sends the figures of a sweep to burn-train, and waits until its metrics have taken them in.
     fn report(&mut self, record: &SweepRecord) -> Result<()> {
-        let item = |measured: &Measurement, report: SweepReport| {
-            let progress =
-                Progress::new(measured.samples, measured.samples, Some("samples".into()));
-            let figures = SweepItem(Some(Figures {
-                measured: measured.clone(),
-                report,
-            }));
-            TrainingItem::new(figures, progress, Some(record.sweep), None)
-        };
-        let train = item(&record.train, record.report.clone());
-        let test = item(&record.test, SweepReport::default());
+        let item =
+            |measured: &Measurement, report: SweepReport, validation: Option<Measurement>| {
+                let progress =
+                    Progress::new(measured.samples, measured.samples, Some("samples".into()));
+                let figures = SweepItem(Some(Figures {
+                    measured: measured.clone(),
+                    report,
+                    validation,
+                }));
+                TrainingItem::new(figures, progress, Some(record.sweep), None)
+            };
+        let validation = record.validation.clone();
+        let train = item(&record.train, record.report.clone(), validation);
+        let test = item(&record.test, SweepReport::default(), None);
         let (sweep, samples) = (record.sweep, record.test.samples);
         self.loop_result(|events| {
             events.process_train(LearnerEvent::ProcessedItem(train))?;
@@ -351,6 +436,13 @@ impl Fit<'_> {
         if limits.time.is_some_and(|limit| record.elapsed >= limit) {
             return Some(Stop::TimeLimit);
         }
+        let waits = |patience: usize| {
+            let kept = position.kept.as_ref();
+            kept.is_some_and(|kept| record.sweep - kept.sweep >= patience)
+        };
+        if limits.patience.is_some_and(waits) {
+            return Some(Stop::Patience);
+        }
         let descends = self.full_batch && self.method.guarantee() != Guarantee::None;
         (descends && self.position.waited >= PATIENCE).then_some(Stop::Stalled)
     }
@@ -359,8 +451,10 @@ impl Fit<'_> {
     fn watched(&self, record: &SweepRecord) -> f64 {
         let original = record.train.original_loss_mean;
         match (self.method.guarantee(), &record.train.separated) {
-            (Guarantee::OriginalLossNeverRises, _) | (_, None) => original,
-            (_, Some(separated)) => separated.separated_loss_mean,
+            (Guarantee::SeparatedLossNeverRises | Guarantee::None, Some(separated)) => {
+                separated.separated_loss_mean
+            }
+            _ => original,
         }
     }
 }

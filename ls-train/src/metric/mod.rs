@@ -10,6 +10,8 @@ mod rejected;
 mod residual;
 mod separated_loss;
 mod step;
+mod validation_accuracy;
+mod validation_loss;
 
 use std::sync::Arc;
 
@@ -34,6 +36,8 @@ pub struct Figures {
     pub measured: Measurement,
     /// What the method did; nothing on the test split.
     pub report: SweepReport,
+    /// The validation split; `None` without one, and on the test split.
+    pub validation: Option<Measurement>,
 }
 
 /// Picks one number out of all; `None` where there is no such number.
@@ -99,15 +103,18 @@ pub fn is_detail(name: &str) -> bool {
     .contains(&first)
 }
 
-/// The metrics of a run: those of every method, those of the separated loss for methods with auxiliary variables, and what
-/// method `exact` chose.
-pub fn all(hidden: usize, method: &MethodConfig) -> Vec<Figure> {
+/// The metrics of a run: those of every method, those of the separated loss for methods with auxiliary variables, those of a
+/// validation split, and what method `exact` chose.
+pub fn all(hidden: usize, method: &MethodConfig, validated: bool) -> Vec<Figure> {
     let separated = method.is_separated();
     let mut figures = vec![original_loss::figure()];
     if separated {
         figures.extend([separated_loss::figure(), certificate::figure()]);
     }
     figures.push(accuracy::figure());
+    if validated {
+        figures.extend([validation_loss::figure(), validation_accuracy::figure()]);
+    }
     if separated {
         figures.extend((1..=hidden).map(residual::figure));
     }

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `checkpoint.toml` | sweep, seconds, counters, configuration, fingerprint of the data, numbers of the method, checksums |
 //! | `model.bpk` | weights and auxiliary variables |
+//! | `best.bpk` | the weights that did best on the validation split, if there is one |
 //! | `arrays.bpk` | arrays of the method |
 //! | `optimizer-<i>.bpk` | states of Burn's optimizers |
 
@@ -18,16 +19,18 @@ use burn::module::{Module, Param};
 use burn::optim::OptimizerRecord;
 use burn::tensor::{Device, Tensor};
 use ls_core::method::{MethodState, Separated};
+use ls_core::network::Network;
 use serde::{Deserialize, Serialize};
 
 use super::SCHEMA;
 use crate::config::RunConfig;
 use crate::data::Fingerprint;
-use crate::learner::Position;
+use crate::learner::{Position, Standing};
 use crate::{Error, Result};
 
 const HEADER: &str = "checkpoint.toml";
 const MODEL: &str = "model.bpk";
+const BEST: &str = "best.bpk";
 const ARRAYS: &str = "arrays.bpk";
 
 /// `checkpoint.toml`.
@@ -90,6 +93,20 @@ impl Checkpoint {
             .map_err(|error| self.refused(error.to_string()))
     }
 
+    /// Loads the weights that did best on the validation split, if there is one, into a network of their shape.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when they do not fit.
+    pub fn load_best(&self, network: &Network) -> Result<Option<Network>> {
+        if self.position().kept.is_none() {
+            return Ok(None);
+        }
+        let loaded = network.clone().try_load_file(self.folder.join(BEST));
+        loaded
+            .map(Some)
+            .map_err(|error| self.refused(error.to_string()))
+    }
+
     /// Loads what the method remembers.
     ///
     /// # Errors
@@ -133,27 +150,22 @@ impl Checkpoint {
 /// What goes into a checkpoint.
 pub struct Contents<'a> {
     /// Where the run stands.
-    pub position: &'a Position,
+    pub standing: Standing<'a>,
     /// Its configuration.
     pub config: &'a RunConfig,
     /// What tells its data from other data.
     pub fingerprint: &'a Fingerprint,
-    /// Weights and auxiliary variables.
-    pub model: &'a Separated,
-    /// What the method remembers.
-    pub state: MethodState,
 }
 
 impl Contents<'_> {
     /// Writes all files into a folder of their own, the header last.
     fn write(self, draft: &Path) -> Result<()> {
         let Self {
-            position,
+            standing,
             config,
             fingerprint,
-            model,
-            state,
         } = self;
+        let state = standing.method.save()?;
         if draft.exists() {
             remove(draft)?;
         }
@@ -167,11 +179,15 @@ impl Contents<'_> {
                 Result::Ok(())
             };
         add(MODEL.into(), &mut |path| {
-            model
-                .clone()
-                .save_file(path)
-                .map_err(|error| error.to_string())
+            let model = standing.model.clone();
+            model.save_file(path).map_err(|error| error.to_string())
         })?;
+        if let Some(best) = standing.best {
+            add(BEST.into(), &mut |path| {
+                let best = best.clone();
+                best.save_file(path).map_err(|error| error.to_string())
+            })?;
+        }
         let (shapes, arrays): (Vec<_>, Vec<_>) = state.arrays.into_iter().unzip();
         let arrays = Arrays {
             values: arrays.into_iter().map(Param::from_tensor).collect(),
@@ -200,7 +216,7 @@ impl Contents<'_> {
         }
         let header = Header {
             schema: SCHEMA,
-            position: position.clone(),
+            position: standing.position.clone(),
             fingerprint: fingerprint.clone(),
             shapes,
             optimizers,
@@ -236,7 +252,9 @@ impl Checkpoints {
     /// # Errors
     /// [`Error::File`] when it cannot be written; the previous one is then still there.
     pub fn write(&self, contents: Contents<'_>) -> Result<()> {
-        let place = self.folder.join(format!("{:08}", contents.position.sweep));
+        let place = self
+            .folder
+            .join(format!("{:08}", contents.standing.position.sweep));
         let draft = place.with_extension("draft");
         let result = contents.write(&draft).and_then(|()| {
             fs::rename(&draft, &place).map_err(|error| Error::file("write", &place, error))?;
@@ -315,6 +333,7 @@ fn difference(saved: &RunConfig, given: &RunConfig) -> Option<String> {
             sweeps: 1,
             target_loss: None,
             time_limit: None,
+            patience: None,
             ..config.clone()
         };
         toml::Table::try_from(ends).unwrap_or_default()

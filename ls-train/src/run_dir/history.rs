@@ -7,7 +7,7 @@ use crate::learner::SweepRecord;
 use crate::{Error, Result};
 
 /// The columns before the residuals.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 16] = [
     "sweep",
     "seconds",
     "train_original_loss",
@@ -16,6 +16,8 @@ const COLUMNS: [&str; 14] = [
     "train_accuracy",
     "test_original_loss",
     "test_accuracy",
+    "validation_original_loss",
+    "validation_accuracy",
     "accepted",
     "rejected",
     "form",
@@ -74,6 +76,7 @@ impl History {
     /// [`Error::File`] when it cannot be written.
     pub fn append(&mut self, record: &SweepRecord) -> Result<()> {
         let (train, test) = (&record.train, &record.test);
+        let validation = record.validation.as_ref();
         let separated = train.separated.as_ref();
         let optional = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
         let residuals = (0..self.hidden)
@@ -91,6 +94,8 @@ impl History {
             train.accuracy.to_string(),
             test.original_loss_mean.to_string(),
             test.accuracy.to_string(),
+            optional(validation.map(|v| v.original_loss_mean)),
+            optional(validation.map(|v| v.accuracy)),
             report.accepted.to_string(),
             report.rejected.to_string(),
             name(candidate.map(|c| c.form.name())),

@@ -5,6 +5,7 @@
 //! | `config.toml` | the complete configuration |
 //! | `history.csv` | one row per sweep, written as it ends |
 //! | `model.bpk` | the weights, in Burn's own format; auxiliary variables stay out of it |
+//! | `preprocessing.toml` | what the network does to pixels before it sees them, and the names of its classes |
 //! | `summary.json` | the last figures and why the run ended |
 //! | `checkpoints/` | the last complete checkpoints, see [`Checkpoint`] |
 //! | `logs/` | burn-train's metric logs and its application log |
@@ -21,18 +22,23 @@ use ls_core::network::Network;
 
 pub use checkpoint::{Checkpoint, Checkpoints, Contents};
 pub use history::History;
-pub use summary::{SCHEMA, Summary, TestFigures, TrainFigures};
+pub use summary::{Kept, SCHEMA, Summary, TestFigures, TrainFigures};
 
 use crate::config::RunConfig;
+use crate::data::Preprocessing;
 use crate::{Error, Result};
 
 /// What a run puts into its folder, by which a run is recognized.
-const FILES: [&str; 4] = [CONFIG, "history.csv", "model.bpk", "summary.json"];
+const FILES: [&str; 5] = [CONFIG, HISTORY, MODEL, PREPROCESSING, SUMMARY];
 
 /// Sub-folders of a run.
 const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
 
 const CONFIG: &str = "config.toml";
+const HISTORY: &str = "history.csv";
+const MODEL: &str = "model.bpk";
+const PREPROCESSING: &str = "preprocessing.toml";
+const SUMMARY: &str = "summary.json";
 
 /// A folder with one run. As long as it is there, no other process can work in it.
 #[derive(Debug)]
@@ -147,7 +153,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::File`] when it cannot be written.
     pub fn history(&self, hidden: usize, sweep: usize) -> Result<History> {
-        let path = self.path.join("history.csv");
+        let path = self.path.join(HISTORY);
         match sweep {
             0 => History::create(path, hidden),
             sweep => History::resume(path, hidden, sweep),
@@ -159,7 +165,7 @@ impl RunDir {
     /// # Errors
     /// [`Error::File`] when they cannot be written.
     pub fn save_model(&self, network: &Network) -> Result<()> {
-        let path = self.path.join("model.bpk");
+        let path = self.path.join(MODEL);
         let draft = self.path.join("model-draft.bpk");
         network
             .clone()
@@ -168,12 +174,23 @@ impl RunDir {
         fs::rename(&draft, &path).map_err(|error| Error::file("write", path, error))
     }
 
+    /// Writes what was done to the pixels.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    pub fn save_preprocessing(&self, preprocessing: &Preprocessing) -> Result<()> {
+        let path = self.path.join(PREPROCESSING);
+        let text = toml::to_string(preprocessing);
+        let text = text.map_err(|error| Error::file("write", &path, error))?;
+        write_atomically(&path, text.as_bytes())
+    }
+
     /// Writes the summary.
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be written.
     pub fn save_summary(&self, summary: &Summary) -> Result<()> {
-        let path = self.path.join("summary.json");
+        let path = self.path.join(SUMMARY);
         let text = serde_json::to_string_pretty(summary)
             .map_err(|error| Error::file("write", &path, error))?;
         write_atomically(&path, format!("{text}\n").as_bytes())

@@ -1,11 +1,12 @@
 //! `summary.json`: the last figures and why the run ended.
 
+use ls_core::objective::Measurement;
 use serde::{Deserialize, Serialize};
 
 use crate::learner::{Stop, SweepRecord};
 
 /// Version of the run folder's files.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The end of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,10 +29,14 @@ pub struct Summary {
     pub stop: Stop,
     /// Number of sweeps done.
     pub sweeps: usize,
+    /// The sweep whose weights were kept, and whose figures these are: the last, or with a validation split the best.
+    pub kept_sweep: usize,
     /// Wall time spent in sweeps; measurements are not counted.
     pub seconds: f64,
     /// Figures of the training split.
     pub train: TrainFigures,
+    /// Figures of the validation split; `null` without one.
+    pub validation: Option<TestFigures>,
     /// Figures of the test split.
     pub test: TestFigures,
 }
@@ -49,7 +54,7 @@ pub struct TrainFigures {
     pub accuracy: f64,
 }
 
-/// Figures of the test split.
+/// Figures of a split that nothing is fitted to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TestFigures {
     /// `F`, mean over samples.
@@ -70,11 +75,35 @@ impl From<&SweepRecord> for TrainFigures {
     }
 }
 
-impl From<&SweepRecord> for TestFigures {
+impl From<&Measurement> for TestFigures {
+    fn from(measured: &Measurement) -> Self {
+        Self {
+            original_loss: measured.original_loss_mean,
+            accuracy: measured.accuracy,
+        }
+    }
+}
+
+/// The sweep whose weights are kept, with its figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Number of the sweep.
+    pub sweep: usize,
+    /// Figures of the training split.
+    pub train: TrainFigures,
+    /// Figures of the validation split, by which it was chosen.
+    pub validation: Option<TestFigures>,
+    /// Figures of the test split.
+    pub test: TestFigures,
+}
+
+impl From<&SweepRecord> for Kept {
     fn from(record: &SweepRecord) -> Self {
         Self {
-            original_loss: record.test.original_loss_mean,
-            accuracy: record.test.accuracy,
+            sweep: record.sweep,
+            train: record.into(),
+            validation: record.validation.as_ref().map(TestFigures::from),
+            test: (&record.test).into(),
         }
     }
 }

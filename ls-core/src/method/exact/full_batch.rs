@@ -39,6 +39,8 @@ pub(super) struct Settings {
     pub chunk: usize,
     pub gram_rows: usize,
     pub ridge: Ridge,
+    /// `λ`.
+    pub weight_decay: f64,
 }
 
 /// One tensor per chunk.
@@ -63,7 +65,7 @@ pub(super) struct Point {
     pub coefficients: Vec<Affine>,
     /// `u_l`, by stage and chunk; empty when recomputed.
     pre_activations: Vec<Chunks>,
-    /// `F`.
+    /// `F + λ/2 Σ ‖W_l‖²`, the loss that sweeps lower.
     pub loss: f64,
     /// Estimates of the condition of each stage's Gram matrix with its ridge; empty where nothing was fitted.
     pub conditions: Vec<f64>,
@@ -175,9 +177,9 @@ impl<'a> FullBatch<'a> {
             },
         )?;
         Ok(Point {
+            loss: sum / self.samples as f64 + self.penalty(&coefficients)?,
             coefficients,
             pre_activations,
-            loss: sum / self.samples as f64,
             conditions: Vec::new(),
         })
     }
@@ -265,7 +267,7 @@ impl<'a> FullBatch<'a> {
             fitted.conditions.push(condition);
             self.propagate(l, &mut fitted, &mut inputs)?;
         }
-        fitted.loss /= self.samples as f64;
+        fitted.loss = fitted.loss / self.samples as f64 + self.penalty(&fitted.coefficients)?;
         Ok(fitted.loss.is_finite().then_some(fitted))
     }
 
@@ -316,10 +318,8 @@ impl<'a> FullBatch<'a> {
         };
         let factor = first.factor(aim.damping, self.settings.ridge, gram)?;
         let scale = -aim.steps[0] / rows as f64;
-        Ok((
-            factor.solve(&aim.gradients.first.scaled(scale))?,
-            factor.condition(),
-        ))
+        let right = self.decayed(0, aim.gradients.first.scaled(scale), aim);
+        Ok((factor.solve(&right)?, factor.condition()))
     }
 
     /// The ridge fit of stage `l` to its targets on the inputs that the stages before it now give.
@@ -354,7 +354,36 @@ impl<'a> FullBatch<'a> {
         };
         let factor = gram.factor(aim.damping, self.settings.ridge)?;
         let mean = cross.scaled(1.0 / self.rows(l) as f64);
-        Ok((factor.solve(&mean)?, factor.condition()))
+        let right = self.decayed(l, mean, aim);
+        Ok((factor.solve(&right)?, factor.condition()))
+    }
+
+    /// The right-hand side of a fit, a mean over rows, with the pull of weight decay towards zero: `-τ c_l λ W_l`, in the units of
+    /// a mean over samples as the loss.
+    fn decayed(&self, l: usize, right: Affine, aim: &Aim<'_>) -> Affine {
+        if self.settings.weight_decay == 0.0 {
+            return right;
+        }
+        let rows = self.stages[l].rows_per_sample() as f64;
+        let pull = -aim.steps[l] * self.settings.weight_decay / rows;
+        Affine {
+            kernel: right.kernel + aim.point.coefficients[l].kernel.clone() * pull,
+            bias: right.bias,
+        }
+    }
+
+    /// `λ/2 Σ ‖W_l‖²`.
+    fn penalty(&self, coefficients: &[Affine]) -> Result<f64> {
+        if self.settings.weight_decay == 0.0 {
+            return Ok(0.0);
+        }
+        let squares = coefficients.iter().map(|stage| {
+            let kernel = stage.kernel.clone();
+            (kernel.clone() * kernel).sum()
+        });
+        // Leaves the device once per trial, as the loss does.
+        let squares = to_f64(Tensor::cat(squares.collect(), 0))?;
+        Ok(0.5 * self.settings.weight_decay * squares.iter().sum::<f64>())
     }
 
     /// Pre-activations and outputs of stage `l` at its new coefficients; the loss behind the last stage.

@@ -80,6 +80,8 @@ const BLOWN_UP: f64 = 2.0;
 /// What is kept between batches.
 pub(super) struct MiniBatch {
     config: MiniBatchConfig,
+    /// `λ`.
+    weight_decay: f64,
     stages: Vec<Memory>,
     steps: usize,
     /// Halved whenever the weights had to return.
@@ -146,10 +148,11 @@ pub(super) struct Step {
 }
 
 impl MiniBatch {
-    pub(super) fn new(config: MiniBatchConfig, network: &Network) -> Self {
+    pub(super) fn new(config: MiniBatchConfig, weight_decay: f64, network: &Network) -> Self {
         let stages = network.stages().iter().map(|_| Memory::default());
         Self {
             config,
+            weight_decay,
             stages: stages.collect(),
             steps: 0,
             factor: 1.0,
@@ -202,6 +205,7 @@ impl MiniBatch {
     /// What was kept.
     pub(super) fn restored(
         config: MiniBatchConfig,
+        weight_decay: f64,
         values: MiniBatchValues,
         state: &mut MethodState,
     ) -> Result<Self> {
@@ -221,6 +225,7 @@ impl MiniBatch {
         };
         Ok(Self {
             config,
+            weight_decay,
             stages: values
                 .stages
                 .iter()
@@ -298,8 +303,11 @@ impl MiniBatch {
             let Some(preconditioner) = &memory.preconditioner else {
                 return Ok(None);
             };
+            // A sum over samples, as the rest of the gradient.
+            let decay = self.weight_decay * count / stage.rows_per_sample() as f64;
+            let penalty = (decay > 0.0).then(|| stage.coefficients().kernel * decay);
             let direction = preconditioner
-                .direction(rows, pass.gradients[l].clone())
+                .direction(rows, pass.gradients[l].clone(), penalty)
                 .scaled(pass.scales[l] / count);
             let velocity = match &memory.velocity {
                 Some(last) => last.scaled(self.config.momentum).plus(&direction),

@@ -59,6 +59,8 @@ pub struct ExactConfig {
     pub ridge: Ridge,
     /// Patches that enter a convolution's Gram matrix; a seeded subset when there are more.
     pub gram_rows: usize,
+    /// `λ` of the penalty `λ/2 Σ ‖W_l‖²` on the kernels, which is added to the loss that sweeps lower; 0 for none.
+    pub weight_decay: f64,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights.
     pub weighting: Weighting,
     /// Settings of the mini-batch form.
@@ -75,6 +77,7 @@ impl Default for ExactConfig {
             chunk: None,
             ridge: Ridge::default(),
             gram_rows: 1 << 14,
+            weight_decay: 0.0,
             weighting: Weighting::SelfAdaptive {
                 norm: Norm::Spectral,
                 eta: 1.0,
@@ -102,6 +105,9 @@ impl ExactConfig {
         if let Some(chunk) = self.chunk {
             ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
         }
+        let decay = self.weight_decay;
+        let inside = (0.0..=1e3).contains(&decay);
+        ensure(inside, "weight-decay", decay, "from 0 to 1000")?;
         self.mini_batch.check()?;
         let rows = self.gram_rows;
         ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
@@ -150,7 +156,12 @@ impl Exact {
         let batch = Batch::full(batch.inputs.clone(), batch.labels.clone());
         FullBatchSweeps::new(Fixed::default(), &self.config, network).sweep(&mut model, &batch)?;
         *network = model.network;
-        Ok(MiniBatch::new(self.config.mini_batch, network))
+        let config = &self.config;
+        Ok(MiniBatch::new(
+            config.mini_batch,
+            config.weight_decay,
+            network,
+        ))
     }
 }
 
@@ -170,6 +181,7 @@ impl FullBatchSweeps {
                 chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
                 gram_rows: config.gram_rows,
                 ridge: config.ridge,
+                weight_decay: config.weight_decay,
             },
             controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
@@ -264,15 +276,21 @@ impl Method for Exact {
         self.full_batch.controller = values.controller;
         // The pre-activations are those of a forward pass from the same weights.
         self.full_batch.point = None;
-        let config = self.config.mini_batch;
-        let saved = values.mini_batch;
-        let restored = saved.map(|saved| MiniBatch::restored(config, saved, &mut state));
-        self.mini_batch = restored.transpose()?;
+        self.mini_batch = None;
+        if let Some(saved) = values.mini_batch {
+            let config = &self.config;
+            let (settings, decay) = (config.mini_batch, config.weight_decay);
+            self.mini_batch = Some(MiniBatch::restored(settings, decay, saved, &mut state)?);
+        }
         Ok(())
     }
 
     fn guarantee(&self) -> Guarantee {
-        Guarantee::OriginalLossNeverRises
+        if self.config.weight_decay > 0.0 {
+            Guarantee::PenalizedLossNeverRises
+        } else {
+            Guarantee::OriginalLossNeverRises
+        }
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {

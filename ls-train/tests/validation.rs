@@ -1,0 +1,110 @@
+//! Samples held out, and the weights that did best on them.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use ls_core::objective::measure;
+use ls_train::config::{
+    BackpropSettings, BatchSize, MethodConfig, OptimizerKind, RunConfig, Schedule,
+};
+use ls_train::data::Splits;
+use ls_train::learner::Stop;
+use ls_train::{Error, Outcome, Session, train};
+
+/// Adam at a rate that makes figures jump up and down.
+fn unsteady() -> RunConfig {
+    let mut config = RunConfig {
+        sweeps: 25,
+        batch_size: BatchSize::Samples(50),
+        method: MethodConfig::Backprop(BackpropSettings {
+            optimizer: OptimizerKind::Adam,
+            learning_rate: 0.05,
+            schedule: Schedule::Constant,
+            weight_decay: None,
+        }),
+        ..RunConfig::default()
+    };
+    config.data.limit = Some(400);
+    config.data.validation = Some(150);
+    config
+}
+
+fn go(config: &RunConfig, run: &Path) -> Result<Outcome, Error> {
+    let (plan, device) = (config.clone().check()?, Device::flex());
+    train(
+        &plan,
+        Splits::load(&plan, &device)?,
+        Session::new(device, run),
+    )
+}
+
+/// Validation accuracy and loss by sweep.
+fn validation(run: &Path) -> Vec<[f64; 2]> {
+    let text = fs::read_to_string(run.join("history.csv")).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let column = |name| header.iter().position(|found| *found == name).unwrap();
+    let columns = ["validation_accuracy", "validation_original_loss"].map(column);
+    let number = |row: &Vec<&str>, column: usize| row[column].parse().unwrap();
+    lines
+        .map(|row| columns.map(|column| number(&row, column)))
+        .collect()
+}
+
+#[test]
+fn a_run_ends_with_the_weights_that_did_best_on_the_samples_held_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = unsteady();
+    let outcome = go(&config, &run).unwrap();
+    let rows = validation(&run);
+    let best = (0..rows.len()).min_by(|&a, &b| {
+        let [a, b] = [rows[a], rows[b]];
+        b[0].total_cmp(&a[0]).then(a[1].total_cmp(&b[1]))
+    });
+    let summary = outcome.summary;
+    assert_eq!(Some(summary.kept_sweep), best);
+    assert!(summary.kept_sweep < summary.sweeps, "nothing was undone");
+    // The figures are those of the weights that were kept, measured again.
+    let plan = config.check().unwrap();
+    let splits = Splits::load(&plan, &Device::flex()).unwrap();
+    let held_out = splits.validation.unwrap();
+    assert_eq!((splits.train.len(), held_out.len()), (250, 150));
+    let of = |split| measure(&outcome.network, None, split).unwrap();
+    let found = summary.validation.unwrap();
+    assert_eq!(found.accuracy, of(&held_out).accuracy);
+    assert_eq!(found.original_loss, of(&held_out).original_loss_mean);
+    assert_eq!(summary.test.accuracy, of(&splits.test).accuracy);
+    assert_eq!(summary.train.accuracy, of(&splits.train).accuracy);
+}
+
+#[test]
+fn patience_ends_a_run_so_many_sweeps_after_its_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = unsteady();
+    config.patience = Some(3);
+    let summary = go(&config, &folder.path().join("run")).unwrap().summary;
+    assert_eq!(summary.stop, Stop::Patience);
+    assert_eq!(summary.sweeps, summary.kept_sweep + 3);
+}
+
+#[test]
+fn impossible_validation_splits_are_refused() {
+    let refused = |change: fn(&mut RunConfig)| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = unsteady();
+        change(&mut config);
+        let error = go(&config, &folder.path().join("run")).err();
+        error.expect("a refusal").to_string()
+    };
+    let all = refused(|config| config.data.validation = Some(400));
+    assert!(all.starts_with("validation = 400 is not possible"), "{all}");
+    let none = refused(|config| config.data.validation = Some(0));
+    assert!(none.starts_with("validation = 0"), "{none}");
+    let alone = refused(|config| {
+        config.data.validation = None;
+        config.patience = Some(2);
+    });
+    assert!(alone.starts_with("patience = 2"), "{alone}");
+}
