@@ -1,5 +1,6 @@
 //! How much memory a run will need, known before anything is allocated.
 
+use ls_core::method::Storage;
 use ls_core::model::StageLayout;
 use ls_core::shape::FeatureShape;
 
@@ -19,7 +20,14 @@ const WEIGHT_COPIES: u64 = 3;
 /// Patches of a convolution exist twice while they are transposed for a product.
 const PATCH_COPIES: u64 = 2;
 
-/// Memory of a full-batch run of a method with auxiliary variables, in bytes.
+/// Pre-activations of `exact` that are alive at once: of the last accepted step, of the best trial and of the current one, with
+/// the gradients of the first.
+const KEPT_COPIES: u64 = 4;
+
+/// Samples of a chunk of `exact` at most.
+const CHUNK: usize = 2048;
+
+/// Memory of a run of a method with auxiliary variables, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryNeed {
     /// Auxiliary variables of each hidden stage.
@@ -28,6 +36,8 @@ pub struct MemoryNeed {
     pub parameters: u64,
     /// Standardised inputs.
     pub inputs: u64,
+    /// Pre-activations and gradients between the passes of a sweep.
+    pub kept: u64,
     /// Temporary arrays of the widest block.
     pub working: u64,
 }
@@ -52,7 +62,26 @@ impl MemoryNeed {
                 .map(|stage| stage.parameters as u64 * FLOAT)
                 .sum(),
             inputs: array(input.features()),
+            kept: 0,
             working: layout.iter().map(working).max().unwrap_or(0),
+        }
+    }
+
+    /// The need of full-batch sweeps of `exact`, which go over their samples in chunks.
+    pub fn of_exact(
+        layout: &[StageLayout],
+        input: FeatureShape,
+        samples: usize,
+        storage: Storage,
+    ) -> Self {
+        let features = layout.iter().map(|stage| stage.output.features() as u64);
+        let kept = match storage {
+            Storage::Stored => KEPT_COPIES * samples as u64 * features.sum::<u64>() * FLOAT,
+            Storage::Recomputed => 0,
+        };
+        Self {
+            kept,
+            ..Self::of(layout, input, samples, CHUNK)
         }
     }
 
@@ -66,6 +95,7 @@ impl MemoryNeed {
         AUXILIARY_COPIES * self.auxiliary_sum()
             + WEIGHT_COPIES * self.parameters
             + self.inputs
+            + self.kept
             + self.working
     }
 }
@@ -103,6 +133,10 @@ mod tests {
         assert_eq!(need.auxiliary, [24_000_000, 12_000_000]);
         assert_eq!(need.inputs, 188_160_000);
         assert_eq!(need.working, 6 * 500 * 100 * 4);
+        let exact =
+            |storage| MemoryNeed::of_exact(&layout, FeatureShape::Flat(784), 60_000, storage);
+        assert_eq!(exact(Storage::Stored).kept, 4 * 60_000 * 160 * 4);
+        assert_eq!(exact(Storage::Recomputed).kept, 0);
     }
 
     #[test]

@@ -506,12 +506,14 @@ fn check_memory(plan: &Plan, splits: &Splits) -> Result<(), Failure> {
         return Ok(());
     }
     let samples = splits.train.len();
-    let batch = match config.batch_size {
-        BatchSize::Full => samples,
-        BatchSize::Samples(count) => count,
-    };
     let layout = config.model.layout(splits.shape, splits.classes.len());
     let layout = layout.map_err(ls_train::Error::from)?;
-    let need = MemoryNeed::of(&layout, splits.shape, samples, batch);
+    let need = match (config.batch_size, &config.method) {
+        (BatchSize::Full, MethodConfig::Exact(settings)) => {
+            MemoryNeed::of_exact(&layout, splits.shape, samples, settings.storage)
+        }
+        (BatchSize::Full, _) => MemoryNeed::of(&layout, splits.shape, samples, samples),
+        (BatchSize::Samples(batch), _) => MemoryNeed::of(&layout, splits.shape, samples, batch),
+    };
     ensure_fits(need.total(), need.auxiliary_sum())
 }
