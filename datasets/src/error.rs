@@ -114,6 +114,24 @@ pub enum Error {
         /// File, or origin of the samples.
         file: String,
     },
+    /// The name of the file does not tell a format that can be read.
+    #[error("{file} is of an unknown format, expected {allowed}")]
+    UnknownFormat {
+        /// File that was to be read.
+        file: String,
+        /// What can be read.
+        allowed: &'static str,
+    },
+    /// An image has another shape.
+    #[error("{file} is {found}, expected {expected} (channels × height × width)")]
+    ShapeMismatch {
+        /// File that was read.
+        file: String,
+        /// Shape of the image.
+        found: crate::ImageShape,
+        /// Shape that was asked for.
+        expected: crate::ImageShape,
+    },
     /// Two files of one split do not belong together.
     #[error("{images_file} holds {images} images, but {labels_file} holds {labels} labels")]
     CountMismatch {

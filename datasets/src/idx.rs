@@ -48,7 +48,7 @@ fn read_split(mut images: Input, mut labels: Input, classes: &[&str]) -> Result<
     Samples::new(labels.name(), shape, pixels, u8::MAX, label_bytes, classes)
 }
 
-fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Error> {
+pub(crate) fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Error> {
     let [count, height, width] = read_header(input, IMAGES_MAGIC)?;
     check_size(input.name(), "height", height.into(), SIDE_LIMIT)?;
     check_size(input.name(), "width", width.into(), SIDE_LIMIT)?;

@@ -3,6 +3,7 @@
 mod dataset;
 mod error;
 mod idx;
+mod images;
 mod input;
 mod samples;
 mod source;
@@ -11,5 +12,6 @@ mod testing;
 
 pub use dataset::Dataset;
 pub use error::Error;
+pub use images::Images;
 pub use samples::{ImageShape, Samples};
 pub use source::{Facts, Source};

@@ -9,8 +9,11 @@ use ls_core::stage::{Activation, Init};
 use ls_train::config::RunConfig;
 
 use crate::commands::config::ConfigArgs;
+use crate::commands::eval::EvalArgs;
 use crate::commands::experiment::ExperimentArgs;
+use crate::commands::export::ExportArgs;
 use crate::commands::info::InfoArgs;
+use crate::commands::predict::PredictArgs;
 use crate::commands::train::TrainArgs;
 use crate::failure::Failure;
 
@@ -32,6 +35,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Train(Box<TrainArgs>),
+    Eval(EvalArgs),
+    Predict(PredictArgs),
+    Export(ExportArgs),
     Info(Box<InfoArgs>),
     Config(Box<ConfigArgs>),
     Experiment(ExperimentArgs),

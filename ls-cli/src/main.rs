@@ -28,6 +28,9 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|_| {}));
     let outcome = panic::catch_unwind(|| match &cli.command {
         Command::Train(args) => commands::train::run(args, &ui),
+        Command::Eval(args) => commands::eval::run(args, &ui),
+        Command::Predict(args) => commands::predict::run(args, &ui),
+        Command::Export(args) => commands::export::run(args, &ui),
         Command::Experiment(args) => commands::experiment::run(args, &ui),
         Command::Info(args) => commands::info::run(args, &ui),
         Command::Config(args) => commands::config::run(args, &ui),

@@ -41,9 +41,15 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// There is nothing to go on with.
-    #[error("{} holds no run to resume: there is no config.toml", path.display())]
+    /// There is no run.
+    #[error("{} holds no run: there is no config.toml", path.display())]
     NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run has not got as far as to have weights.
+    #[error("{} holds no weights yet; let the run end, with `train --resume` if it was stopped", path.display())]
+    NoWeights {
         /// The folder.
         path: PathBuf,
     },

@@ -11,21 +11,24 @@
 //! | [`renderer`] | the line renderer, for logs and pipes |
 //! | [`learner`] | the strategy that lets burn-train drive a method of `ls-core` |
 //! | [`run_dir`] | what a run leaves behind |
-//!
+//! | [`export`] | weights for other programs, one file per format |
 //! | [`experiment`] | comparisons over contenders and seeds, one file each |
 //!
-//! [`train`] puts them together.
+//! [`train`] puts them together; a [`Trained`] network is what comes out, ready to be used.
 
 pub mod config;
 pub mod data;
 pub mod error;
 pub mod experiment;
+pub mod export;
 pub mod learner;
 pub mod memory;
 pub mod metric;
 pub mod renderer;
 pub mod run_dir;
 mod train;
+mod trained;
 
 pub use error::{Error, Result};
 pub use train::{CheckpointRule, Dashboard, Outcome, Session, Start, train};
+pub use trained::{Evaluation, Prediction, Trained};

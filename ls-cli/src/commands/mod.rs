@@ -1,8 +1,11 @@
 //! One file per command: its arguments, its help and its body.
 
 pub(crate) mod config;
+pub(crate) mod eval;
 pub(crate) mod experiment;
+pub(crate) mod export;
 pub(crate) mod info;
+pub(crate) mod predict;
 pub(crate) mod train;
 
 use std::path::{Path, PathBuf};

@@ -167,6 +167,14 @@ impl Plan {
         &self.config
     }
 
+    /// Reads the samples.
+    ///
+    /// # Errors
+    /// [`Error::Data`], naming the file, what was found and what was expected.
+    pub fn dataset(&self) -> Result<ls_datasets::Dataset> {
+        Ok(self.source.load(self.config.data.folder.as_deref())?)
+    }
+
     /// Where the samples come from.
     pub fn source(&self) -> ls_datasets::Source {
         self.source

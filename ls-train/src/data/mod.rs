@@ -49,9 +49,8 @@ impl Splits {
     /// # Errors
     /// [`crate::Error::Data`], naming the file, the field, what was found and what was expected.
     pub fn load(plan: &Plan, device: &Device) -> Result<Self> {
-        let data = &plan.config().data;
-        let dataset = plan.source().load(data.folder.as_deref())?;
-        Self::new(dataset, data, plan.config().seed, device)
+        let config = plan.config();
+        Self::new(plan.dataset()?, &config.data, config.seed, device)
     }
 
     /// Puts a data set on a device: of the training samples the first [`DataConfig::limit`], of which
@@ -115,11 +114,11 @@ pub fn feature_shape(shape: ImageShape) -> FeatureShape {
     }
 }
 
-fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Batch {
+pub(crate) fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Batch {
     let labels: Vec<i64> = samples.labels().iter().map(|&y| i64::from(y)).collect();
     let count = labels.len();
     Batch::full(
-        preprocessing.inputs(samples.pixels(), device),
+        preprocessing.inputs(samples.pixels(), samples.pixel_max(), device),
         Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device),
     )
 }

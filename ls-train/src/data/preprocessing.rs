@@ -53,12 +53,11 @@ impl Preprocessing {
         feature_shape(self.shape())
     }
 
-    /// Inputs of a network, `[images, features]`, from the pixels of images one after the other.
-    pub fn inputs(&self, pixels: &[u8], device: &Device) -> Tensor<2> {
+    /// Inputs of a network, `[images, features]`, from the pixels of images one after the other, of which `pixel_max` is full
+    /// intensity.
+    pub fn inputs(&self, pixels: &[u8], pixel_max: u8, device: &Device) -> Tensor<2> {
         let features = self.shape().features();
-        let values = self
-            .standardization
-            .apply(pixels, self.shape(), self.pixel_max);
+        let values = self.standardization.apply(pixels, self.shape(), pixel_max);
         let data = TensorData::new(values, [pixels.len() / features, features]);
         Tensor::from_data(data, device)
     }

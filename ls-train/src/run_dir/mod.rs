@@ -77,6 +77,41 @@ impl RunDir {
         Ok(run)
     }
 
+    /// What the run in a folder did to its pixels.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read.
+    pub fn read_preprocessing(path: &Path) -> Result<Preprocessing> {
+        let file = path.join(PREPROCESSING);
+        let failed = |reason: String| Error::file("read", &file, reason);
+        let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))
+    }
+
+    /// The summary of the run in a folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read, as that of a run that has not ended.
+    pub fn read_summary(path: &Path) -> Result<Summary> {
+        let file = path.join(SUMMARY);
+        let failed = |reason: String| Error::file("read", &file, reason);
+        let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Loads the weights of the run in a folder into a network of their shape.
+    ///
+    /// # Errors
+    /// [`Error::NoWeights`] when the run has not ended, [`Error::File`] when they do not fit.
+    pub fn read_model(path: &Path, network: Network) -> Result<Network> {
+        let file = path.join(MODEL);
+        if !file.exists() {
+            return Err(Error::NoWeights { path: path.into() });
+        }
+        let loaded = network.try_load_file(&file);
+        loaded.map_err(|error| Error::file("read", &file, error))
+    }
+
     /// Opens the folder of a run that goes on.
     ///
     /// # Errors
@@ -198,7 +233,7 @@ impl RunDir {
 }
 
 /// Writes beside the file and renames, so that nobody ever reads half of it.
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let draft = path.with_extension("draft");
     fs::write(&draft, bytes)
         .and_then(|()| fs::rename(&draft, path))

@@ -1,0 +1,124 @@
+//! `layersep eval`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use ls_train::{Evaluation, Trained};
+use serde::Serialize;
+
+use crate::device;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// Measure the network of a run on labelled samples
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layersep eval --run runs/digits-exact-1
+  layersep eval --run r --split train
+  layersep eval --run r --data-dir DIR --json      the same data set from another folder")]
+pub(crate) struct EvalArgs {
+    /// Folder of the run
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Folder with the files of the data set [default: that of the run]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Which samples; of the training split all, also those that were held out or left out
+    #[arg(long, value_enum, default_value_t = Split::Test)]
+    split: Split,
+    /// Device to compute on
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Split {
+    Test,
+    Train,
+}
+
+/// The figures, for a program.
+#[derive(Serialize)]
+struct Figures<'a> {
+    split: Split,
+    samples: usize,
+    original_loss: f64,
+    accuracy: f64,
+    classes: &'a [String],
+    /// Number of samples by class and predicted class.
+    confusion: &'a [Vec<usize>],
+}
+
+pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let device = device::find(&args.device)?;
+    let trained = Trained::load(&args.run, &device)?;
+    let mut config = trained.config.clone();
+    if args.data_dir.is_some() {
+        config.data.folder.clone_from(&args.data_dir);
+    }
+    let dataset = config.check()?.dataset()?;
+    let samples = match args.split {
+        Split::Test => dataset.test,
+        Split::Train => dataset.train,
+    };
+    let evaluation = trained.evaluate(&samples, &device)?;
+    let classes = &trained.preprocessing.classes;
+    if args.json {
+        ui.json(&Figures {
+            split: args.split,
+            samples: evaluation.samples,
+            original_loss: evaluation.original_loss_mean,
+            accuracy: evaluation.accuracy,
+            classes,
+            confusion: &evaluation.confusion,
+        })?;
+    } else {
+        ui.text(&table(classes, &evaluation))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Figures, and a line per class with what its samples were taken for most often.
+fn table(classes: &[String], evaluation: &Evaluation) -> String {
+    let mut text = format!(
+        "samples        {}\noriginal loss  {:.5}\naccuracy       {:.2} %\n\n",
+        evaluation.samples,
+        evaluation.original_loss_mean,
+        100.0 * evaluation.accuracy
+    );
+    let width = classes.iter().map(|name| name.chars().count()).max();
+    let width = width.unwrap_or(0).max(5);
+    text += &format!(
+        "{:<width$}{:>10}{:>10}  taken for\n",
+        "class", "samples", "correct"
+    );
+    for (class, row) in evaluation.confusion.iter().enumerate() {
+        let samples: usize = row.iter().sum();
+        let share = match samples {
+            0 => "-".into(),
+            _ => format!("{:.1} %", 100.0 * row[class] as f64 / samples as f64),
+        };
+        let mut others: Vec<usize> = (0..row.len())
+            .filter(|&other| other != class && row[other] > 0)
+            .collect();
+        others.sort_by_key(|&other| std::cmp::Reverse(row[other]));
+        let others = others.iter().take(3);
+        let others: Vec<_> = others
+            .map(|&other| format!("{} ({})", classes[other], row[other]))
+            .collect();
+        let line = format!(
+            "{:<width$}{samples:>10}{share:>10}  {}",
+            classes[class],
+            others.join(", ")
+        );
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}

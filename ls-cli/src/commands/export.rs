@@ -1,0 +1,66 @@
+//! `layersep export`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use ls_train::Trained;
+use ls_train::export::Format;
+
+use crate::cli::named;
+use crate::device;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// Write the weights of a run for other programs, without auxiliary variables
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Formats:
+  safetensors  PyTorch's layout: stages.0.weight [d_out, d_in] (convolutions [c_out, c_in, k, k]), stages.0.bias, and so on, the
+               head last; the metadata hold the stages, the classes and the standardisation of the pixels
+  burn         Burn's own format, for programs that build the network with ls-core
+
+Examples:
+  layersep export --run runs/mnist-exact-1 --format safetensors
+  layersep export --run r --format burn --output network.bpk")]
+pub(crate) struct ExportArgs {
+    /// Folder of the run
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Format of the file
+    #[arg(long, value_parser = named(&Format::ALL, Format::name), default_value = "safetensors")]
+    format: Format,
+    /// File to write [default: model.safetensors or model-export.bpk in the run folder]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long)]
+    overwrite: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &ExportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let trained = Trained::load(&args.run, &device::find("flex")?)?;
+    let path = match &args.output {
+        Some(path) => path.clone(),
+        // `model.bpk` is the run's own.
+        None if args.format.extension == "bpk" => args.run.join("model-export.bpk"),
+        None => args.run.join("model").with_extension(args.format.extension),
+    };
+    if path.exists() && !args.overwrite {
+        return Err(Failure::new(format!("{} exists already", path.display()))
+            .hint("name another file with --output, or add --overwrite"));
+    }
+    args.format.write(&trained, &path)?;
+    let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+    if args.json {
+        let file = path.display().to_string();
+        ui.json(&serde_json::json!({ "file": file, "format": args.format.name, "bytes": bytes }))?;
+    } else {
+        let size = ls_train::memory::bytes(bytes);
+        ui.text(&format!("{} ({size})\n", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

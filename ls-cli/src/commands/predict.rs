@@ -1,0 +1,121 @@
+//! `layersep predict`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use ls_datasets::Images;
+use ls_train::{Prediction, Trained};
+use serde::Serialize;
+
+use crate::device;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// Classify images with the network of a run
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layersep predict --run runs/mnist-exact-1 digit.png
+  layersep predict --run r --resize --invert scan.jpg
+      a picture of another size, dark on light where the training images are light on dark
+  layersep predict --run r --json t10k-images-idx3-ubyte.gz | head -n 1
+      one line of JSON per image, with class, probabilities and logits
+  layersep predict --run r --top 3 images.csv
+      a CSV file has one image per line, pixel by pixel, with the pixel values of the data set")]
+pub(crate) struct PredictArgs {
+    /// Folder of the run
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// PNG, JPEG, IDX or CSV files, the last two also as .gz
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Scale pictures to the size that the network was trained on
+    #[arg(long)]
+    resize: bool,
+    /// Take dark for light and light for dark
+    #[arg(long)]
+    invert: bool,
+    /// Show so many of the most probable classes
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    top: u64,
+    /// Device to compute on
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Print a line of JSON per image
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    file: String,
+    /// Position in the file, from 0.
+    index: usize,
+    class: &'a str,
+    probability: f64,
+    probabilities: &'a [f64],
+    logits: &'a [f64],
+}
+
+pub(crate) fn run(args: &PredictArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let device = device::find(&args.device)?;
+    let trained = Trained::load(&args.run, &device)?;
+    for path in &args.files {
+        let mut images = read(args, &trained, path)?;
+        if args.invert {
+            for pixel in &mut images.pixels {
+                *pixel = images.pixel_max - *pixel;
+            }
+        }
+        let predictions = trained.predict(&images, &device)?;
+        let file = path.display().to_string();
+        for (index, prediction) in predictions.iter().enumerate() {
+            if args.json {
+                ui.json(&Line {
+                    file: file.clone(),
+                    index,
+                    class: &trained.preprocessing.classes[prediction.class],
+                    probability: prediction.probabilities[prediction.class],
+                    probabilities: &prediction.probabilities,
+                    logits: &prediction.logits,
+                })?;
+                continue;
+            }
+            let name = match predictions.len() {
+                1 => file.clone(),
+                _ => format!("{file} {index}"),
+            };
+            let text = text(&trained.preprocessing.classes, prediction, args.top);
+            ui.text(&format!("{name}: {text}\n"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(args: &PredictArgs, trained: &Trained, path: &std::path::Path) -> Result<Images, Failure> {
+    let own = &trained.preprocessing;
+    let images = Images::read(path, own.shape(), own.pixel_max, args.resize);
+    images.map_err(|error| {
+        let is_shape = matches!(error, ls_datasets::Error::ShapeMismatch { .. });
+        let failure = Failure::from(ls_train::Error::from(error));
+        if is_shape && !args.resize {
+            failure.hint("--resize scales a picture to the size that the network was trained on")
+        } else {
+            failure
+        }
+    })
+}
+
+/// The most probable classes, such as `3 99.2 %, 8 0.7 %`.
+fn text(classes: &[String], prediction: &Prediction, top: u64) -> String {
+    let probability = |class: usize| prediction.probabilities[class];
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    order.sort_by(|&a, &b| probability(b).total_cmp(&probability(a)));
+    let count = usize::try_from(top).unwrap_or(usize::MAX);
+    let shown = order.into_iter().take(count);
+    let shown =
+        shown.map(|class| format!("{} {:.1} %", classes[class], 100.0 * probability(class)));
+    shown.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,130 @@
+//! Safetensors, in the layout of PyTorch's modules.
+//!
+//! | name | shape | is |
+//! | --- | --- | --- |
+//! | `stages.{l}.weight` | `[d_out, d_in]` | weights of stage `l` from 0, the head last; residual stages: those of the inner stage |
+//! | `stages.{l}.weight` | `[c_out, c_in, k, k]` | kernel of a convolution, to be correlated with the image |
+//! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
+//!
+//! All in little-endian f32. Images are flattened channel by channel, row by row. The metadata, all text: `format` (`layersep`),
+//! `model` (the architecture in short), `stages` (JSON, a list of the hidden stages as in configuration files), `shape` (JSON,
+//! channels, height, width), `classes` (JSON, names), `pixel_max`, `mean` and `deviation` (JSON, one per channel). An input is
+//! `(pixel / pixel_max - mean) / deviation`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ls_core::linalg::to_f64;
+use ls_core::shape::FeatureShape;
+use ls_core::stage::AnyStage;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+
+use super::Format;
+use crate::run_dir::write_atomically;
+use crate::{Error, Result, Trained};
+
+pub(super) const FORMAT: Format = Format {
+    name: "safetensors",
+    about: "safetensors in PyTorch's layout, for programs in any language",
+    extension: "safetensors",
+    write,
+};
+
+/// A tensor as bytes.
+struct Entry {
+    name: String,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl Entry {
+    fn new(name: String, shape: Vec<usize>, values: impl Iterator<Item = f64>) -> Self {
+        // Weights are f32; their way through f64 changes nothing.
+        let bytes = values.flat_map(|value| (value as f32).to_le_bytes());
+        Self {
+            name,
+            shape,
+            bytes: bytes.collect(),
+        }
+    }
+}
+
+fn write(trained: &Trained, path: &Path) -> Result<()> {
+    let failed = |reason: String| Error::file("write", path, reason);
+    let entries = entries(trained)?;
+    let views = entries.iter().map(|entry| {
+        let view = TensorView::new(Dtype::F32, entry.shape.clone(), &entry.bytes);
+        Ok((
+            entry.name.as_str(),
+            view.map_err(|e| failed(e.to_string()))?,
+        ))
+    });
+    let views = views.collect::<Result<Vec<_>>>()?;
+    let bytes = serialize(views, Some(metadata(trained))).map_err(|e| failed(e.to_string()))?;
+    write_atomically(path, &bytes)
+}
+
+fn entries(trained: &Trained) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for (l, stage) in trained.network.stages().iter().enumerate() {
+        let affine = stage.affine().ok_or(ls_core::Error::Unsupported {
+            update: "export",
+            stage: l + 1,
+            needs: "affine form",
+        })?;
+        let coefficients = affine.coefficients();
+        let [d_in, d_out] = coefficients.kernel.dims();
+        let kernel = to_f64(coefficients.kernel.transpose())?;
+        let bias = to_f64(coefficients.bias)?;
+        let shape = weight_shape(stage, d_in, d_out);
+        entries.push(Entry::new(
+            format!("stages.{l}.weight"),
+            shape,
+            kernel.into_iter(),
+        ));
+        entries.push(Entry::new(
+            format!("stages.{l}.bias"),
+            vec![d_out],
+            bias.into_iter(),
+        ));
+    }
+    Ok(entries)
+}
+
+/// `[d_out, d_in]`, or `[c_out, c_in, k, k]` with `d_in = c_in k²`.
+fn weight_shape(stage: &AnyStage, d_in: usize, d_out: usize) -> Vec<usize> {
+    match (stage, stage.input_shape()) {
+        (
+            AnyStage::Convolution(_) | AnyStage::ResidualConvolution(_),
+            FeatureShape::Image { channels, .. },
+        ) => {
+            let side = (d_in / channels).isqrt();
+            vec![d_out, channels, side, side]
+        }
+        _ => vec![d_out, d_in],
+    }
+}
+
+fn metadata(trained: &Trained) -> HashMap<String, String> {
+    let own = &trained.preprocessing;
+    let input = own.feature_shape();
+    let model = &trained.config.model;
+    let json = |value: serde_json::Value| value.to_string();
+    let stages = serde_json::to_string(&model.hidden_stages(input)).unwrap_or_default();
+    let shape = [own.channels, own.height, own.width];
+    let entries = [
+        ("format", "layersep".to_owned()),
+        ("model", model.describe(input, own.classes.len())),
+        ("stages", stages),
+        ("shape", json(shape.to_vec().into())),
+        ("classes", json(own.classes.clone().into())),
+        ("pixel_max", own.pixel_max.to_string()),
+        ("mean", json(own.standardization.mean.clone().into())),
+        (
+            "deviation",
+            json(own.standardization.deviation.clone().into()),
+        ),
+    ];
+    let owned = entries.map(|(key, value)| (key.to_owned(), value));
+    owned.into_iter().collect()
+}

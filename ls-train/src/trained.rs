@@ -1,0 +1,171 @@
+//! A trained network with all that it needs to be used.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use ls_core::batch::Batch;
+use ls_core::linalg::to_f64;
+use ls_core::network::Network;
+use ls_core::objective::measure;
+use ls_datasets::{Images, Samples};
+
+use crate::config::RunConfig;
+use crate::data::{self, Preprocessing};
+use crate::run_dir::RunDir;
+use crate::{Error, Result};
+
+/// Images of one forward pass; bounds its memory.
+const CHUNK: usize = 4096;
+
+/// The network that a run has left behind.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The configuration of its run.
+    pub config: RunConfig,
+    /// What is done to pixels before the network sees them.
+    pub preprocessing: Preprocessing,
+    /// The weights.
+    pub network: Network,
+}
+
+/// What a network says about one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Index of the most probable class.
+    pub class: usize,
+    /// `z`, one per class.
+    pub logits: Vec<f64>,
+    /// `softmax(z)`, 0 to 1.
+    pub probabilities: Vec<f64>,
+}
+
+/// How a network does on labelled samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Number of samples.
+    pub samples: usize,
+    /// `F`, mean over samples.
+    pub original_loss_mean: f64,
+    /// Share of correct samples, 0 to 1.
+    pub accuracy: f64,
+    /// Number of samples by class (first index) and predicted class.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+impl Trained {
+    /// Loads the network of the run in a folder.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or wrong.
+    pub fn load(run: &Path, device: &Device) -> Result<Self> {
+        let config = RunDir::read_config(run)?;
+        if !run.join("preprocessing.toml").exists() {
+            return Err(Error::NoWeights { path: run.into() });
+        }
+        let preprocessing = RunDir::read_preprocessing(run)?;
+        let network = config.model.init(
+            preprocessing.feature_shape(),
+            preprocessing.classes.len(),
+            config.seed,
+            device,
+        )?;
+        Ok(Self {
+            network: RunDir::read_model(run, network)?,
+            config,
+            preprocessing,
+        })
+    }
+
+    /// Classifies images, by a plain forward pass.
+    ///
+    /// # Errors
+    /// [`Error::Core`] when the device failed.
+    pub fn predict(&self, images: &Images, device: &Device) -> Result<Vec<Prediction>> {
+        let features = self.preprocessing.shape().features();
+        let classes = self.preprocessing.classes.len();
+        let mut predictions = Vec::with_capacity(images.pixels.len() / features);
+        for chunk in images.pixels.chunks(CHUNK * features) {
+            let inputs = self.preprocessing.inputs(chunk, images.pixel_max, device);
+            // Leaves the device once per chunk.
+            let logits = to_f64(self.network.forward(inputs)).map_err(Error::Core)?;
+            let rows = logits.chunks(classes);
+            predictions.extend(rows.map(|logits| Prediction::new(logits.to_vec())));
+        }
+        Ok(predictions)
+    }
+
+    /// Measures the network on labelled samples, by a plain forward pass.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] when they are of another kind than those it was trained on, [`Error::Core`] when the device failed.
+    pub fn evaluate(&self, samples: &Samples, device: &Device) -> Result<Evaluation> {
+        self.ensure_same_kind(samples)?;
+        let classes = self.preprocessing.classes.len();
+        let mut confusion = vec![vec![0; classes]; classes];
+        let images = Images {
+            pixels: samples.pixels().to_vec(),
+            pixel_max: samples.pixel_max(),
+        };
+        let predictions = self.predict(&images, device)?;
+        for (prediction, &label) in predictions.iter().zip(samples.labels()) {
+            confusion[usize::from(label)][prediction.class] += 1;
+        }
+        let batch: Batch = data::batch(samples, &self.preprocessing, device);
+        let measured = measure(&self.network, None, &batch)?;
+        Ok(Evaluation {
+            samples: measured.samples,
+            original_loss_mean: measured.original_loss_mean,
+            accuracy: measured.accuracy,
+            confusion,
+        })
+    }
+
+    fn ensure_same_kind(&self, samples: &Samples) -> Result<()> {
+        let own = &self.preprocessing;
+        if samples.shape() != own.shape() {
+            return Err(Error::InvalidConfig {
+                field: "image shape",
+                value: samples.shape().to_string(),
+                allowed: "it must be that of the images that the network was trained on",
+            });
+        }
+        if samples.classes() != own.classes {
+            return Err(Error::InvalidConfig {
+                field: "classes",
+                value: samples.classes().join(", "),
+                allowed: "they must be those that the network was trained on",
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Prediction {
+    fn new(logits: Vec<f64>) -> Self {
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let class = logits.iter().position(|&z| z == most).unwrap_or(0);
+        let exponentials: Vec<f64> = logits.iter().map(|z| (z - most).exp()).collect();
+        let sum: f64 = exponentials.iter().sum();
+        Self {
+            class,
+            probabilities: exponentials.iter().map(|e| e / sum).collect(),
+            logits,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_the_softmax_even_of_huge_logits() {
+        let prediction = Prediction::new(vec![1000.0, 1000.0 + 3.0_f64.ln(), -1000.0]);
+        assert_eq!(prediction.class, 1);
+        let expected = [0.25, 0.75, 0.0];
+        for (found, expected) in prediction.probabilities.iter().zip(expected) {
+            // Logits near 1000 keep 1e-13.
+            assert!((found - expected).abs() < 1e-12, "{found}");
+        }
+    }
+}
