@@ -122,6 +122,14 @@ pub enum Error {
         /// What can be read.
         allowed: &'static str,
     },
+    /// The file is no PNG or JPEG picture, or is damaged.
+    #[error("{file} is not a picture that can be read: {reason}")]
+    NotAPicture {
+        /// File that was read.
+        file: String,
+        /// What the decoder reported, without control characters.
+        reason: String,
+    },
     /// An image has another shape.
     #[error("{file} is {found}, expected {expected} (channels × height × width)")]
     ShapeMismatch {

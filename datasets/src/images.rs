@@ -81,7 +81,7 @@ pub(crate) fn decode(path: &Path) -> Result<DynamicImage, Error> {
     limits.max_image_height = Some(SIDE_LIMIT as u32);
     limits.max_alloc = Some(BYTES_LIMIT);
     reader.limits(limits);
-    reader.decode().map_err(|error| Error::Corrupt {
+    reader.decode().map_err(|error| Error::NotAPicture {
         file,
         reason: error.to_string().replace(char::is_control, " "),
     })
@@ -246,7 +246,7 @@ mod tests {
         std::fs::write(&wrong, "no picture").unwrap();
         assert!(matches!(
             Images::read(&wrong, SHAPE, 16, false),
-            Err(Error::Corrupt { .. })
+            Err(Error::NotAPicture { .. })
         ));
         let unknown = Images::read(&folder.path().join("c.bmp"), SHAPE, 16, false);
         assert!(matches!(unknown, Err(Error::UnknownFormat { .. })));

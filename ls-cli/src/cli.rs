@@ -1,21 +1,36 @@
 //! The commands, and how values on the command line are read.
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser, styling};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ls_core::linalg::Norm;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
 use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, Init};
-use ls_train::config::RunConfig;
+use ls_datasets::Source;
+use ls_train::config::{DataConfig, RunConfig};
 
+use crate::commands::compare::CompareArgs;
+use crate::commands::completions::CompletionsArgs;
 use crate::commands::config::ConfigArgs;
 use crate::commands::eval::EvalArgs;
 use crate::commands::experiment::ExperimentArgs;
 use crate::commands::export::ExportArgs;
 use crate::commands::info::InfoArgs;
+use crate::commands::man::ManArgs;
 use crate::commands::predict::PredictArgs;
 use crate::commands::train::TrainArgs;
 use crate::failure::Failure;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed on the way: a loss that is not finite, a device that failed, a defect of the program
+  2    could not start, or a file could not be read or written; one line on standard error says what and what is allowed
+  130  interrupted; what was computed is kept
+
+Results go to standard output, everything else to standard error. NO_COLOR turns colours off.";
 
 /// Train deep classifiers by layer separation: every report shows the original loss, the separated loss that bounds it, and
 /// a certificate
@@ -25,9 +40,21 @@ use crate::failure::Failure;
     version,
     arg_required_else_help = true,
     styles = styling::Styles::styled(),
-    after_help = "Exit codes: 0 done, 2 could not run, 130 interrupted"
+    after_help = EXIT_CODES
 )]
 pub(crate) struct Cli {
+    /// Show results and errors only
+    #[arg(
+        long,
+        short,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Messages"
+    )]
+    pub(crate) quiet: bool,
+    /// Say more on standard error: what was read, and what it needs
+    #[arg(long, short, global = true, help_heading = "Messages")]
+    pub(crate) verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -40,7 +67,10 @@ pub(crate) enum Command {
     Export(ExportArgs),
     Info(Box<InfoArgs>),
     Config(Box<ConfigArgs>),
+    Compare(CompareArgs),
     Experiment(ExperimentArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 /// Reads one of several named values; help and errors list the names.
@@ -54,6 +84,52 @@ pub(crate) fn named<T: Copy + Send + Sync + 'static>(
             .find(|&value| name(value) == text)
             .ok_or("unknown name")
     })
+}
+
+/// Reads a number from 1.
+pub(crate) fn count() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..)
+}
+
+/// Puts a given value in the place of another.
+pub(crate) fn set<T>(place: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *place = given;
+    }
+}
+
+/// Which samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct DataArgs {
+    /// Data set [default: digits]
+    #[arg(long, value_parser = named(&Source::ALL, Source::name))]
+    dataset: Option<Source>,
+    /// Folder with the files of the data set, under the names they are distributed with
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Use only the first N training samples
+    #[arg(long, value_name = "N", value_parser = count())]
+    limit: Option<u64>,
+    /// Hold out N of the training samples, chosen by the seed, and end with the weights that did best on them
+    #[arg(long, value_name = "N")]
+    validation: Option<usize>,
+}
+
+impl DataArgs {
+    /// The samples of `base`, with what was given on the command line in place of its own.
+    pub(crate) fn config(&self, mut base: DataConfig) -> DataConfig {
+        let name = self.dataset.map(|source| source.name().into());
+        set(&mut base.dataset, name);
+        if self.data_dir.is_some() {
+            base.folder.clone_from(&self.data_dir);
+        }
+        if let Some(limit) = self.limit {
+            base.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        base.validation = self.validation.or(base.validation);
+        base
+    }
 }
 
 /// Which network.

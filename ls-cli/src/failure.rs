@@ -4,7 +4,10 @@ use core::any::Any;
 use core::fmt;
 use std::process::ExitCode;
 
-/// Exit code of a command that could not run.
+/// Exit code of a command that failed on the way.
+pub(crate) const FAILED: u8 = 1;
+
+/// Exit code of a command that could not start, for a mistake of its user or of a file.
 pub(crate) const COULD_NOT_RUN: u8 = 2;
 
 /// Exit code of an interrupted command, as shells expect it after Ctrl-C.
@@ -48,8 +51,11 @@ impl Failure {
                 ..Self::new("killed; the history up to the last sweep is in the run folder")
             };
         }
-        Self::new(format!("internal error: {line}"))
-            .hint("on a GPU, check that its driver is installed; else please report this")
+        Self {
+            code: FAILED,
+            ..Self::new(format!("internal error: {line}"))
+                .hint("on a GPU, check that its driver is installed; else please report this")
+        }
     }
 
     pub(crate) fn code(&self) -> ExitCode {
@@ -77,6 +83,15 @@ impl From<ls_train::Error> for Failure {
             ls_train::Error::Data(ls_datasets::Error::FolderNeeded { .. }) => {
                 failure.hint("name the folder with --data-dir DIR")
             }
+            ls_train::Error::Core(
+                ls_core::Error::NotFinite { .. }
+                | ls_core::Error::NotPositiveDefinite(_)
+                | ls_core::Error::Device(_),
+            )
+            | ls_train::Error::Loop(_) => Self {
+                code: FAILED,
+                ..failure
+            },
             _ => failure,
         }
     }

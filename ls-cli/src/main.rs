@@ -1,6 +1,6 @@
 //! `layersep`: train deep classifiers by layer separation.
 //!
-//! Exit codes: 0 done, 2 could not run, 130 interrupted.
+//! Exit codes: 0 done, 1 failed on the way, 2 could not start, 130 interrupted.
 
 mod cli;
 mod commands;
@@ -15,7 +15,7 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
-use crate::ui::Ui;
+use crate::ui::{Level, Ui};
 
 /// Training maps and unmaps many buffers of a few megabytes; this allocator keeps them.
 #[global_allocator]
@@ -23,7 +23,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ui = Ui::new();
+    let ui = Ui::new(Level::of(cli.quiet, cli.verbose));
+    if std::env::var_os("BURN_DEVICE").is_some() {
+        ui.note("BURN_DEVICE is ignored; name the device with --device");
+    }
     // A panic is a defect of ours or of a driver: the user gets one line, not a backtrace.
     panic::set_hook(Box::new(|_| {}));
     let outcome = panic::catch_unwind(|| match &cli.command {
@@ -31,8 +34,11 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(args, &ui),
         Command::Predict(args) => commands::predict::run(args, &ui),
         Command::Export(args) => commands::export::run(args, &ui),
+        Command::Compare(args) => commands::compare::run(args, &ui),
         Command::Experiment(args) => commands::experiment::run(args, &ui),
         Command::Info(args) => commands::info::run(args, &ui),
+        Command::Completions(args) => commands::completions::run(args, &ui),
+        Command::Man(args) => commands::man::run(args, &ui),
         Command::Config(args) => commands::config::run(args, &ui),
     });
     let result = outcome.unwrap_or_else(|cause| Err(Failure::from_panic(cause.as_ref())));

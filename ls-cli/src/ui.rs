@@ -6,14 +6,34 @@ use ls_train::run_dir::{RunDir, Summary};
 
 use crate::failure::Failure;
 
+/// How much is said on standard error beside errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+impl Level {
+    pub(crate) fn of(quiet: bool, verbose: bool) -> Self {
+        match (quiet, verbose) {
+            (true, _) => Self::Quiet,
+            (false, true) => Self::Verbose,
+            (false, false) => Self::Normal,
+        }
+    }
+}
+
 /// Standard output and standard error.
 pub(crate) struct Ui {
+    level: Level,
     stdout_is_terminal: bool,
 }
 
 impl Ui {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(level: Level) -> Self {
         Self {
+            level,
             stdout_is_terminal: io::stdout().is_terminal(),
         }
     }
@@ -21,6 +41,11 @@ impl Ui {
     /// Whether a full-screen dashboard has a screen.
     pub(crate) fn has_screen(&self) -> bool {
         self.stdout_is_terminal
+    }
+
+    /// Whether only results and errors are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.level == Level::Quiet
     }
 
     pub(crate) fn failure(&self, failure: &Failure) {
@@ -33,12 +58,23 @@ impl Ui {
 
     /// A remark that does not belong to the result.
     pub(crate) fn note(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "note: {text}");
+        if self.level >= Level::Normal {
+            let _ = writeln!(io::stderr(), "note: {text}");
+        }
+    }
+
+    /// A remark that only few want.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.level >= Level::Verbose {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
     }
 
     /// A line on long work.
     pub(crate) fn progress(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "{text}");
+        if self.level >= Level::Normal {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
     }
 
     /// The result, for a program.

@@ -1,5 +1,7 @@
 //! One run from plan to run folder.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -25,7 +27,9 @@ use crate::learner::{
 };
 use crate::metric;
 use crate::renderer::LineRenderer;
-use crate::run_dir::{Checkpoints, Contents, History, RunDir, SCHEMA, Summary};
+use crate::run_dir::{
+    Checkpoints, Contents, Failure, History, MetricLogs, RunDir, SCHEMA, Summary,
+};
 use crate::{Error, Result};
 
 /// Samples of one chunk of the first forward pass; bounds its memory.
@@ -160,7 +164,9 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     }
     run.save_preprocessing(&splits.preprocessing)?;
     let last = Arc::new(Mutex::new(None));
+    let logs = MetricLogs::new(run.logs());
     let observer = RunObserver {
+        logs: logs.failure(),
         history: run.history(if separated { hidden } else { 0 }, start.position.sweep)?,
         last: Arc::clone(&last),
         checkpoints,
@@ -205,9 +211,11 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     .renderer((session.dashboard)(session.interrupter))
     .label(&label)
     .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
-    if !session.metric_logs {
-        training = training.with_metric_logger(InMemoryMetricLogger::new());
-    }
+    training = if session.metric_logs {
+        training.with_metric_logger(logs)
+    } else {
+        training.with_metric_logger(InMemoryMetricLogger::new())
+    };
     for figure in metric::all(hidden, &config.method, splits.validation.is_some()) {
         if figure.is_on_test() {
             training = training.metric_valid_numeric(figure.clone());
@@ -217,7 +225,9 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     let learner = SeparatedLearner { separated: model };
     // The method keeps its own optimizers; burn-train's stands by unused.
     let idle = OptimizerKind::Sgd.init(None);
-    let result = training.launch(Learner::new(learner, idle, ConstantLr::new(0.0)));
+    let learner = Learner::new(learner, idle, ConstantLr::new(0.0));
+    let launched = catch_unwind(AssertUnwindSafe(|| training.launch(learner)));
+    let result = launched.map_err(stopped)?;
     // Dropping the renderer gives the terminal back.
     drop(result.renderer);
     let network = result.model.separated.network;
@@ -256,6 +266,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
 
 /// Writes down what a run does, and now and then all that it needs to go on.
 struct RunObserver {
+    logs: Failure,
     history: History,
     last: Arc<Mutex<Option<SweepRecord>>>,
     checkpoints: Checkpoints,
@@ -271,7 +282,9 @@ struct RunObserver {
 impl Observer for RunObserver {
     fn record(&mut self, record: &SweepRecord) -> Result<()> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(record.clone());
-        self.history.append(record)
+        self.history.append(record)?;
+        // The metrics of a sweep are logged before it is recorded.
+        take(&self.logs).map_or(Ok(()), Err)
     }
 
     fn checkpoint(&mut self, standing: Standing<'_>, last: bool) -> Result<()> {
@@ -306,6 +319,16 @@ impl ApplicationLoggerInstaller for LogFile {
         let installed = FileApplicationLoggerInstaller::new(&self.0).install();
         std::panic::set_hook(hook);
         installed
+    }
+}
+
+/// What a panic of burn-train means: a dashboard that was killed goes on unwinding, anything else is an error.
+fn stopped(cause: Box<dyn Any + Send>) -> Error {
+    let text = cause.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| cause.downcast_ref::<&str>().map(ToString::to_string));
+    match text {
+        Some(text) if text.contains("from user input") => resume_unwind(cause),
+        text => Error::Loop(text.unwrap_or_else(|| "it panicked".into())),
     }
 }
 

@@ -28,6 +28,10 @@ pub(crate) fn run(args: &ConfigArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     } else {
         args.train.plan()?.config().clone()
     };
+    if args.train.json {
+        ui.json(&config)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let text = toml::to_string_pretty(&config)
         .map_err(|error| Failure::new(format!("cannot write the configuration: {error}")))?;
     ui.text(&text)?;

@@ -8,7 +8,7 @@ use burn::train::Interrupter;
 use clap::Args;
 use ls_train::experiment::{self, Experiment, Progress, Scope};
 
-use super::{new_folder, stop_on_ctrl_c};
+use super::{new_folder, remove_if_empty, stop_on_ctrl_c};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -51,10 +51,19 @@ pub(crate) struct ExperimentArgs {
     /// Folder to make [default: a new one under runs/]
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
+    /// Print a row per run that stands for its contender as JSON on standard output, progress on standard error
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let Some(name) = &args.name else {
+        if args.json {
+            let entries =
+                Experiment::ALL.map(|e| serde_json::json!({ "name": e.name, "about": e.about }));
+            ui.json(&entries)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let names = Experiment::ALL.map(|experiment| experiment.name.len());
         let width = names.into_iter().max().unwrap_or(0) + 2;
         for experiment in Experiment::ALL {
@@ -85,7 +94,7 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         interrupter: interrupter.clone(),
     };
     let started = Instant::now();
-    let result = experiment::run(&experiment, &scope, &mut |progress| {
+    let result = experiment::run(experiment.cases(), &scope, &mut |progress| {
         ui.progress(&line(progress, started));
     });
     if interrupter.should_stop() {
@@ -95,7 +104,11 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         ));
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    result?;
+    let rows = result.inspect_err(|_| remove_if_empty(&folder))?;
+    if args.json {
+        ui.json(&rows)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let table = folder.join("results.md");
     let text = std::fs::read_to_string(&table)
         .map_err(|error| Failure::new(format!("{}: {error}", table.display())))?;
@@ -104,12 +117,15 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(progress: &Progress<'_>, started: Instant) -> String {
+pub(super) fn line(progress: &Progress<'_>, started: Instant) -> String {
     let Progress { done, total, row } = progress;
     let left = started.elapsed().as_secs_f64() / *done as f64 * (total - done) as f64;
+    let left = match left {
+        left if left < 90.0 => format!("{left:.0} s"),
+        left => format!("{:.0} min", (left / 60.0).ceil()),
+    };
     format!(
-        "[{done}/{total}, {:.0} min left] {}: {}, {}, seed {}: original loss {:.3e}",
-        (left / 60.0).ceil(),
+        "[{done}/{total}, {left} left] {}: {}, {}, seed {}: original loss {:.3e}",
         row.case,
         row.contender,
         row.setting,

@@ -1,10 +1,13 @@
 //! One file per command: its arguments, its help and its body.
 
+pub(crate) mod compare;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod eval;
 pub(crate) mod experiment;
 pub(crate) mod export;
 pub(crate) mod info;
+pub(crate) mod man;
 pub(crate) mod predict;
 pub(crate) mod train;
 
@@ -33,6 +36,12 @@ fn new_folder(first: &str, second: &str) -> Result<PathBuf, Failure> {
             Err(error) => return Err(failed(&path, error)),
         }
     }
+}
+
+/// Takes back a folder made for something that then did not start; one that holds anything stays.
+fn remove_if_empty(folder: &Path) {
+    // Nothing is lost if it stays.
+    let _ = fs::remove_dir(folder);
 }
 
 /// Refuses what will not fit into memory, before it has taken the memory of others.

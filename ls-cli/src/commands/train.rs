@@ -8,20 +8,19 @@ use burn::train::Interrupter;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use clap::{Args, ValueEnum};
 use ls_core::method::{Scaling, Storage};
-use ls_datasets::Source;
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
     OptimizerKind, Plan, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
-use ls_train::memory::MemoryNeed;
+use ls_train::memory::{MemoryNeed, bytes};
 use ls_train::renderer::LineRenderer;
 use ls_train::run_dir::RunDir;
 use ls_train::{CheckpointRule, Dashboard, Session, Start};
 
 use super::{ensure_fits, new_folder, stop_on_ctrl_c};
-use crate::cli::{ModelArgs, WeightingArgs, named, refuse};
+use crate::cli::{DataArgs, ModelArgs, WeightingArgs, count, named, refuse, set};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -54,19 +53,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Data set [default: digits]
-    #[arg(long, value_parser = named(&Source::ALL, Source::name), help_heading = "Data")]
-    dataset: Option<Source>,
-    /// Folder with the files of the data set, under the names they are distributed with
-    #[arg(long, value_name = "DIR", help_heading = "Data")]
-    data_dir: Option<PathBuf>,
-    /// Use only the first N training samples
-    #[arg(long, value_name = "N", value_parser = count(), help_heading = "Data")]
-    limit: Option<u64>,
-    /// Hold out N of the training samples, chosen by the seed, and end with the weights that did best on them
-    #[arg(long, value_name = "N", help_heading = "Data")]
-    validation: Option<usize>,
-
+    #[command(flatten)]
+    data: DataArgs,
     #[command(flatten)]
     model: ModelArgs,
 
@@ -161,7 +149,7 @@ pub(crate) struct TrainArgs {
     ignore_memory: bool,
     /// Print the summary as JSON on standard output, progress on standard error
     #[arg(long, help_heading = "Run")]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -185,24 +173,19 @@ enum DashboardName {
     None,
 }
 
-fn count() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..)
-}
-
 pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let plan = args.plan()?;
     let device = device::find(&plan.config().device)?;
-    if std::env::var_os("BURN_DEVICE").is_some() {
-        ui.note("BURN_DEVICE is ignored; name the device with --device");
-    }
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
     let splits = Splits::load(&plan, &device)?;
     if let Some(note) = &splits.note {
         ui.note(note);
     }
-    if !args.ignore_memory {
-        check_memory(&plan, &splits)?;
+    let need = memory_need(&plan, &splits)?;
+    describe(&splits, &need, ui);
+    if !args.ignore_memory && plan.config().method.is_separated() {
+        ensure_fits(need.total(), need.auxiliary_sum())?;
     }
     let (run, start) = match (&args.resume, &args.run) {
         (Some(run), _) => (run.clone(), Start::Resume),
@@ -290,19 +273,9 @@ impl TrainArgs {
         set(&mut config.sweeps, self.sweeps);
         set(&mut config.batch_size, self.batch_size);
         set(&mut config.device, self.device.clone());
-        set(
-            &mut config.data.dataset,
-            self.dataset.map(|source| source.name().into()),
-        );
         config.target_loss = self.target_loss.or(config.target_loss);
         config.time_limit = self.time_limit.or(config.time_limit);
-        if self.data_dir.is_some() {
-            config.data.folder.clone_from(&self.data_dir);
-        }
-        if let Some(limit) = self.limit {
-            config.data.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
-        }
-        config.data.validation = self.validation.or(config.data.validation);
+        config.data = self.data.config(config.data);
         config.patience = self.patience.or(config.patience);
         config.model = self.model.config(config.model)?;
         config.method = self.method(config.method)?;
@@ -478,6 +451,7 @@ impl TrainArgs {
 
     fn dashboard(&self, ui: &Ui) -> Dashboard {
         let name = match self.dashboard {
+            DashboardName::Auto if ui.is_quiet() => DashboardName::None,
             DashboardName::Auto if ui.has_screen() && !self.json => DashboardName::Tui,
             DashboardName::Auto => DashboardName::Plain,
             name => name,
@@ -492,28 +466,31 @@ impl TrainArgs {
     }
 }
 
-/// Puts a given value in the place of another.
-fn set<T>(place: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *place = given;
-    }
-}
-
-/// Refuses a run that will not fit, before it has taken the memory of others.
-fn check_memory(plan: &Plan, splits: &Splits) -> Result<(), Failure> {
+/// What the run will need: known before it has taken the memory of others.
+fn memory_need(plan: &Plan, splits: &Splits) -> Result<MemoryNeed, Failure> {
     let config = plan.config();
-    if !config.method.is_separated() {
-        return Ok(());
-    }
     let samples = splits.train.len();
     let layout = config.model.layout(splits.shape, splits.classes.len());
     let layout = layout.map_err(ls_train::Error::from)?;
-    let need = match (config.batch_size, &config.method) {
+    Ok(match (config.batch_size, &config.method) {
         (BatchSize::Full, MethodConfig::Exact(settings)) => {
             MemoryNeed::of_exact(&layout, splits.shape, samples, settings.storage)
         }
         (BatchSize::Full, _) => MemoryNeed::of(&layout, splits.shape, samples, samples),
         (BatchSize::Samples(batch), _) => MemoryNeed::of(&layout, splits.shape, samples, batch),
-    };
-    ensure_fits(need.total(), need.auxiliary_sum())
+    })
+}
+
+/// What was read and what it needs, for `--verbose`.
+fn describe(splits: &Splits, need: &MemoryNeed, ui: &Ui) {
+    let held_out = splits.validation.as_ref().map_or(0, |split| split.len());
+    ui.detail(&format!(
+        "{}: {} training, {held_out} validation and {} test samples of {}, {} classes",
+        splits.name,
+        splits.train.len(),
+        splits.test.len(),
+        splits.shape,
+        splits.classes.len()
+    ));
+    ui.detail(&format!("memory: about {}", bytes(need.total())));
 }

@@ -1,9 +1,12 @@
 //! The program as a user meets it: one file per command.
 
+mod compare;
 mod experiment;
 mod info;
+mod manners;
 mod resume;
 mod train;
+mod trained;
 
 use std::path::Path;
 use std::process::{Command, Output};

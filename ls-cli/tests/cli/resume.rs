@@ -45,6 +45,47 @@ fn weights(run: &Path) -> Vec<f64> {
     (0..network.stages().len()).flat_map(of).collect()
 }
 
+/// A file that cannot grow stands for a disk that is full: the operating system refuses the same calls.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_an_error_and_the_previous_checkpoint_survives() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let go = |limit: &str, arguments: &[&str]| {
+        let script = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\"");
+        let mut shell = std::process::Command::new("sh");
+        shell.current_dir(folder).args(["-c", &script]);
+        shell.arg(env!("CARGO_BIN_EXE_layersep")).args(arguments);
+        shell.output().unwrap()
+    };
+    let short = |run| {
+        let train = ["train", "--checkpoint-every", "1", "--run", run];
+        let settings = SETTINGS.map(|setting| if setting == "60" { "3" } else { setting });
+        [&train[..], &settings].concat()
+    };
+    let resume = |run| ["train", "--resume", run, "--sweeps", "6", "--json"];
+    for run in ["parts", "whole"] {
+        let output = layersep(folder, &short(run));
+        assert!(output.status.success());
+    }
+    // Blocks of 512 bytes: logs and history fit, the weights do not.
+    let output = go("16", &resume("parts"));
+    let error = String::from_utf8(output.stderr).unwrap();
+    let line = error.lines().find(|line| line.starts_with("error: "));
+    let line = line.expect(&error);
+    assert!(line.contains("cannot write"), "{error}");
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    for run in ["parts", "whole"] {
+        let output = layersep(folder, &resume(run));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{error}");
+    }
+    assert_eq!(
+        weights(&folder.join("parts")),
+        weights(&folder.join("whole"))
+    );
+}
+
 #[test]
 fn twenty_processes_killed_at_random_moments_end_where_one_would_have() {
     let folder = tempfile::tempdir().unwrap();

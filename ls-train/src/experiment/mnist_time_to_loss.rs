@@ -22,7 +22,10 @@ fn cases() -> Vec<Case> {
         let contender = Contender::exact_batches(&base, 250).within(Budget::Sweeps);
         lasting(contender, &[epochs])
     };
-    let named = |name, contender: Contender| Contender { name, ..contender };
+    let named = |name: &str, contender: Contender| Contender {
+        name: name.into(),
+        ..contender
+    };
     vec![Case {
         name: "mnist".into(),
         contenders: vec![
@@ -41,12 +44,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// All pairs of rates, batch sizes and epochs, at rates that fall linearly to zero and at constant ones.
-fn baseline(
-    name: &'static str,
-    base: &RunConfig,
-    optimizer: OptimizerKind,
-    rates: &[f64],
-) -> Contender {
+fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerKind, rates: &[f64]) -> Contender {
     let mut settings = Vec::new();
     for schedule in Schedule::ALL {
         for &learning_rate in rates {
@@ -67,7 +65,7 @@ fn baseline(
         }
     }
     let contender = Contender {
-        name,
+        name: name.into(),
         settings,
         budget: Budget::Sweeps,
         seeds: u64::MAX,

@@ -12,6 +12,7 @@ mod hundred_layers;
 mod initialization;
 mod mnist;
 mod mnist_time_to_loss;
+mod paired;
 mod plot;
 mod runner;
 mod weighting;
@@ -19,6 +20,7 @@ mod weighting;
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 
+pub use paired::{Comparison, Difference, Interval, Spread, Standing, comparison};
 pub use runner::{Progress, Row, Scope, run};
 
 use crate::config::{
@@ -89,7 +91,7 @@ pub enum Budget {
 /// A way to train, with one setting or several to choose from.
 pub struct Contender {
     /// Name in tables and plots.
-    pub name: &'static str,
+    pub name: String,
     /// The settings, by name; the best on the first seed stands for the contender.
     pub settings: Vec<(String, RunConfig)>,
     /// How long each of its runs may take.
@@ -100,7 +102,7 @@ pub struct Contender {
 
 impl Contender {
     /// The same with another budget.
-    fn within(self, budget: Budget) -> Self {
+    pub fn within(self, budget: Budget) -> Self {
         Self { budget, ..self }
     }
 
@@ -110,9 +112,9 @@ impl Contender {
     }
 
     /// A contender with nothing to choose.
-    fn fixed(name: &'static str, config: RunConfig) -> Self {
+    pub fn fixed(name: impl Into<String>, config: RunConfig) -> Self {
         Self {
-            name,
+            name: name.into(),
             settings: vec![("-".into(), config)],
             budget: Budget::Seconds,
             seeds: u64::MAX,
@@ -145,7 +147,7 @@ impl Contender {
     /// Exact weight blocks in batches.
     fn exact_batches(base: &RunConfig, batch: usize) -> Self {
         let mut contender = Self::exact(base);
-        contender.name = "exact, batches";
+        contender.name = "exact, batches".into();
         for (_, config) in &mut contender.settings {
             config.batch_size = BatchSize::Samples(batch);
         }
@@ -153,8 +155,8 @@ impl Contender {
     }
 
     /// Backpropagation at several learning rates.
-    fn swept(
-        name: &'static str,
+    pub fn swept(
+        name: impl Into<String>,
         base: &RunConfig,
         optimizer: OptimizerKind,
         rates: &[f64],
@@ -173,7 +175,7 @@ impl Contender {
             (format!("rate {learning_rate}"), config)
         };
         Self {
-            name,
+            name: name.into(),
             settings: rates.iter().map(setting).collect(),
             budget: Budget::Seconds,
             seeds: u64::MAX,

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn::train::Interrupter;
+use serde::Serialize;
 
-use super::{Budget, Case, Contender, Experiment, plot};
+use super::{Budget, Case, Contender, plot};
 use crate::config::{Plan, RunConfig};
 use crate::data::Splits;
 use crate::learner::Stop;
@@ -45,12 +46,12 @@ pub struct Progress<'a> {
 }
 
 /// The end of one run; losses of a run that diverged are infinite.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// Name of the case.
     pub case: String,
     /// Name of the contender.
-    pub contender: &'static str,
+    pub contender: String,
     /// Its setting.
     pub setting: String,
     /// Seed of the run.
@@ -71,8 +72,12 @@ impl Row {
             .map_or(f64::INFINITY, |summary| summary.train.original_loss)
     }
 
-    /// What the best setting has least of: seconds to the target, or else loss.
+    /// What the best setting has least of: errors on a validation split where there is one, seconds to the target, or else loss.
     fn score(&self) -> (f64, f64) {
+        let validation = self.summary.as_ref().and_then(|s| s.validation.as_ref());
+        if let Some(validation) = validation {
+            return (1.0 - validation.accuracy, validation.original_loss);
+        }
         let seconds = self.seconds_to_target.unwrap_or(f64::INFINITY);
         (seconds, self.original_loss())
     }
@@ -86,7 +91,7 @@ impl Row {
 /// # Errors
 /// What [`train`] returns, except a divergence, which is a result.
 pub fn run(
-    experiment: &Experiment,
+    mut cases: Vec<Case>,
     scope: &Scope<'_>,
     report: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<Vec<Row>> {
@@ -94,7 +99,6 @@ pub fn run(
         let path = scope.folder.to_path_buf();
         return Err(Error::RunExists { path });
     }
-    let mut cases = experiment.cases();
     for case in &mut cases {
         case.contenders
             .retain(|contender| contender.name.starts_with(scope.only));
@@ -109,8 +113,8 @@ pub fn run(
     // Mistakes are found before the first run, and before the folder is there.
     let contenders = || cases.iter().flat_map(|case| &case.contenders);
     for (_, config) in contenders().flat_map(|contender| &contender.settings) {
-        let plan = plan(config, 1, None, scope)?;
-        if plan.source().needs_folder() && scope.data.is_none() {
+        let plan = plan(config, 1, Some(scope.seconds), scope)?;
+        if plan.source().needs_folder() && plan.config().data.folder.is_none() {
             plan.source().load(None)?;
         }
     }
@@ -181,7 +185,11 @@ fn run_one(
     seconds: Option<f64>,
     scope: &Scope<'_>,
 ) -> Result<Row> {
-    let name = format!("{}, {setting}, seed {seed}", contender.name).replace(['/', ' '], "-");
+    let seed_name = format!("seed {seed}");
+    let parts = [&contender.name, setting, &seed_name];
+    let parts = parts.into_iter().filter(|part| *part != "-");
+    let parts = parts.map(|part| part.replace(',', "").replace(['/', ' '], "-"));
+    let name = parts.collect::<Vec<_>>().join("_");
     let run = scope.folder.join("runs").join(&case.name).join(name);
     let plan = plan(config, seed, seconds, scope)?;
     let splits = Splits::load(&plan, &scope.device)?;
@@ -209,7 +217,7 @@ fn run_one(
     };
     Ok(Row {
         case: case.name.clone(),
-        contender: contender.name,
+        contender: contender.name.clone(),
         setting: setting.clone(),
         seed,
         summary,
@@ -227,7 +235,7 @@ fn plan(config: &RunConfig, seed: u64, seconds: Option<f64>, scope: &Scope<'_>) 
         ..config.clone()
     };
     let source: ls_datasets::Source = config.data.dataset.parse()?;
-    if source.needs_folder() {
+    if source.needs_folder() && config.data.folder.is_none() {
         config.data.folder = scope.data.map(|folder| folder.join(source.name()));
     }
     config.check()
@@ -270,7 +278,7 @@ impl Table {
     fn append(&mut self, row: &Row) -> Result<()> {
         let mut cells = vec![
             row.case.clone(),
-            row.contender.into(),
+            row.contender.clone(),
             row.setting.clone(),
             row.seed.to_string(),
         ];
@@ -344,7 +352,7 @@ fn markdown(rows: &[Row]) -> String {
     text
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -269,6 +269,18 @@ impl Checkpoints {
         for old in &sweeps[..sweeps.len().saturating_sub(self.keep)] {
             remove(&self.folder.join(format!("{old:08}")))?;
         }
+        self.remove_drafts()
+    }
+
+    /// Removes what processes that were killed have left.
+    fn remove_drafts(&self) -> Result<()> {
+        let failed = |error| Error::file("read", &self.folder, error);
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|ending| ending == "draft") {
+                remove(&path)?;
+            }
+        }
         Ok(())
     }
 

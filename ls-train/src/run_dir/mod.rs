@@ -12,6 +12,7 @@
 
 mod checkpoint;
 mod history;
+mod metric_logs;
 mod summary;
 
 use std::fs::{self, File, TryLockError};
@@ -22,6 +23,7 @@ use ls_core::network::Network;
 
 pub use checkpoint::{Checkpoint, Checkpoints, Contents};
 pub use history::History;
+pub(crate) use metric_logs::{Failure, MetricLogs};
 pub use summary::{Kept, SCHEMA, Summary, TestFigures, TrainFigures};
 
 use crate::config::RunConfig;

@@ -1,0 +1,274 @@
+//! `layersep compare`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use burn::train::Interrupter;
+use clap::Args;
+use ls_train::config::{
+    AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, RunConfig,
+};
+use ls_train::experiment::{self, Budget, Case, Contender, Scope, Standing};
+
+use super::experiment::line;
+use super::{new_folder, remove_if_empty, stop_on_ctrl_c};
+use crate::cli::{DataArgs, ModelArgs, count};
+use crate::device;
+use crate::failure::{Failure, INTERRUPTED};
+use crate::ui::Ui;
+
+/// Compare methods on the same initial weights and the same order of the data, over several seeds
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  layersep compare
+      exact, alternating, adam and sgd on the embedded digits, three seeds, five seconds each
+  layersep compare --methods exact,adam@64,adam@256,sgd@64 --seeds 5 --seconds 20
+      optimizers in batches of 64 and 256
+  layersep compare --methods exact@250,adam@200 --sweeps 6 --dataset mnist --data-dir DIR --hidden 100,100
+      equal sweeps in place of equal seconds
+
+A method is `exact`, `alternating` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
+split. By default optimizers take batches of 100, and the others the whole split. Learning rates are swept on the first seed, over
+two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation, stands for
+its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
+run folders.
+
+With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."
+)]
+pub(crate) struct CompareArgs {
+    /// Methods, of which the first is what the others are compared with
+    #[arg(
+        long,
+        value_name = "METHOD[@N],...",
+        value_delimiter = ',',
+        default_value = "exact,alternating,adam,sgd"
+    )]
+    methods: Vec<Entrant>,
+    /// Number of seeds, from 1
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Seconds of training of each run [default: 5]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "sweeps")]
+    seconds: Option<f64>,
+    /// Sweeps of each run, in place of seconds
+    #[arg(long, value_name = "N", value_parser = count())]
+    sweeps: Option<u64>,
+    /// Learning rates to try, in place of those around the usual rate of each optimizer
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',')]
+    rates: Vec<f64>,
+    /// TOML file with data, network and settings of methods, as `layersep config` prints it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Device to compute on
+    #[arg(long, default_value = "flex", help_heading = "Run")]
+    device: String,
+    /// Folder to make [default: a new one under runs/]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    run: Option<PathBuf>,
+    /// Print the comparison as JSON on standard output, progress on standard error
+    #[arg(long, help_heading = "Run")]
+    json: bool,
+}
+
+/// Batches of an optimizer unless something else is asked for.
+const BATCH: usize = 100;
+
+/// Multiples of an optimizer's usual rate that are tried.
+const RATES: [f64; 5] = [0.1, 0.3, 1.0, 3.0, 10.0];
+
+/// One of the methods, such as `adam@64`.
+#[derive(Clone, Debug)]
+struct Entrant {
+    text: String,
+    kind: Kind,
+    batch: BatchSize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Exact,
+    Alternating,
+    Backprop(OptimizerKind),
+}
+
+impl core::str::FromStr for Entrant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, batch) = match text.split_once('@') {
+            Some((name, batch)) => (name, Some(batch.parse()?)),
+            None => (text, None),
+        };
+        let optimizers = OptimizerKind::ALL;
+        let kind = match name {
+            "exact" => Kind::Exact,
+            "alternating" => Kind::Alternating,
+            _ => {
+                let found = optimizers.into_iter().find(|kind| kind.name() == name);
+                Kind::Backprop(found.ok_or_else(|| {
+                    let names = optimizers.map(OptimizerKind::name).join(", ");
+                    format!("`{name}` is no method; there are: exact, alternating, {names}")
+                })?)
+            }
+        };
+        let usual = match kind {
+            Kind::Backprop(_) => BatchSize::Samples(BATCH),
+            _ => BatchSize::Full,
+        };
+        Ok(Self {
+            text: text.into(),
+            kind,
+            batch: batch.unwrap_or(usual),
+        })
+    }
+}
+
+pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let case = args.case()?;
+    let name = case.name.clone();
+    let device = device::find(&args.device)?;
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(&interrupter)?;
+    let folder = match &args.run {
+        Some(folder) => folder.clone(),
+        None => new_folder("compare", &name)?,
+    };
+    let scope = Scope {
+        folder: &folder,
+        data: None,
+        seeds: args.seeds,
+        only: "",
+        seconds: args.seconds.unwrap_or(5.0),
+        device,
+        interrupter: interrupter.clone(),
+    };
+    let started = Instant::now();
+    let result = experiment::run(vec![case], &scope, &mut |progress| {
+        ui.progress(&line(progress, started));
+    });
+    if interrupter.should_stop() {
+        ui.note(&format!(
+            "interrupted; the runs so far are in {}",
+            folder.display()
+        ));
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let rows = result.inspect_err(|_| remove_if_empty(&folder))?;
+    let comparison = experiment::comparison(&rows);
+    comparison.write_csv(&folder.join("comparison.csv"))?;
+    let text = comparison.markdown();
+    let file = folder.join("comparison.md");
+    std::fs::write(&file, &text)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
+    for standing in &comparison.standings {
+        if let Some(note) = args.end_of_grid(standing) {
+            ui.note(&note);
+        }
+    }
+    if args.json {
+        ui.json(&comparison)?;
+    } else {
+        ui.text(&format!("{text}\nfolder: {}\n", folder.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl CompareArgs {
+    fn case(&self) -> Result<Case, Failure> {
+        let mut base = match &self.config {
+            Some(file) => RunConfig::read(file)?,
+            None => RunConfig::default(),
+        };
+        base.data = self.data.config(base.data);
+        base.model = self.model.config(base.model)?;
+        base.device.clone_from(&self.device);
+        if let Some(sweeps) = self.sweeps {
+            base.sweeps = usize::try_from(sweeps).unwrap_or(usize::MAX);
+        }
+        let budget = match self.sweeps {
+            Some(_) => Budget::Sweeps,
+            None => Budget::Seconds,
+        };
+        let mut contenders: Vec<Contender> = Vec::new();
+        for entrant in &self.methods {
+            if contenders.iter().any(|other| other.name == entrant.text) {
+                return Err(Failure::new(format!(
+                    "--methods names `{}` twice",
+                    entrant.text
+                )));
+            }
+            contenders.push(self.contender(entrant, &base).within(budget));
+        }
+        Ok(Case {
+            name: base.data.dataset.clone(),
+            contenders,
+            target: None,
+        })
+    }
+
+    fn contender(&self, entrant: &Entrant, base: &RunConfig) -> Contender {
+        let with = |method: MethodConfig| RunConfig {
+            batch_size: entrant.batch,
+            method,
+            ..base.clone()
+        };
+        let name = entrant.text.clone();
+        // Settings of the file stay where it configures the same method.
+        match (entrant.kind, &base.method) {
+            (Kind::Exact, MethodConfig::Exact(_))
+            | (Kind::Alternating, MethodConfig::Alternating(_)) => {
+                Contender::fixed(name, with(base.method.clone()))
+            }
+            (Kind::Exact, _) => {
+                Contender::fixed(name, with(MethodConfig::Exact(ExactSettings::default())))
+            }
+            (Kind::Alternating, _) => {
+                let settings = AlternatingSettings::default();
+                Contender::fixed(name, with(MethodConfig::Alternating(settings)))
+            }
+            (Kind::Backprop(optimizer), _) => {
+                let base = with(base.method.clone());
+                Contender::swept(name, &base, optimizer, &self.rates(optimizer))
+            }
+        }
+    }
+
+    fn rates(&self, optimizer: OptimizerKind) -> Vec<f64> {
+        if self.rates.is_empty() {
+            let usual = optimizer.learning_rate();
+            // Rounded to the digits that a person would write.
+            let rounded = |rate: f64| format!("{rate:.1e}").parse().unwrap_or(rate);
+            return RATES.map(|factor| rounded(factor * usual)).to_vec();
+        }
+        self.rates.clone()
+    }
+
+    /// A remark on a baseline whose best rate is the least or the largest that was tried.
+    fn end_of_grid(&self, standing: &Standing) -> Option<String> {
+        let entrant = self.methods.iter().find(|e| e.text == standing.contender)?;
+        let Kind::Backprop(optimizer) = entrant.kind else {
+            return None;
+        };
+        let rates = self.rates(optimizer);
+        let rate: f64 = standing.setting.strip_prefix("rate ")?.parse().ok()?;
+        let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = rates.iter().copied().fold(0.0, f64::max);
+        let which = match rate {
+            rate if rates.len() < 2 || (rate != least && rate != largest) => return None,
+            rate if rate == least => "least",
+            _ => "largest",
+        };
+        Some(format!(
+            "{} did best at the {which} rate that was tried, {rate}; --rates tries others",
+            standing.contender
+        ))
+    }
+}

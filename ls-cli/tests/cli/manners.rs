@@ -1,0 +1,127 @@
+//! Help, completions, manual pages, messages, exit codes and closed pipes.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::{command, layersep};
+
+const COMMANDS: [&str; 11] = [
+    "train",
+    "eval",
+    "predict",
+    "export",
+    "compare",
+    "experiment",
+    "info",
+    "config",
+    "completions",
+    "man",
+    "help",
+];
+
+fn stdout(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = layersep(folder.path(), arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_command_is_in_the_help_and_has_examples() {
+    let help = stdout(&["--help"]);
+    for name in COMMANDS {
+        assert!(help.contains(&format!("\n  {name} ")), "{name}");
+        if name != "help" {
+            let own = stdout(&[name, "--help"]);
+            assert!(own.contains("Examples:"), "{name}");
+        }
+    }
+    assert!(help.contains("Exit codes:"));
+}
+
+#[test]
+fn completions_and_manual_pages_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = stdout(&["completions", shell]);
+        assert!(script.contains("predict"), "{shell}");
+    }
+    assert!(stdout(&["man"]).starts_with(".ie") || stdout(&["man"]).contains(".TH layersep"));
+    let folder = tempfile::tempdir().unwrap();
+    let output = layersep(folder.path(), &["man", "--dir", "man1"]);
+    assert!(output.status.success());
+    assert!(folder.path().join("man1/layersep-train.1").exists());
+}
+
+#[test]
+fn colours_need_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = layersep(folder.path(), &["train", "--sweeps", "x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!output.stderr.contains(&0x1b) && !output.stdout.contains(&0x1b));
+}
+
+#[test]
+fn a_closed_pipe_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["config"][..], &["experiment"], &["completions", "zsh"]] {
+        let mut child = command(folder.path(), arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.stderr.is_empty(), "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_run_that_diverges_fails_on_the_way_and_keeps_its_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "train",
+        "--method",
+        "backprop",
+        "--optimizer",
+        "gd",
+        "--learning-rate",
+        "1e12",
+        "--run",
+        "run",
+        "--quiet",
+    ];
+    let output = layersep(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with("error: "), "{error}");
+    assert!(folder.path().join("run/history.csv").exists());
+    assert!(folder.path().join("run/model.bpk").exists());
+}
+
+#[test]
+fn verbose_tells_what_was_read_and_quiet_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |level, run| {
+        let arguments = [
+            "train", "--limit", "100", "--sweeps", "1", level, "--run", run, "--json",
+        ];
+        let output = layersep(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["sweeps"], 1);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = train("--verbose", "a");
+    assert!(said.contains("100 training, 0 validation and 1797 test samples"));
+    assert_eq!(train("--quiet", "b"), "");
+}
+
+#[test]
+fn lists_and_configurations_come_as_json_too() {
+    let list: Value = serde_json::from_str(&stdout(&["experiment", "--json"])).unwrap();
+    assert_eq!(list[0]["name"], "depth");
+    let config: Value = serde_json::from_str(&stdout(&["config", "--json"])).unwrap();
+    assert_eq!(config["sweeps"], 30);
+}
