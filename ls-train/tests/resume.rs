@@ -245,7 +245,7 @@ fn what_cannot_go_on_is_refused_with_what_differs() {
         Err(error) => error.to_string(),
         Ok(_) => panic!("it went on"),
     };
-    assert!(message(&config).contains("holds no run to resume"));
+    assert!(message(&config).contains("holds no run"));
     go(&config, &run, Start::New, true).unwrap();
 
     let mut other = config.clone();

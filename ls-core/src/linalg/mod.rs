@@ -6,6 +6,7 @@ mod covariance;
 mod gram;
 mod norm;
 mod read;
+mod ridge_inverse;
 
 pub use affine::Affine;
 pub use convolution::{ConvolutionNorm, ConvolutionSizes, Operator};

@@ -120,6 +120,9 @@ struct MemoryValues {
     rows: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     condition: Option<f64>,
+    /// Of a preconditioner of low rank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ridge: Option<f64>,
     moves: bool,
 }
 
@@ -169,6 +172,10 @@ impl MiniBatch {
                 .preconditioner
                 .as_ref()
                 .map(Preconditioner::condition),
+            ridge: memory
+                .preconditioner
+                .as_ref()
+                .and_then(Preconditioner::ridge),
             moves: memory.velocity.is_some(),
         };
         MiniBatchValues {
@@ -216,7 +223,12 @@ impl MiniBatch {
             }
             if let Some(condition) = values.condition {
                 let (inverse, mean) = (state.take()?, state.take()?);
-                memory.preconditioner = Some(Preconditioner::from_arrays(inverse, mean, condition));
+                memory.preconditioner = Some(Preconditioner::from_arrays(
+                    inverse,
+                    mean,
+                    values.ridge,
+                    condition,
+                ));
             }
             if values.moves {
                 memory.velocity = Some(take_affine(state)?);
