@@ -126,7 +126,7 @@ fn every_row_of_a_full_batch_run_keeps_the_bounds_and_the_separated_loss_never_r
             original <= certificate && certificate <= separated,
             "{row:?}"
         );
-        assert_eq!(row.len(), 13 + 2 + 3, "two residuals, three conditions");
+        assert_eq!(row.len(), 15 + 2 + 3, "two residuals, three conditions");
     }
     for pair in rows.windows(2) {
         assert!(pair[1][2] <= pair[0][2], "{pair:?}");
@@ -144,11 +144,11 @@ fn the_original_loss_never_rises_by_exact_and_every_sweep_says_what_it_did() {
     for pair in rows.windows(2) {
         assert!(pair[1][1] < pair[0][1], "{pair:?}");
         assert!(pair[1][1] <= pair[1][3], "F above C: {pair:?}");
-        let (accepted, step, damping) = (pair[1][7], pair[1][11], pair[1][12]);
+        let (accepted, step, damping) = (pair[1][9], pair[1][13], pair[1][14]);
         assert_eq!(accepted, Some(1.0));
         assert!(step > Some(0.0) && damping > Some(0.0), "{pair:?}");
         // The ridge keeps a condition finite; no matrix has one below 1.
-        let conditions = &pair[1][15..];
+        let conditions = &pair[1][17..];
         assert_eq!(conditions.len(), 3);
         assert!(
             conditions
@@ -174,7 +174,7 @@ fn mini_batches_by_exact_learn_and_stay_below_their_certificate() {
     );
     assert!(rows.iter().all(|row| row[1] <= row[3]));
     // Six batches a sweep, all taken.
-    assert_eq!((rows[10][7], rows[10][8]), (Some(6.0), Some(0.0)));
+    assert_eq!((rows[10][9], rows[10][10]), (Some(6.0), Some(0.0)));
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn the_start_is_feasible_so_its_certificate_is_the_original_loss() {
     let (original, certificate) = (start[1].unwrap(), start[3].unwrap());
     // The same f32 forward pass; only the order of f64 sums differs.
     assert!((certificate / original - 1.0).abs() < 1e-12);
-    assert_eq!(start[13..15], [Some(0.0), Some(0.0)]);
+    assert_eq!(start[15..17], [Some(0.0), Some(0.0)]);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_run_leaves_its_configuration_weights_logs_and_summary() {
     assert!(path.join("logs/valid/epoch-4/Accuracy.log").is_file());
     let summary = fs::read_to_string(path.join("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
-    assert_eq!(summary["schema"], 1);
+    assert_eq!(summary["schema"], 2);
     assert_eq!(summary["stop"], "sweep-limit");
     assert_eq!(
         summary["parameters"],
