@@ -48,7 +48,7 @@ fn read_split(mut images: Input, mut labels: Input, classes: &[&str]) -> Result<
     Samples::new(labels.name(), shape, pixels, u8::MAX, label_bytes, classes)
 }
 
-fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Error> {
+pub(crate) fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Error> {
     let [count, height, width] = read_header(input, IMAGES_MAGIC)?;
     check_size(input.name(), "height", height.into(), SIDE_LIMIT)?;
     check_size(input.name(), "width", width.into(), SIDE_LIMIT)?;
@@ -63,7 +63,7 @@ fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Error> {
     Ok((shape, input.read_rest(size)?))
 }
 
-fn read_labels(input: &mut Input) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_labels(input: &mut Input) -> Result<Vec<u8>, Error> {
     let [count] = read_header(input, LABELS_MAGIC)?;
     check_size(input.name(), "count", count.into(), BYTES_LIMIT)?;
     input.read_rest(count.into())

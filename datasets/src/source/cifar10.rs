@@ -44,11 +44,12 @@ const TEST_FILE: &str = "test_batch.bin";
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
-    facts: Facts {
+    facts: Some(Facts {
         shape: SHAPE,
         classes: 10,
         train_samples: 50_000,
-    },
+        test_samples: 10_000,
+    }),
     reads: Reads::Folder {
         files: "data_batch_1.bin and so on with test_batch.bin, or cifar-10-binary.tar.gz",
         load,
@@ -107,7 +108,7 @@ fn load_archive(path: &Path) -> Result<Dataset, Error> {
 }
 
 /// Reads the archive as a stream, without unpacking it anywhere.
-fn read_archive(place: &str, compressed: impl Read, limit: u64) -> Result<Parts, Error> {
+pub(crate) fn read_archive(place: &str, compressed: impl Read, limit: u64) -> Result<Parts, Error> {
     let mut archive = Archive::new(MultiGzDecoder::new(compressed).take(limit));
     let parts = read_entries(place, &mut archive);
     let mut rest = archive.into_inner();
@@ -170,7 +171,7 @@ impl Role {
 
 /// The files read so far, in whichever order they came.
 #[derive(Default)]
-struct Parts {
+pub(crate) struct Parts {
     train: BTreeMap<u8, Batch>,
     test: Option<Batch>,
     classes: Option<Vec<String>>,
@@ -195,7 +196,7 @@ impl Parts {
         Ok(())
     }
 
-    fn into_dataset(self, place: &str) -> Result<Dataset, Error> {
+    pub(crate) fn into_dataset(self, place: &str) -> Result<Dataset, Error> {
         let missing = |looked_for: &str| Error::FileMissing {
             place: place.to_owned(),
             looked_for: looked_for.to_owned(),
@@ -247,13 +248,13 @@ fn read_class_names(input: &mut Input) -> Result<Vec<String>, Error> {
 }
 
 #[derive(Default)]
-struct Batch {
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
+pub(crate) struct Batch {
+    pub(crate) pixels: Vec<u8>,
+    pub(crate) labels: Vec<u8>,
 }
 
 impl Batch {
-    fn read(input: &mut Input, size: u64) -> Result<Self, Error> {
+    pub(crate) fn read(input: &mut Input, size: u64) -> Result<Self, Error> {
         check_batch_size(input.name(), size)?;
         let mut batch = Self::default();
         for record in input.read_rest(size)?.chunks_exact(RECORD as usize) {

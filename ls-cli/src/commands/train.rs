@@ -42,6 +42,8 @@ Examples:
       convolutions, pooling and a dense layer
   layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 250 --sweeps 6
       MNIST from the files in DIR, in batches
+  layersep train --dataset folder --data-dir DIR --test-share 0.1
+      images of your own, in one folder for each class
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
       the baseline, from the same initial weights
   layersep train --run r && layersep train --resume r --sweeps 100
@@ -57,9 +59,13 @@ pub(crate) struct TrainArgs {
     /// Data set [default: digits]
     #[arg(long, value_parser = named(&Source::ALL, Source::name), help_heading = "Data")]
     dataset: Option<Source>,
-    /// Folder with the files of the data set, under the names they are distributed with
+    /// Folder with the files of the data set, under the names they are distributed with; for `folder` one with a folder of
+    /// images for each class, for `csv` a file with a label and pixels in each line
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
+    /// With `folder` or `csv` and no test split: part of each class to test with, chosen by the seed [default: 0.2]
+    #[arg(long, value_name = "SHARE", help_heading = "Data")]
+    test_share: Option<f64>,
     /// Use only the first N training samples
     #[arg(long, value_name = "N", value_parser = count(), help_heading = "Data")]
     limit: Option<u64>,
@@ -302,6 +308,7 @@ impl TrainArgs {
         if let Some(limit) = self.limit {
             config.data.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
         }
+        config.data.test_share = self.test_share.or(config.data.test_share);
         config.data.validation = self.validation.or(config.data.validation);
         config.patience = self.patience.or(config.patience);
         config.model = self.model.config(config.model)?;

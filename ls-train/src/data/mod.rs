@@ -47,10 +47,16 @@ impl Splits {
     /// Loads the data that a plan names.
     ///
     /// # Errors
-    /// [`crate::Error::Data`], naming the file, the field, what was found and what was expected.
+    /// [`crate::Error::Data`], naming the file, the field, what was found and what was expected;
+    /// [`crate::Error::InvalidConfig`] for a test share of data that brings a test split.
     pub fn load(plan: &Plan, device: &Device) -> Result<Self> {
         let data = &plan.config().data;
-        let dataset = plan.source().load(data.folder.as_deref())?;
+        let dataset = plan
+            .source()
+            .load(data.folder.as_deref(), &plan.split_rule())?;
+        if let (Some(share), false) = (data.test_share, dataset.is_dealt) {
+            return Err(crate::config::test_share_not_used(share));
+        }
         Self::new(dataset, data, plan.config().seed, device)
     }
 

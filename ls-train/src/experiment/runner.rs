@@ -111,7 +111,7 @@ pub fn run(
     for (_, config) in contenders().flat_map(|contender| &contender.settings) {
         let plan = plan(config, 1, None, scope)?;
         if plan.source().needs_folder() && scope.data.is_none() {
-            plan.source().load(None)?;
+            plan.source().load(None, &plan.split_rule())?;
         }
     }
     let seeds = |contender: &Contender| scope.seeds.min(contender.seeds);
