@@ -1,6 +1,6 @@
 use std::io;
 
-/// Why data could not be loaded; each message is one line that names the file and what was expected of it.
+/// Why data could not be loaded or downloaded; each message is one line that names the file and what was expected of it.
 ///
 /// Causes are part of the message and therefore not repeated through [`std::error::Error::source`].
 #[derive(Debug, thiserror::Error)]
@@ -283,5 +283,43 @@ pub enum Error {
         file: String,
         /// Line, from 1.
         line: usize,
+    },
+    /// The data set is embedded or the user's own.
+    #[error("data set {dataset} has nothing to download, expected one of: {allowed}")]
+    NoDownload {
+        /// Name of the source.
+        dataset: &'static str,
+        /// Names of the data sets that have, comma-separated.
+        allowed: String,
+    },
+    /// The address of a mirror is of no kind that can be asked.
+    #[error("mirror `{found}` is no address, expected one that starts with http:// or https://")]
+    InvalidMirror {
+        /// The address that was given.
+        found: String,
+    },
+    /// No mirror gave the file.
+    #[error("{file} cannot be downloaded ({tried}); it can be put into {folder} by hand")]
+    DownloadFailed {
+        /// Name of the file.
+        file: String,
+        /// What went wrong at each host.
+        tried: String,
+        /// Folder that the file belongs into.
+        folder: String,
+    },
+    /// Another process downloads the same file.
+    #[error("{file} is being downloaded by another process")]
+    Busy {
+        /// The unfinished file.
+        file: String,
+    },
+    /// The operating system could not write the file.
+    #[error("{file} cannot be written: {cause}")]
+    Write {
+        /// File or folder that was to be written.
+        file: String,
+        /// What the operating system reported.
+        cause: io::Error,
     },
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod dataset;
+#[cfg(feature = "download")]
+pub mod download;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -15,5 +17,5 @@ mod testing;
 pub use dataset::Dataset;
 pub use error::Error;
 pub use samples::{ImageShape, Samples};
-pub use source::{Facts, Source};
+pub use source::{Distribution, Facts, KnownFile, Located, Source, Unpacked};
 pub use split::SplitRule;

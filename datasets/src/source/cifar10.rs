@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tar::Archive;
 
-use super::{Entry, Facts, Reads};
+use super::{Distribution, Entry, Facts, KnownFile, Reads, Unpacked};
 use crate::input::{BYTES_LIMIT, Input, check_folder, read_failed};
 use crate::samples::{check_labels, check_size};
 use crate::{Dataset, Error, ImageShape, Samples};
@@ -54,6 +54,59 @@ pub(super) const ENTRY: Entry = Entry {
         files: "data_batch_1.bin and so on with test_batch.bin, or cifar-10-binary.tar.gz",
         load,
     },
+    distribution: Some(&DISTRIBUTION),
+};
+
+static DISTRIBUTION: Distribution = Distribution {
+    mirrors: &[
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/",
+    ],
+    files: &[KnownFile {
+        name: "cifar-10-binary.tar.gz",
+        size: 170_052_171,
+        sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    }],
+    unpacked: Unpacked::Folder(
+        UNPACKED,
+        &[
+            KnownFile {
+                name: "data_batch_1.bin",
+                size: 30_730_000,
+                sha256: "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+            },
+            KnownFile {
+                name: "data_batch_2.bin",
+                size: 30_730_000,
+                sha256: "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+            },
+            KnownFile {
+                name: "data_batch_3.bin",
+                size: 30_730_000,
+                sha256: "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+            },
+            KnownFile {
+                name: "data_batch_4.bin",
+                size: 30_730_000,
+                sha256: "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+            },
+            KnownFile {
+                name: "data_batch_5.bin",
+                size: 30_730_000,
+                sha256: "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+            },
+            KnownFile {
+                name: "test_batch.bin",
+                size: 30_730_000,
+                sha256: "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+            },
+            KnownFile {
+                name: "batches.meta.txt",
+                size: 61,
+                sha256: "558e74b5e208382e186da55784b4bac2cd52e558448e1b5800990fdb28ed8033",
+            },
+        ],
+    ),
 };
 
 /// Loads from the archive if `path` is a file, else from the first place in the folder that holds the data.

@@ -21,6 +21,7 @@ pub(super) const ENTRY: Entry = Entry {
         files: "train.csv and perhaps test.csv, plain or .gz, or is itself such a file",
         load,
     },
+    distribution: None,
 };
 
 /// Loads one file, or `train.csv` and perhaps `test.csv` from a folder.

@@ -23,6 +23,7 @@ pub(super) const ENTRY: Entry = Entry {
         test_samples: 1797,
     }),
     reads: Reads::Embedded(load),
+    distribution: None,
 };
 
 fn load() -> Result<Dataset, Error> {

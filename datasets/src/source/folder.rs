@@ -30,6 +30,7 @@ pub(super) const ENTRY: Entry = Entry {
         files: "a folder of .png or .jpg images for each class, perhaps below train and test",
         load,
     },
+    distribution: None,
 };
 
 /// Loads `train` and `test` below the folder, or deals the classes in it by the rule.

@@ -3,6 +3,7 @@
 pub(crate) mod cifar10;
 pub(crate) mod csv;
 pub(crate) mod digits;
+mod distribution;
 mod fashion_mnist;
 pub(crate) mod folder;
 mod mnist;
@@ -10,6 +11,8 @@ mod mnist;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+
+pub use distribution::{Distribution, KnownFile, Located, Unpacked};
 
 use crate::{Dataset, Error, ImageShape, SplitRule};
 
@@ -61,6 +64,11 @@ impl Source {
     /// What is known without reading anything; nothing where the samples are the user's own.
     pub fn facts(self) -> Option<Facts> {
         self.entry().facts
+    }
+
+    /// How the data set is published; nothing where it is embedded or the user's own.
+    pub fn distribution(self) -> Option<&'static Distribution> {
+        self.entry().distribution
     }
 
     /// What has to lie in the folder; nothing where the data is embedded.
@@ -146,6 +154,7 @@ struct Entry {
     name: &'static str,
     facts: Option<Facts>,
     reads: Reads,
+    distribution: Option<&'static Distribution>,
 }
 
 /// Where a source's bytes come from.
