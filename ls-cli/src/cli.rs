@@ -9,6 +9,7 @@ use ls_core::stage::{Activation, Init};
 use ls_train::config::RunConfig;
 
 use crate::commands::config::ConfigArgs;
+use crate::commands::data::DataArgs;
 use crate::commands::experiment::ExperimentArgs;
 use crate::commands::info::InfoArgs;
 use crate::commands::train::TrainArgs;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     Info(Box<InfoArgs>),
     Config(Box<ConfigArgs>),
+    Data(DataArgs),
     Experiment(ExperimentArgs),
 }
 

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Experiment(args) => commands::experiment::run(args, &ui),
         Command::Info(args) => commands::info::run(args, &ui),
         Command::Config(args) => commands::config::run(args, &ui),
+        Command::Data(args) => commands::data::run(args, &ui),
     });
     let result = outcome.unwrap_or_else(|cause| Err(Failure::from_panic(cause.as_ref())));
     match result {

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, its help and its body.
 
 pub(crate) mod config;
+pub(crate) mod data;
 pub(crate) mod experiment;
 pub(crate) mod info;
 pub(crate) mod train;

@@ -20,7 +20,7 @@ use ls_train::renderer::LineRenderer;
 use ls_train::run_dir::RunDir;
 use ls_train::{CheckpointRule, Dashboard, Session, Start};
 
-use super::{ensure_fits, new_folder, stop_on_ctrl_c};
+use super::{data, ensure_fits, new_folder, stop_on_ctrl_c};
 use crate::cli::{ModelArgs, WeightingArgs, named, refuse};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
@@ -60,7 +60,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_parser = named(&Source::ALL, Source::name), help_heading = "Data")]
     dataset: Option<Source>,
     /// Folder with the files of the data set, under the names they are distributed with; for `folder` one with a folder of
-    /// images for each class, for `csv` a file with a label and pixels in each line
+    /// images for each class, for `csv` a file with a label and pixels in each line [default: what `data download` got]
     #[arg(long, value_name = "DIR", help_heading = "Data")]
     data_dir: Option<PathBuf>,
     /// With `folder` or `csv` and no test split: part of each class to test with, chosen by the seed [default: 0.2]
@@ -304,6 +304,10 @@ impl TrainArgs {
         config.time_limit = self.time_limit.or(config.time_limit);
         if self.data_dir.is_some() {
             config.data.folder.clone_from(&self.data_dir);
+        }
+        if config.data.folder.is_none() {
+            let source = config.data.dataset.parse().ok();
+            config.data.folder = source.and_then(data::cached);
         }
         if let Some(limit) = self.limit {
             config.data.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));

@@ -110,8 +110,9 @@ pub fn run(
     let contenders = || cases.iter().flat_map(|case| &case.contenders);
     for (_, config) in contenders().flat_map(|contender| &contender.settings) {
         let plan = plan(config, 1, None, scope)?;
-        if plan.source().needs_folder() && scope.data.is_none() {
-            plan.source().load(None, &plan.split_rule())?;
+        let folder = plan.config().data.folder.as_deref();
+        if plan.source().needs_folder() && !folder.is_some_and(Path::exists) {
+            plan.source().load(folder, &plan.split_rule())?;
         }
     }
     let seeds = |contender: &Contender| scope.seeds.min(contender.seeds);
