@@ -87,7 +87,7 @@ impl<'a, P: FnMut(Progress<'_>)> Fetcher<'a, P> {
         let mut tried = Vec::new();
         for mirror in self.mirrors.clone() {
             let host = host_of(&mirror);
-            match self.from_mirror(&mirror, file, &mut part) {
+            match self.ask(&mirror, file, &mut part) {
                 Ok(()) => {
                     part.finish(&path)?;
                     (self.progress)(Progress::Done { file: file.name });
@@ -113,12 +113,7 @@ impl<'a, P: FnMut(Progress<'_>)> Fetcher<'a, P> {
     }
 
     /// Asks one mirror until the part is the whole file with the right sum.
-    fn from_mirror(
-        &mut self,
-        mirror: &str,
-        file: &KnownFile,
-        part: &mut Part,
-    ) -> Result<(), Trouble> {
+    fn ask(&mut self, mirror: &str, file: &KnownFile, part: &mut Part) -> Result<(), Trouble> {
         let (mut tries, mut was_wrong) = (0, false);
         loop {
             let before = part.length;
@@ -213,7 +208,10 @@ fn place(response: &Response<Body>, part: &mut Part) -> Result<(), Trouble> {
 }
 
 fn request_failed(error: &ureq::Error) -> Trouble {
-    let reason = cleaned(&error.to_string());
+    let reason = match error {
+        ureq::Error::Io(cause) => cleaned(&cause.to_string()),
+        other => cleaned(&other.to_string()),
+    };
     match error {
         ureq::Error::Io(cause) if cause.kind() != io::ErrorKind::ConnectionRefused => {
             Trouble::Broken(reason)

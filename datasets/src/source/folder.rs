@@ -221,6 +221,9 @@ pub(crate) fn decode(file: &str, bytes: &[u8]) -> Result<Picture, Error> {
         Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
         _ => return Err(failed(&"it is neither PNG nor JPEG")),
     };
+    if format == ImageFormat::Jpeg && is_cut(bytes) {
+        return Err(failed(&"it ends before the image does"));
+    }
     let most = PACKING * bytes.len() as u64;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     // The sides are checked below, where the message can name them.
@@ -239,6 +242,14 @@ pub(crate) fn decode(file: &str, bytes: &[u8]) -> Result<Picture, Error> {
     }
     let image = DynamicImage::from_decoder(decoder).map_err(|error| failed(&error))?;
     Ok(Picture::new(&image))
+}
+
+/// Whether the end marker of a JPEG is missing, for which the decoder would make up grey pixels without a word.
+fn is_cut(jpeg: &[u8]) -> bool {
+    // Neither marker occurs within the data of a scan; a preview comes with both, before the last scan.
+    let last = |marker| jpeg.windows(2).rposition(|bytes| bytes == [0xff, marker]);
+    let (scan, end) = (last(0xda), last(0xd9));
+    end.is_none() || end < scan
 }
 
 impl Picture {
@@ -413,6 +424,28 @@ mod tests {
             fs::create_dir(folder.path().join(class.to_string())).unwrap();
         }
         assert_eq!(message(&folder), "DIR has more than 256 classes");
+    }
+
+    #[test]
+    fn a_cut_image_is_an_error_at_any_length() {
+        let noisy = RgbImage::from_fn(20, 20, |x, y| {
+            image::Rgb([(x * y) as u8, (7 * x) as u8, y as u8])
+        });
+        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
+            let whole = encoded(&noisy.clone().into(), format);
+            // The last chunk of a PNG, of twelve bytes, says no more than that it is the last.
+            let end = if format == ImageFormat::Png {
+                whole.len() - 12
+            } else {
+                whole.len()
+            };
+            for length in 1..end {
+                assert!(
+                    decode("x", &whole[..length]).is_err(),
+                    "{format:?} cut to {length} of {end}"
+                );
+            }
+        }
     }
 
     /// A PNG of one grey pixel with other sides in its header, and the checksum that belongs to them.

@@ -311,9 +311,15 @@ fn judged(results: &[Verified]) -> Result<(), Failure> {
     if missing + damaged == 0 {
         return Ok(());
     }
+    let wrong = [(missing, "missing"), (damaged, "damaged")];
+    let wrong = wrong.into_iter().filter(|(count, _)| *count > 0);
+    let wrong: Vec<String> = wrong
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     Err(Failure::new(format!(
-        "of {} files {missing} are missing and {damaged} damaged",
-        files().count()
+        "of {} files {}",
+        files().count(),
+        wrong.join(" and ")
     ))
     .hint("`layersep data download NAME` gets the published files"))
 }

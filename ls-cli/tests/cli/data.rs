@@ -64,7 +64,10 @@ fn help_has_examples() {
     for command in ["verify", "download"] {
         let text = shown(folder.path(), &["data", command, "--help"]);
         let example = format!("  layersep data {command} mnist");
-        assert!(text.starts_with("exit code: 0\n") && text.contains(&example), "{text}");
+        assert!(
+            text.starts_with("exit code: 0\n") && text.contains(&example),
+            "{text}"
+        );
     }
 }
 
