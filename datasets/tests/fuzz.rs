@@ -72,15 +72,42 @@ struct Bound {
     constant: usize,
 }
 
-/// What plain formats may take: a growing buffer is up to twice its contents while it moves, and pixels are a copy.
+impl Bound {
+    fn check(&self, size: usize, peak: usize) -> Result<(), TestCaseError> {
+        let most = self.factor * size + self.constant;
+        prop_assert!(peak <= most, "{peak} bytes for a file of {size}");
+        Ok(())
+    }
+}
+
+/// What plain formats may take: a growing buffer is up to twice its contents, and pixels are a copy.
 const PLAIN: Bound = Bound {
-    factor: 8,
+    factor: 4,
     constant: 16 << 10,
+};
+
+/// What tables may: the reader of lines has a buffer of its own.
+const TABLE: Bound = Bound {
+    factor: 4,
+    constant: 64 << 10,
+};
+
+/// What the first line of a table may, if it is long: the library keeps it three times, with a position of eight bytes for
+/// each value, in buffers up to twice as long.
+const LINE: Bound = Bound {
+    factor: 52,
+    constant: 64 << 10,
 };
 
 /// What compressed ones may: a byte of deflate holds up to 1,032, times what is said of plain ones.
 const PACKED: Bound = Bound {
-    factor: 8 * 1032,
+    factor: 4 * 1032,
+    constant: 256 << 10,
+};
+
+/// What images may: a header may claim 2,048 bytes for each of the file, and the planes of RGB are a copy.
+const IMAGE: Bound = Bound {
+    factor: 2 * 2048,
     constant: 256 << 10,
 };
 
@@ -100,8 +127,7 @@ fn fuzz<T>(
     let accepted = Cell::new(0_u64);
     let outcome = TestRunner::new(config).run(&files, |bytes| {
         let (result, peak) = peak_of(|| read(&bytes));
-        let most = bound.factor * bytes.len() + bound.constant;
-        prop_assert!(peak <= most, "{peak} bytes for a file of {}", bytes.len());
+        bound.check(bytes.len(), peak)?;
         accepted.set(accepted.get() + u64::from(result.is_some()));
         result.map_or(Ok(()), &check)
     });
@@ -302,13 +328,8 @@ fn tables() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn csv() {
-    // Every class has a name and a line of its own in memory, and a line may be as short as three bytes.
-    let bound = Bound {
-        factor: 64,
-        constant: 64 << 10,
-    };
     let read = |bytes: &[u8]| fuzzing::csv(bytes).ok();
-    fuzz(tables(), &bound, read, |samples| is_labelled(&samples));
+    fuzz(tables(), &TABLE, read, |samples| is_labelled(&samples));
 }
 
 fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -351,11 +372,6 @@ fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn images() {
-    // The limit on what a header may claim is 2,048 bytes for each of the file; RGB and its planes are two copies more.
-    let bound = Bound {
-        factor: 4 * 2048,
-        constant: 512 << 10,
-    };
     let with_checksums = |(bytes, is_mended)| {
         if is_mended {
             with_checksums(bytes)
@@ -365,9 +381,53 @@ fn images() {
     };
     let files = (files(pictures(), 200), any::<bool>()).prop_map(with_checksums);
     let read = |bytes: &[u8]| fuzzing::image(bytes).ok();
-    fuzz(files, &bound, read, |(shape, pixels)| {
+    fuzz(files, &IMAGE, read, |(shape, pixels)| {
         is_image(shape, &pixels)?;
         prop_assert_eq!(pixels.len(), shape.features());
         Ok(())
     });
+}
+
+/// Checks the bound on one file, which is large enough for the factor to count.
+fn within<T>(bound: &Bound, bytes: &[u8], read: impl Fn(&[u8]) -> T) {
+    let (_, peak) = peak_of(|| read(bytes));
+    bound.check(bytes.len(), peak).unwrap();
+}
+
+#[test]
+fn large_files_take_memory_in_proportion() {
+    let million = 1 << 20;
+    let images = idx(&[2051, million as u32, 1, 1], &vec![3; million]);
+    within(&PLAIN, &images, |bytes| {
+        fuzzing::idx_images(bytes, false).unwrap()
+    });
+    within(&PLAIN, &images[..1000], |bytes| {
+        fuzzing::idx_images(bytes, false).unwrap_err()
+    });
+    within(&PACKED, &gzipped(&images), |bytes| {
+        fuzzing::idx_images(bytes, true).unwrap()
+    });
+    within(&PLAIN, &batch(&[1; 300]), |bytes| {
+        fuzzing::cifar_batch(bytes).unwrap()
+    });
+    let line = format!("{}5\n", "1,".repeat(64));
+    let text = line.repeat(8000);
+    within(&PLAIN, text.as_bytes(), |bytes| {
+        fuzzing::digits(bytes).unwrap()
+    });
+
+    within(&TABLE, "a,1\n".repeat(million / 4).as_bytes(), |bytes| {
+        fuzzing::csv(bytes).unwrap()
+    });
+    within(&LINE, ",".repeat(million).as_bytes(), |bytes| {
+        fuzzing::csv(bytes).unwrap_err()
+    });
+    within(&TABLE, "\"".repeat(million).as_bytes(), |bytes| {
+        fuzzing::csv(bytes).unwrap_err()
+    });
+
+    let black = encoded(RgbImage::new(2000, 2000), ImageFormat::Png);
+    within(&IMAGE, &black, |bytes| fuzzing::image(bytes).unwrap());
+    let black = encoded(GrayImage::new(4096, 4096), ImageFormat::Jpeg);
+    within(&IMAGE, &black, |bytes| fuzzing::image(bytes).unwrap());
 }

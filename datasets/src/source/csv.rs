@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use ::csv::{ByteRecord, ReaderBuilder, Trim};
+use ::csv::{ByteRecord, ReaderBuilder};
 
 use super::{Entry, Reads};
 use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, shortened};
+use crate::samples::{SIDE_LIMIT, check_size};
 use crate::{Dataset, Error, ImageShape, Samples, SplitRule};
 
 const NAME: &str = "csv";
@@ -95,10 +96,10 @@ impl Table {
             labels: Vec::new(),
             classes: Vec::new(),
         };
+        check_lines(file, text)?;
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .trim(Trim::All)
             .from_reader(text);
         let mut record = ByteRecord::new();
         let mut columns = None;
@@ -131,7 +132,7 @@ impl Table {
                 expected: columns.count,
             });
         }
-        for (column, value) in record.iter().enumerate() {
+        for (column, value) in values(record).enumerate() {
             if column == columns.label {
                 let label = self.label(value, line)?;
                 self.labels.push(label);
@@ -218,6 +219,15 @@ impl Table {
     }
 }
 
+/// Refuses a line with more values than any image has, of which the library would keep several copies.
+fn check_lines(file: &str, text: &[u8]) -> Result<(), Error> {
+    let commas = |line: &[u8]| line.iter().filter(|&&byte| byte == b',').count() as u64;
+    let most = text.split(|&byte| byte == b'\n').map(commas).max();
+    // A line has one comma less than values, and one value that is no pixel.
+    let pixels = most.unwrap_or(0).max(1);
+    check_size(file, "pixels in a line", pixels, SIDE_LIMIT * SIDE_LIMIT)
+}
+
 /// Reads the next line that is not empty.
 fn next(
     file: &str,
@@ -230,6 +240,11 @@ fn next(
             file: file.to_owned(),
             reason: cleaned(&error.to_string()),
         })
+}
+
+/// The values of a line without spaces around them; the library would trim a copy of the whole line.
+fn values(record: &ByteRecord) -> impl Iterator<Item = &[u8]> {
+    record.iter().map(<[u8]>::trim_ascii)
 }
 
 /// The first names, for a message that stays short.
@@ -274,10 +289,10 @@ impl Columns {
                 .iter()
                 .any(|label| name.eq_ignore_ascii_case(label))
         };
-        let named = record.iter().position(is_label);
+        let named = values(record).position(is_label);
         let label = named.unwrap_or(0);
         let others = || {
-            let columns = record.iter().enumerate();
+            let columns = values(record).enumerate();
             columns
                 .filter(move |&(at, _)| at != label)
                 .map(|(_, name)| name)
@@ -426,6 +441,9 @@ mod tests {
     fn too_many_pixels_for_a_row_are_refused() {
         let text = format!("a{}\n", ",0".repeat(4098));
         assert_eq!(error(&text), "table: width = 4098 is outside 1 to 4096");
+        let text = ",".repeat((1 << 24) + 1);
+        let expected = "table: pixels in a line = 16777217 is outside 1 to 16777216";
+        assert_eq!(error(&text), expected);
     }
 
     #[test]
