@@ -95,8 +95,8 @@ impl<'a> DownloadView<'a> {
                 received,
                 size,
             } if self.stderr_is_terminal => {
-                let bar = self.bar.get_or_insert_with(|| bar(size));
-                bar.set_message(format!("{file} from {host}"));
+                let title = || format!("{file} from {host}");
+                let bar = self.bar.get_or_insert_with(|| bar(title(), size));
                 bar.set_position(received);
             }
             Progress::Receiving {
@@ -134,10 +134,10 @@ impl<'a> DownloadView<'a> {
     }
 }
 
-fn bar(size: u64) -> ProgressBar {
+fn bar(title: String, size: u64) -> ProgressBar {
     let template = "{msg}  {bar:24}  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
     let style = ProgressStyle::with_template(template);
-    let bar = ProgressBar::new(size);
+    let bar = ProgressBar::new(size).with_message(title);
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
