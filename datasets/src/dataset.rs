@@ -1,4 +1,4 @@
-use crate::{Error, Samples};
+use crate::{Error, Samples, SplitRule};
 
 /// A train and a test split of the same kind of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Dataset {
     pub test: Samples,
     /// What a reader of results should know about this copy, such as which of its files were there.
     pub note: Option<String>,
+    /// Whether the test split was dealt by a [`SplitRule`] because the data has none of its own.
+    pub is_dealt: bool,
 }
 
 impl Dataset {
@@ -53,6 +55,31 @@ impl Dataset {
             train,
             test,
             note: None,
+            is_dealt: false,
+        })
+    }
+
+    /// Deals samples without a test split into both splits, with a note on it; errors name `origin` as their file.
+    ///
+    /// # Errors
+    /// [`Error::ShareOutOfRange`], or [`Error::NothingToHoldOut`] when no class has two samples.
+    pub fn dealt(
+        name: impl Into<String>,
+        origin: &str,
+        samples: &Samples,
+        rule: &SplitRule,
+    ) -> Result<Self, Error> {
+        let (train, test) = rule.deal(origin, samples)?;
+        let note = format!(
+            "the data has no test split: {} of {} samples were held out by seed {}",
+            test.len(),
+            samples.len(),
+            rule.seed
+        );
+        Ok(Self {
+            note: Some(note),
+            is_dealt: true,
+            ..Self::new(name, train, test)?
         })
     }
 }

@@ -1,6 +1,6 @@
 use std::io;
 
-/// Why data could not be loaded; each message is one line that names the file and what was expected of it.
+/// Why data could not be loaded or downloaded; each message is one line that names the file and what was expected of it.
 ///
 /// Causes are part of the message and therefore not repeated through [`std::error::Error::source`].
 #[derive(Debug, thiserror::Error)]
@@ -239,5 +239,113 @@ pub enum Error {
         train: String,
         /// Value in the test split.
         test: String,
+    },
+    /// The part to hold out as a test split is none.
+    #[error("test share {found} is not between 0 and 1, both excluded")]
+    ShareOutOfRange {
+        /// The part that was asked for.
+        found: f64,
+    },
+    /// Every class has but one sample, so there is none for a test split.
+    #[error("{file}: no class has two samples, so none can be held out as a test split")]
+    NothingToHoldOut {
+        /// File or folder that was read.
+        file: String,
+    },
+    /// There are more classes than labels.
+    #[error("{place} has more than {limit} classes")]
+    TooManyClasses {
+        /// Folder, or file and line, where the limit is passed.
+        place: String,
+        /// Largest accepted number.
+        limit: usize,
+    },
+    /// A folder has no sub-folder that could be a class.
+    #[error("{folder} holds no folders, expected one for each class")]
+    NoClassFolders {
+        /// Folder that was searched.
+        folder: String,
+    },
+    /// The folder of a class has no image.
+    #[error("{folder} holds no image, expected files that end in .png, .jpg or .jpeg")]
+    NoImages {
+        /// Folder that was searched.
+        folder: String,
+    },
+    /// An image cannot be decoded, or is too large.
+    #[error("{file} is not a valid image: {reason}")]
+    Image {
+        /// File that was read.
+        file: String,
+        /// What the decoder reported, without control characters.
+        reason: String,
+    },
+    /// An image is of another size than the first one.
+    #[error("{file} has the shape {found}, expected {expected} as in {first}")]
+    ImageShape {
+        /// File that was read.
+        file: String,
+        /// Its shape.
+        found: crate::ImageShape,
+        /// Shape of the first image.
+        expected: crate::ImageShape,
+        /// File of the first image.
+        first: String,
+    },
+    /// The test split has a class of which there is nothing to train with.
+    #[error("{file}: class `{class}` is not among the classes of the train split: {allowed}")]
+    UnknownClass {
+        /// Folder, or file and line.
+        file: String,
+        /// Name of the class, shortened.
+        class: String,
+        /// Names of the classes of the train split, shortened.
+        allowed: String,
+    },
+    /// A line of text has no class.
+    #[error("{file}, line {line}: the label is empty")]
+    EmptyLabel {
+        /// File that was read.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// The data set is embedded or the user's own.
+    #[error("data set {dataset} has nothing to download, expected one of: {allowed}")]
+    NoDownload {
+        /// Name of the source.
+        dataset: &'static str,
+        /// Names of the data sets that have, comma-separated.
+        allowed: String,
+    },
+    /// The address of a mirror is of no kind that can be asked.
+    #[error("mirror `{found}` is no address, expected one that starts with http:// or https://")]
+    InvalidMirror {
+        /// The address that was given.
+        found: String,
+    },
+    /// No mirror gave the file.
+    #[error("{file} cannot be downloaded ({tried}); it can be put into {folder} by hand")]
+    DownloadFailed {
+        /// Name of the file.
+        file: String,
+        /// What went wrong at each host.
+        tried: String,
+        /// Folder that the file belongs into.
+        folder: String,
+    },
+    /// Another process downloads the same file.
+    #[error("{file} is being downloaded by another process")]
+    Busy {
+        /// The unfinished file.
+        file: String,
+    },
+    /// The operating system could not write the file.
+    #[error("{file} cannot be written: {cause}")]
+    Write {
+        /// File or folder that was to be written.
+        file: String,
+        /// What the operating system reported.
+        cause: io::Error,
     },
 }

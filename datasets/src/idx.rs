@@ -27,9 +27,18 @@ fn load_split(folder: &Path, split: &str, classes: &[&str]) -> Result<Samples, E
 
 /// Names in use for one file: with a hyphen as first published or with a dot, plain or compressed.
 fn file_names(split: &str, part: &str, dimensions: u8) -> Vec<String> {
-    let plain = ["-", "."].map(|mark| format!("{split}-{part}{mark}idx{dimensions}-ubyte"));
-    let with_packed = |name: String| [name.clone(), name + ".gz"];
-    plain.into_iter().flat_map(with_packed).collect()
+    variants(&format!("{split}-{part}-idx{dimensions}-ubyte")).to_vec()
+}
+
+/// The name that a file was first published under, and the others in use, in the order they are looked for.
+pub(crate) fn variants(name: &str) -> [String; 4] {
+    let dotted = name.replace("-idx", ".idx");
+    [
+        name.to_owned(),
+        format!("{name}.gz"),
+        dotted.clone(),
+        dotted + ".gz",
+    ]
 }
 
 fn read_split(mut images: Input, mut labels: Input, classes: &[&str]) -> Result<Samples, Error> {
@@ -63,7 +72,7 @@ pub(crate) fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Er
     Ok((shape, input.read_rest(size)?))
 }
 
-fn read_labels(input: &mut Input) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_labels(input: &mut Input) -> Result<Vec<u8>, Error> {
     let [count] = read_header(input, LABELS_MAGIC)?;
     check_size(input.name(), "count", count.into(), BYTES_LIMIT)?;
     input.read_rest(count.into())

@@ -106,13 +106,19 @@ pub(crate) fn read_failed(file: &str, cause: io::Error) -> Error {
     if cause.raw_os_error().is_some() {
         return Error::Io { file, cause };
     }
-    // A decoder may quote the file, and its bytes must not reach a terminal or break the line.
-    let reason = cause
-        .to_string()
-        .replace(char::is_control, "")
-        .trim()
-        .to_owned();
+    let reason = cleaned(&cause.to_string());
     Error::Corrupt { file, reason }
+}
+
+/// Text from a file, or from a decoder that may quote one: its bytes must not reach a terminal or break the line.
+pub(crate) fn cleaned(text: &str) -> String {
+    text.replace(char::is_control, "").trim().to_owned()
+}
+
+/// The beginning of a value for a message: whatever stands there, it stays short and on one line.
+pub(crate) fn shortened(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    text.escape_debug().take(20).collect()
 }
 
 /// Checks that a path names a folder, so that a mistyped path is not reported as missing files.

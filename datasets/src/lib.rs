@@ -1,12 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod dataset;
+#[cfg(feature = "download")]
+pub mod download;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod idx;
 mod images;
 mod input;
 mod samples;
 mod source;
+mod split;
 #[cfg(test)]
 mod testing;
 
@@ -14,4 +19,5 @@ pub use dataset::Dataset;
 pub use error::Error;
 pub use images::Images;
 pub use samples::{ImageShape, Samples};
-pub use source::{Facts, Source};
+pub use source::{Distribution, Facts, KnownFile, Located, Source, Unpacked};
+pub use split::SplitRule;

@@ -14,6 +14,7 @@ use ls_train::config::{DataConfig, RunConfig};
 use crate::commands::compare::CompareArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::config::ConfigArgs;
+use crate::commands::data::{self, DataArgs};
 use crate::commands::eval::EvalArgs;
 use crate::commands::experiment::ExperimentArgs;
 use crate::commands::export::ExportArgs;
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Export(ExportArgs),
     Info(Box<InfoArgs>),
     Config(Box<ConfigArgs>),
+    Data(DataArgs),
     Compare(CompareArgs),
     Experiment(ExperimentArgs),
     Completions(CompletionsArgs),
@@ -99,15 +101,19 @@ pub(crate) fn set<T>(place: &mut T, given: Option<T>) {
 }
 
 /// Which samples.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "Data")]
-pub(crate) struct DataArgs {
+pub(crate) struct SampleArgs {
     /// Data set [default: digits]
     #[arg(long, value_parser = named(&Source::ALL, Source::name))]
     dataset: Option<Source>,
-    /// Folder with the files of the data set, under the names they are distributed with
+    /// Folder with the files of the data set, under the names they are distributed with; for `folder` one with a folder of
+    /// images for each class, for `csv` a file with a label and pixels in each line [default: what `data download` got]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// With `folder` or `csv` and no test split: part of each class to test with, chosen by the seed [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    test_share: Option<f64>,
     /// Use only the first N training samples
     #[arg(long, value_name = "N", value_parser = count())]
     limit: Option<u64>,
@@ -116,7 +122,7 @@ pub(crate) struct DataArgs {
     validation: Option<usize>,
 }
 
-impl DataArgs {
+impl SampleArgs {
     /// The samples of `base`, with what was given on the command line in place of its own.
     pub(crate) fn config(&self, mut base: DataConfig) -> DataConfig {
         let name = self.dataset.map(|source| source.name().into());
@@ -124,6 +130,10 @@ impl DataArgs {
         if self.data_dir.is_some() {
             base.folder.clone_from(&self.data_dir);
         }
+        if base.folder.is_none() {
+            base.folder = base.dataset.parse().ok().and_then(data::cached);
+        }
+        base.test_share = self.test_share.or(base.test_share);
         if let Some(limit) = self.limit {
             base.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
         }

@@ -4,6 +4,8 @@ use core::any::Any;
 use core::fmt;
 use std::process::ExitCode;
 
+use ls_datasets::Source;
+
 /// Exit code of a command that failed on the way.
 pub(crate) const FAILED: u8 = 1;
 
@@ -80,8 +82,11 @@ impl From<ls_train::Error> for Failure {
             ls_train::Error::RunExists { .. } => {
                 failure.hint("leave out --run to get a new folder under runs/")
             }
-            ls_train::Error::Data(ls_datasets::Error::FolderNeeded { .. }) => {
-                failure.hint("name the folder with --data-dir DIR")
+            ls_train::Error::Data(ls_datasets::Error::FolderNeeded { dataset, .. }) => {
+                failure.hint(folder_hint(dataset))
+            }
+            ls_train::Error::Data(ls_datasets::Error::DownloadFailed { .. }) => {
+                failure.hint("name another address with --mirror URL")
             }
             ls_train::Error::Core(
                 ls_core::Error::NotFinite { .. }
@@ -94,5 +99,16 @@ impl From<ls_train::Error> for Failure {
             },
             _ => failure,
         }
+    }
+}
+
+/// How to come by the folder of a data set.
+fn folder_hint(dataset: &str) -> String {
+    let source = dataset.parse::<Source>().ok();
+    match source.and_then(Source::distribution) {
+        Some(_) => format!(
+            "get the files with `layersep data download {dataset}`, or name a folder that has them with --data-dir DIR"
+        ),
+        None => "name it with --data-dir DIR".into(),
     }
 }

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => commands::completions::run(args, &ui),
         Command::Man(args) => commands::man::run(args, &ui),
         Command::Config(args) => commands::config::run(args, &ui),
+        Command::Data(args) => commands::data::run(args, &ui),
     });
     let result = outcome.unwrap_or_else(|cause| Err(Failure::from_panic(cause.as_ref())));
     match result {

@@ -2,6 +2,9 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use indicatif::{ProgressBar, ProgressStyle};
+use ls_datasets::download::Progress;
+use ls_train::memory::bytes;
 use ls_train::run_dir::{RunDir, Summary};
 
 use crate::failure::Failure;
@@ -99,6 +102,80 @@ impl Ui {
     pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) -> Result<(), Failure> {
         self.text(&summary_text(summary, run))
     }
+}
+
+/// A download as it goes: a bar on a terminal, a line for each quarter of a file elsewhere.
+pub(crate) struct DownloadView<'a> {
+    ui: &'a Ui,
+    stderr_is_terminal: bool,
+    bar: Option<ProgressBar>,
+    /// Quarters of the present file that have been told, and from which host.
+    told: Option<(String, u64)>,
+}
+
+impl<'a> DownloadView<'a> {
+    pub(crate) fn new(ui: &'a Ui) -> Self {
+        Self {
+            ui,
+            stderr_is_terminal: io::stderr().is_terminal(),
+            bar: None,
+            told: None,
+        }
+    }
+
+    pub(crate) fn show(&mut self, progress: Progress<'_>) {
+        match progress {
+            Progress::Receiving {
+                file,
+                host,
+                received,
+                size,
+            } if self.stderr_is_terminal => {
+                let title = || format!("{file} from {host}");
+                let bar = self.bar.get_or_insert_with(|| bar(title(), size));
+                bar.set_position(received);
+            }
+            Progress::Receiving {
+                file,
+                host,
+                received,
+                size,
+            } => self.tell(file, host, received, size),
+            Progress::Present { file } => self.end(&format!("{file} is there already")),
+            Progress::Failed { file, host, reason } => {
+                self.end(&format!("{file} from {host} failed: {reason}"));
+            }
+            Progress::Done { file } => self.end(&format!("{file} is complete")),
+            _ => {}
+        }
+    }
+
+    fn tell(&mut self, file: &str, host: &str, received: u64, size: u64) {
+        let now = Some((host.to_owned(), 4 * received / size.max(1)));
+        // The end is told once the sum has been checked.
+        if self.told != now && received < size {
+            let (received, size) = (bytes(received), bytes(size));
+            self.ui
+                .progress(&format!("{file} from {host}: {received} of {size}"));
+            self.told = now;
+        }
+    }
+
+    fn end(&mut self, line: &str) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.told = None;
+        self.ui.progress(line);
+    }
+}
+
+fn bar(title: String, size: u64) -> ProgressBar {
+    let template = "{msg}  {bar:24}  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+    let style = ProgressStyle::with_template(template);
+    let bar = ProgressBar::new(size).with_message(title);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
 }
 
 fn summary_text(summary: &Summary, run: &RunDir) -> String {

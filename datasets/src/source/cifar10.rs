@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tar::Archive;
 
-use super::{Entry, Facts, Reads};
+use super::{Distribution, Entry, Facts, KnownFile, Reads, Unpacked};
 use crate::input::{BYTES_LIMIT, Input, check_folder, read_failed};
 use crate::samples::{check_labels, check_size};
 use crate::{Dataset, Error, ImageShape, Samples};
@@ -44,15 +44,69 @@ const TEST_FILE: &str = "test_batch.bin";
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
-    facts: Facts {
+    facts: Some(Facts {
         shape: SHAPE,
         classes: 10,
         train_samples: 50_000,
-    },
+        test_samples: 10_000,
+    }),
     reads: Reads::Folder {
         files: "data_batch_1.bin and so on with test_batch.bin, or cifar-10-binary.tar.gz",
         load,
     },
+    distribution: Some(&DISTRIBUTION),
+};
+
+static DISTRIBUTION: Distribution = Distribution {
+    mirrors: &[
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/",
+    ],
+    files: &[KnownFile {
+        name: "cifar-10-binary.tar.gz",
+        size: 170_052_171,
+        sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    }],
+    unpacked: Unpacked::Folder(
+        UNPACKED,
+        &[
+            KnownFile {
+                name: "data_batch_1.bin",
+                size: 30_730_000,
+                sha256: "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+            },
+            KnownFile {
+                name: "data_batch_2.bin",
+                size: 30_730_000,
+                sha256: "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+            },
+            KnownFile {
+                name: "data_batch_3.bin",
+                size: 30_730_000,
+                sha256: "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+            },
+            KnownFile {
+                name: "data_batch_4.bin",
+                size: 30_730_000,
+                sha256: "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+            },
+            KnownFile {
+                name: "data_batch_5.bin",
+                size: 30_730_000,
+                sha256: "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+            },
+            KnownFile {
+                name: "test_batch.bin",
+                size: 30_730_000,
+                sha256: "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+            },
+            KnownFile {
+                name: "batches.meta.txt",
+                size: 61,
+                sha256: "558e74b5e208382e186da55784b4bac2cd52e558448e1b5800990fdb28ed8033",
+            },
+        ],
+    ),
 };
 
 /// Loads from the archive if `path` is a file, else from the first place in the folder that holds the data.
@@ -107,7 +161,7 @@ fn load_archive(path: &Path) -> Result<Dataset, Error> {
 }
 
 /// Reads the archive as a stream, without unpacking it anywhere.
-fn read_archive(place: &str, compressed: impl Read, limit: u64) -> Result<Parts, Error> {
+pub(crate) fn read_archive(place: &str, compressed: impl Read, limit: u64) -> Result<Parts, Error> {
     let mut archive = Archive::new(MultiGzDecoder::new(compressed).take(limit));
     let parts = read_entries(place, &mut archive);
     let mut rest = archive.into_inner();
@@ -170,7 +224,7 @@ impl Role {
 
 /// The files read so far, in whichever order they came.
 #[derive(Default)]
-struct Parts {
+pub(crate) struct Parts {
     train: BTreeMap<u8, Batch>,
     test: Option<Batch>,
     classes: Option<Vec<String>>,
@@ -195,7 +249,7 @@ impl Parts {
         Ok(())
     }
 
-    fn into_dataset(self, place: &str) -> Result<Dataset, Error> {
+    pub(crate) fn into_dataset(self, place: &str) -> Result<Dataset, Error> {
         let missing = |looked_for: &str| Error::FileMissing {
             place: place.to_owned(),
             looked_for: looked_for.to_owned(),
@@ -247,13 +301,13 @@ fn read_class_names(input: &mut Input) -> Result<Vec<String>, Error> {
 }
 
 #[derive(Default)]
-struct Batch {
-    pixels: Vec<u8>,
-    labels: Vec<u8>,
+pub(crate) struct Batch {
+    pub(crate) pixels: Vec<u8>,
+    pub(crate) labels: Vec<u8>,
 }
 
 impl Batch {
-    fn read(input: &mut Input, size: u64) -> Result<Self, Error> {
+    pub(crate) fn read(input: &mut Input, size: u64) -> Result<Self, Error> {
         check_batch_size(input.name(), size)?;
         let mut batch = Self::default();
         for record in input.read_rest(size)?.chunks_exact(RECORD as usize) {

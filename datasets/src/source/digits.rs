@@ -1,5 +1,5 @@
 use super::{Entry, Facts, Reads};
-use crate::input::{BYTES_LIMIT, Input};
+use crate::input::{BYTES_LIMIT, Input, shortened};
 use crate::{Dataset, Error, ImageShape, Samples};
 
 const NAME: &str = "digits";
@@ -16,12 +16,14 @@ const TEST: &[u8] = include_bytes!("../../data/optdigits/optdigits.tes.gz");
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
-    facts: Facts {
+    facts: Some(Facts {
         shape: SHAPE,
         classes: 10,
         train_samples: 3823,
-    },
+        test_samples: 1797,
+    }),
     reads: Reads::Embedded(load),
+    distribution: None,
 };
 
 fn load() -> Result<Dataset, Error> {
@@ -36,7 +38,7 @@ fn read(input: &mut Input) -> Result<Samples, Error> {
 }
 
 /// Parses one image a line: its pixels row by row, then the label, comma-separated.
-fn parse(file: &str, text: &[u8]) -> Result<Samples, Error> {
+pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Samples, Error> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (index, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let place = Place {
@@ -86,15 +88,13 @@ impl Place<'_> {
     }
 
     fn parse_value(&self, text: &[u8], column: usize, limit: u8) -> Result<u8, Error> {
-        let text = String::from_utf8_lossy(text);
-        match text.parse() {
-            Ok(value) if value <= limit => Ok(value),
+        match str::from_utf8(text).map(str::parse) {
+            Ok(Ok(value)) if value <= limit => Ok(value),
             _ => Err(Error::InvalidValue {
                 file: self.file.to_owned(),
                 line: self.line,
                 column,
-                // Whatever stands there, the message stays short and on one line.
-                found: text.escape_debug().take(20).collect(),
+                found: shortened(text),
                 limit,
             }),
         }

@@ -1,15 +1,20 @@
 //! The registry of data sets; each is one file with an `ENTRY`, named in the lists below.
 
-mod cifar10;
-mod digits;
+pub(crate) mod cifar10;
+pub(crate) mod csv;
+pub(crate) mod digits;
+mod distribution;
 mod fashion_mnist;
+pub(crate) mod folder;
 mod mnist;
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::{Dataset, Error, ImageShape};
+pub use distribution::{Distribution, KnownFile, Located, Unpacked};
+
+use crate::{Dataset, Error, ImageShape, SplitRule};
 
 /// A data set that can be loaded by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,11 +28,22 @@ pub enum Source {
     FashionMnist,
     /// 32×32 colour photographs.
     Cifar10,
+    /// Images of the user's own, in one folder for each class.
+    Folder,
+    /// A table of the user's own, with a label and the pixels of one image in a line.
+    Csv,
 }
 
 impl Source {
     /// Every source, in the order to list them in.
-    pub const ALL: [Self; 4] = [Self::Digits, Self::Mnist, Self::FashionMnist, Self::Cifar10];
+    pub const ALL: [Self; 6] = [
+        Self::Digits,
+        Self::Mnist,
+        Self::FashionMnist,
+        Self::Cifar10,
+        Self::Folder,
+        Self::Csv,
+    ];
 
     fn entry(self) -> &'static Entry {
         match self {
@@ -35,6 +51,8 @@ impl Source {
             Self::Mnist => &mnist::ENTRY,
             Self::FashionMnist => &fashion_mnist::ENTRY,
             Self::Cifar10 => &cifar10::ENTRY,
+            Self::Folder => &folder::ENTRY,
+            Self::Csv => &csv::ENTRY,
         }
     }
 
@@ -43,26 +61,45 @@ impl Source {
         self.entry().name
     }
 
-    /// What is known without reading anything.
-    pub fn facts(self) -> Facts {
+    /// What is known without reading anything; nothing where the samples are the user's own.
+    pub fn facts(self) -> Option<Facts> {
         self.entry().facts
+    }
+
+    /// How the data set is published; nothing where it is embedded or the user's own.
+    pub fn distribution(self) -> Option<&'static Distribution> {
+        self.entry().distribution
+    }
+
+    /// What has to lie in the folder; nothing where the data is embedded.
+    pub fn files(self) -> Option<&'static str> {
+        match self.entry().reads {
+            Reads::Embedded(_) => None,
+            Reads::Folder { files, .. } | Reads::Own { files, .. } => Some(files),
+        }
     }
 
     /// Whether [`load`](Self::load) must be given a folder; without that need it must be given none.
     pub fn needs_folder(self) -> bool {
-        matches!(self.entry().reads, Reads::Folder { .. })
+        self.files().is_some()
+    }
+
+    /// Whether the data always brings a test split, so that a [`SplitRule`] is never used.
+    pub fn has_test_split(self) -> bool {
+        !matches!(self.entry().reads, Reads::Own { .. })
     }
 
     /// Loads both splits, from `folder` unless the source is embedded.
     ///
     /// `folder` holds the files under the names they are distributed with; for CIFAR-10 it may also be the path of
-    /// the archive itself.
+    /// the archive itself, for [`Csv`](Self::Csv) that of the file. `split` is used where the data has no test split
+    /// of its own; [`Dataset::is_dealt`] tells.
     ///
     /// # Errors
     /// [`Error::FolderNeeded`] or [`Error::FolderNotUsed`] when `folder` and
     /// [`needs_folder`](Self::needs_folder) disagree; otherwise an [`Error`] that names the first file that is
     /// missing, unreadable or not as its format demands.
-    pub fn load(self, folder: Option<&Path>) -> Result<Dataset, Error> {
+    pub fn load(self, folder: Option<&Path>, split: &SplitRule) -> Result<Dataset, Error> {
         let dataset = self.name();
         match (&self.entry().reads, folder) {
             (Reads::Embedded(load), None) => load(),
@@ -71,7 +108,10 @@ impl Source {
                 folder: folder.display().to_string(),
             }),
             (Reads::Folder { load, .. }, Some(folder)) => load(folder),
-            (Reads::Folder { files, .. }, None) => Err(Error::FolderNeeded { dataset, files }),
+            (Reads::Own { load, .. }, Some(folder)) => load(folder, split),
+            (Reads::Folder { files, .. } | Reads::Own { files, .. }, None) => {
+                Err(Error::FolderNeeded { dataset, files })
+            }
         }
     }
 }
@@ -105,13 +145,16 @@ pub struct Facts {
     pub classes: usize,
     /// Training samples of the full distribution.
     pub train_samples: usize,
+    /// Test samples of the full distribution.
+    pub test_samples: usize,
 }
 
 /// What a source's file says about itself.
 struct Entry {
     name: &'static str,
-    facts: Facts,
+    facts: Option<Facts>,
     reads: Reads,
+    distribution: Option<&'static Distribution>,
 }
 
 /// Where a source's bytes come from.
@@ -120,6 +163,11 @@ enum Reads {
     Folder {
         files: &'static str,
         load: fn(&Path) -> Result<Dataset, Error>,
+    },
+    /// Samples of the user's, perhaps without a test split.
+    Own {
+        files: &'static str,
+        load: fn(&Path, &SplitRule) -> Result<Dataset, Error>,
     },
 }
 
@@ -135,7 +183,14 @@ mod tests {
     fn names_are_kebab_case_and_read_back() {
         assert_eq!(
             Source::ALL.map(Source::name),
-            ["digits", "mnist", "fashion-mnist", "cifar10"]
+            [
+                "digits",
+                "mnist",
+                "fashion-mnist",
+                "cifar10",
+                "folder",
+                "csv"
+            ]
         );
         for source in Source::ALL {
             assert_eq!(source.to_string().parse::<Source>().unwrap(), source);
@@ -147,7 +202,7 @@ mod tests {
         let error = "MNIST".parse::<Source>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "unknown data set `MNIST`, expected one of: digits, mnist, fashion-mnist, cifar10"
+            "unknown data set `MNIST`, expected one of: digits, mnist, fashion-mnist, cifar10, folder, csv"
         );
     }
 
@@ -155,13 +210,27 @@ mod tests {
     fn only_the_digits_need_no_folder() {
         assert_eq!(
             Source::ALL.map(Source::needs_folder),
-            [false, true, true, true]
+            [false, true, true, true, true, true]
         );
     }
 
     #[test]
+    fn facts_are_unknown_where_the_samples_are_the_users() {
+        for source in Source::ALL {
+            assert_eq!(
+                source.facts().is_some(),
+                source.has_test_split(),
+                "{source}"
+            );
+        }
+    }
+
+    #[test]
     fn without_a_folder_the_error_says_what_it_should_hold() {
-        let error = Source::Mnist.load(None).unwrap_err().to_string();
+        let error = Source::Mnist
+            .load(None, &SplitRule::default())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with("data set mnist needs a folder that holds train-images-idx3-ubyte, "),
             "{error}"
@@ -171,7 +240,7 @@ mod tests {
     #[test]
     fn a_folder_for_the_embedded_digits_is_refused_rather_than_ignored() {
         let error = Source::Digits
-            .load(Some(Path::new("here")))
+            .load(Some(Path::new("here")), &SplitRule::default())
             .unwrap_err()
             .to_string();
         assert_eq!(

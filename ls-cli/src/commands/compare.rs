@@ -13,7 +13,7 @@ use ls_train::experiment::{self, Budget, Case, Contender, Scope, Standing};
 
 use super::experiment::line;
 use super::{new_folder, remove_if_empty, stop_on_ctrl_c};
-use crate::cli::{DataArgs, ModelArgs, count};
+use crate::cli::{ModelArgs, SampleArgs, count};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -64,7 +64,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    data: DataArgs,
+    data: SampleArgs,
     #[command(flatten)]
     model: ModelArgs,
     /// Device to compute on

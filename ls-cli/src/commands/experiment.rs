@@ -8,7 +8,7 @@ use burn::train::Interrupter;
 use clap::Args;
 use ls_train::experiment::{self, Experiment, Progress, Scope};
 
-use super::{new_folder, remove_if_empty, stop_on_ctrl_c};
+use super::{data, new_folder, remove_if_empty, stop_on_ctrl_c};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -28,7 +28,7 @@ results.csv with every run, results.md with medians over the seeds, a plot of ea
 pub(crate) struct ExperimentArgs {
     /// Which experiment
     name: Option<String>,
-    /// Folder with a sub-folder for each data set that is not embedded
+    /// Folder with a sub-folder for each data set that is not embedded [default: the one that `data download` uses]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Number of seeds
@@ -84,9 +84,11 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         Some(folder) => folder.clone(),
         None => new_folder("experiment", experiment.name)?,
     };
+    let downloads = || data::cache().filter(|folder| folder.is_dir());
+    let data = args.data_dir.clone().or_else(downloads);
     let scope = Scope {
         folder: &folder,
-        data: args.data_dir.as_deref(),
+        data: data.as_deref(),
         seeds: args.seeds,
         only: &args.only,
         seconds: args.seconds.unwrap_or(experiment.seconds),

@@ -51,7 +51,17 @@ pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let model = args.model.config(RunConfig::default().model)?;
     let weighting = args.weighting.config(ExactSettings::default().weighting)?;
     weighting.check().map_err(ls_train::Error::from)?;
-    let facts = args.dataset.facts();
+    let facts = args.dataset.facts().ok_or_else(|| {
+        let known = Source::ALL
+            .into_iter()
+            .filter(|source| source.facts().is_some());
+        let known: Vec<&str> = known.map(Source::name).collect();
+        Failure::new(format!(
+            "the shape of data set {} is not known before it is read; use one of: {}",
+            args.dataset,
+            known.join(", ")
+        ))
+    })?;
     let all = facts.train_samples;
     let samples = args.limit.map_or(all, |limit| {
         usize::try_from(limit).map_or(all, |l| l.min(all))

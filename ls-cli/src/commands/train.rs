@@ -20,7 +20,7 @@ use ls_train::run_dir::RunDir;
 use ls_train::{CheckpointRule, Dashboard, Session, Start};
 
 use super::{ensure_fits, new_folder, stop_on_ctrl_c};
-use crate::cli::{DataArgs, ModelArgs, WeightingArgs, count, named, refuse, set};
+use crate::cli::{ModelArgs, SampleArgs, WeightingArgs, count, named, refuse, set};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -41,6 +41,8 @@ Examples:
       convolutions, pooling and a dense layer
   layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 250 --sweeps 6
       MNIST from the files in DIR, in batches
+  layersep train --dataset folder --data-dir DIR --test-share 0.1
+      images of your own, in one folder for each class
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
       the baseline, from the same initial weights
   layersep train --run r && layersep train --resume r --sweeps 100
@@ -54,7 +56,7 @@ pub(crate) struct TrainArgs {
     config: Option<PathBuf>,
 
     #[command(flatten)]
-    data: DataArgs,
+    data: SampleArgs,
     #[command(flatten)]
     model: ModelArgs,
 

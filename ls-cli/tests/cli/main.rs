@@ -1,6 +1,7 @@
 //! The program as a user meets it: one file per command.
 
 mod compare;
+mod data;
 mod experiment;
 mod info;
 mod manners;
@@ -21,7 +22,13 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
         .current_dir(folder)
         .args(arguments)
+        // What this user has downloaded must not matter.
+        .env("HOME", folder)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
         .env_remove("BURN_DEVICE");
+    for proxy in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
+        command.env_remove(proxy).env_remove(proxy.to_lowercase());
+    }
     command
 }
 

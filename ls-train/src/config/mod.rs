@@ -16,6 +16,7 @@ pub use optimizer::OptimizerKind;
 
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
+use ls_datasets::{Source, SplitRule};
 use serde::{Deserialize, Serialize};
 
 use crate::run_dir::SCHEMA;
@@ -75,7 +76,7 @@ impl Default for RunConfig {
 }
 
 /// Which samples a run uses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DataConfig {
     /// Name of the data set.
@@ -89,6 +90,9 @@ pub struct DataConfig {
     /// Hold so many of them out, chosen by the seed: the run then ends with the weights that did best on them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
+    /// Part of every class that becomes the test split, chosen by the seed; only for data without a test split of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_share: Option<f64>,
 }
 
 impl Default for DataConfig {
@@ -98,7 +102,32 @@ impl Default for DataConfig {
             folder: None,
             limit: None,
             validation: None,
+            test_share: None,
         }
+    }
+}
+
+impl DataConfig {
+    fn check_test_share(&self, source: Source) -> Result<()> {
+        match self.test_share {
+            None => Ok(()),
+            Some(share) if source.has_test_split() => Err(test_share_not_used(share)),
+            Some(share) if share > 0.0 && share < 1.0 => Ok(()),
+            Some(share) => Err(Error::InvalidConfig {
+                field: "test-share",
+                value: share.to_string(),
+                allowed: "it must be between 0 and 1, both excluded",
+            }),
+        }
+    }
+}
+
+/// The error for a test share that would have no effect.
+pub(crate) fn test_share_not_used(share: f64) -> Error {
+    Error::InvalidConfig {
+        field: "test-share",
+        value: share.to_string(),
+        allowed: "it is only for data without a test split, and this data brings its own",
     }
 }
 
@@ -158,7 +187,7 @@ impl core::str::FromStr for BatchSize {
 #[derive(Clone, Debug)]
 pub struct Plan {
     config: RunConfig,
-    source: ls_datasets::Source,
+    source: Source,
 }
 
 impl Plan {
@@ -170,14 +199,30 @@ impl Plan {
     /// Reads the samples.
     ///
     /// # Errors
-    /// [`Error::Data`], naming the file, what was found and what was expected.
+    /// [`Error::Data`], naming the file, what was found and what was expected; [`Error::InvalidConfig`] for a test share of data
+    /// that brings a test split.
     pub fn dataset(&self) -> Result<ls_datasets::Dataset> {
-        Ok(self.source.load(self.config.data.folder.as_deref())?)
+        let data = &self.config.data;
+        let dataset = self
+            .source
+            .load(data.folder.as_deref(), &self.split_rule())?;
+        match (data.test_share, dataset.is_dealt) {
+            (Some(share), false) => Err(test_share_not_used(share)),
+            _ => Ok(dataset),
+        }
     }
 
     /// Where the samples come from.
-    pub fn source(&self) -> ls_datasets::Source {
+    pub fn source(&self) -> Source {
         self.source
+    }
+
+    /// How samples without a test split of their own are dealt.
+    pub fn split_rule(&self) -> SplitRule {
+        SplitRule {
+            seed: self.config.seed,
+            test_share: self.config.data.test_share.unwrap_or(SplitRule::TEST_SHARE),
+        }
     }
 
     /// The time limit, if there is one.
@@ -253,6 +298,7 @@ impl RunConfig {
         }
         self.method.check()?;
         let source = self.data.dataset.parse()?;
+        self.data.check_test_share(source)?;
         Ok(Plan {
             config: self,
             source,

@@ -47,7 +47,8 @@ impl Splits {
     /// Loads the data that a plan names.
     ///
     /// # Errors
-    /// [`crate::Error::Data`], naming the file, the field, what was found and what was expected.
+    /// [`crate::Error::Data`], naming the file, the field, what was found and what was expected;
+    /// [`crate::Error::InvalidConfig`] for a test share of data that brings a test split.
     pub fn load(plan: &Plan, device: &Device) -> Result<Self> {
         let config = plan.config();
         Self::new(plan.dataset()?, &config.data, config.seed, device)

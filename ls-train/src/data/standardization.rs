@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn the_training_split_comes_out_with_mean_0_and_deviation_1() {
-        let digits = ls_datasets::Source::Digits.load(None).unwrap();
+        let digits = ls_datasets::Source::Digits
+            .load(None, &ls_datasets::SplitRule::default())
+            .unwrap();
         let values = {
             let (train, fitted) = (&digits.train, Standardization::fit(&digits.train));
             fitted.apply(train.pixels(), train.shape(), train.pixel_max())

@@ -114,8 +114,9 @@ pub fn run(
     let contenders = || cases.iter().flat_map(|case| &case.contenders);
     for (_, config) in contenders().flat_map(|contender| &contender.settings) {
         let plan = plan(config, 1, Some(scope.seconds), scope)?;
-        if plan.source().needs_folder() && plan.config().data.folder.is_none() {
-            plan.source().load(None)?;
+        let folder = plan.config().data.folder.as_deref();
+        if plan.source().needs_folder() && !folder.is_some_and(Path::exists) {
+            plan.source().load(folder, &plan.split_rule())?;
         }
     }
     let seeds = |contender: &Contender| scope.seeds.min(contender.seeds);

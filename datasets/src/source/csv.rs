@@ -1,0 +1,494 @@
+//! Tables of the user's own: a label and the pixels of one image in each line.
+
+use std::path::Path;
+
+use ::csv::{ByteRecord, ReaderBuilder};
+
+use super::{Entry, Reads};
+use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, shortened};
+use crate::samples::{SIDE_LIMIT, check_size};
+use crate::{Dataset, Error, ImageShape, Samples, SplitRule};
+
+const NAME: &str = "csv";
+/// Labels are bytes.
+const CLASSES_LIMIT: usize = 256;
+/// Names of the label column in a header.
+const LABEL_NAMES: [&[u8]; 3] = [b"label", b"class", b"target"];
+
+pub(super) const ENTRY: Entry = Entry {
+    name: NAME,
+    facts: None,
+    reads: Reads::Own {
+        files: "train.csv and perhaps test.csv, plain or .gz, or is itself such a file",
+        load,
+    },
+    distribution: None,
+};
+
+/// Loads one file, or `train.csv` and perhaps `test.csv` from a folder.
+fn load(path: &Path, rule: &SplitRule) -> Result<Dataset, Error> {
+    if path.is_file() {
+        return into_dataset(read(Input::open(path)?)?, None, rule);
+    }
+    check_folder(path)?;
+    let train = read(Input::find(path, &file_names("train"))?)?;
+    let test = match Input::find(path, &file_names("test")) {
+        Ok(input) => Some(read(input)?),
+        Err(Error::FileMissing { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    into_dataset(train, test, rule)
+}
+
+fn file_names(split: &str) -> [String; 2] {
+    [format!("{split}.csv"), format!("{split}.csv.gz")]
+}
+
+fn into_dataset(train: Table, test: Option<Table>, rule: &SplitRule) -> Result<Dataset, Error> {
+    let classes = train.sorted_classes();
+    let origin = train.file.clone();
+    let train = train.into_samples(&classes)?;
+    match test {
+        Some(test) => Dataset::new(NAME, train, test.into_samples(&classes)?),
+        None => Dataset::dealt(NAME, &origin, &train, rule),
+    }
+}
+
+fn read(mut input: Input) -> Result<Table, Error> {
+    let text = input.read_at_most(BYTES_LIMIT + 1)?;
+    if text.len() as u64 > BYTES_LIMIT {
+        return Err(Error::TooLarge {
+            file: input.name().to_owned(),
+            limit: BYTES_LIMIT,
+        });
+    }
+    Table::parse(input.name(), &text)
+}
+
+/// Samples of one file as bytes, for tests of the reader alone.
+pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Samples, Error> {
+    let table = Table::parse(file, text)?;
+    let classes = table.sorted_classes();
+    table.into_samples(&classes)
+}
+
+/// One file, with classes in the order in which they turned up.
+struct Table {
+    file: String,
+    features: usize,
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+    classes: Vec<Class>,
+}
+
+/// A class, and the line it turned up in first.
+struct Class {
+    name: String,
+    line: usize,
+}
+
+impl Table {
+    fn parse(file: &str, text: &[u8]) -> Result<Self, Error> {
+        let mut table = Self {
+            file: file.to_owned(),
+            features: 0,
+            pixels: Vec::new(),
+            labels: Vec::new(),
+            classes: Vec::new(),
+        };
+        check_lines(file, text)?;
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text);
+        let mut record = ByteRecord::new();
+        let mut columns = None;
+        while next(file, &mut reader, &mut record)? {
+            let line = record.position().map_or(0, |at| at.line() as usize);
+            let known = match columns {
+                Some(columns) => columns,
+                None => {
+                    let found = Columns::of(&record);
+                    columns = Some(found);
+                    found.check(file, line)?;
+                    table.features = found.count - 1;
+                    if found.is_header {
+                        continue;
+                    }
+                    found
+                }
+            };
+            table.add(&record, known, line)?;
+        }
+        Ok(table)
+    }
+
+    fn add(&mut self, record: &ByteRecord, columns: Columns, line: usize) -> Result<(), Error> {
+        if record.len() != columns.count {
+            return Err(Error::ValueCount {
+                file: self.file.clone(),
+                line,
+                found: record.len(),
+                expected: columns.count,
+            });
+        }
+        for (column, value) in values(record).enumerate() {
+            if column == columns.label {
+                let label = self.label(value, line)?;
+                self.labels.push(label);
+            } else {
+                let pixel = self.pixel(value, line, column + 1)?;
+                self.pixels.push(pixel);
+            }
+        }
+        Ok(())
+    }
+
+    fn pixel(&self, value: &[u8], line: usize, column: usize) -> Result<u8, Error> {
+        let number = str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse().ok());
+        number.ok_or_else(|| Error::InvalidValue {
+            file: self.file.clone(),
+            line,
+            column,
+            found: shortened(value),
+            limit: u8::MAX,
+        })
+    }
+
+    /// Position of a class among those seen so far.
+    fn label(&mut self, value: &[u8], line: usize) -> Result<u8, Error> {
+        let name = cleaned(&String::from_utf8_lossy(value));
+        if name.is_empty() {
+            return Err(Error::EmptyLabel {
+                file: self.file.clone(),
+                line,
+            });
+        }
+        if let Some(at) = self.classes.iter().position(|class| class.name == name) {
+            return Ok(at as u8);
+        }
+        if self.classes.len() == CLASSES_LIMIT {
+            return Err(Error::TooManyClasses {
+                place: format!("{}, line {line}: the file", self.file),
+                limit: CLASSES_LIMIT,
+            });
+        }
+        let label = self.classes.len() as u8;
+        self.classes.push(Class { name, line });
+        Ok(label)
+    }
+
+    /// Names of the classes: by value if all are integers, else alphabetically.
+    fn sorted_classes(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .classes
+            .iter()
+            .map(|class| class.name.clone())
+            .collect();
+        names.sort_unstable();
+        let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
+        if numbers.is_some() {
+            // Stable, so that `01` and `1` keep an order of their own.
+            names.sort_by_key(|name| name.parse().unwrap_or(0_i64));
+        }
+        names
+    }
+
+    /// The samples, labelled by position in `classes`.
+    fn into_samples(self, classes: &[String]) -> Result<Samples, Error> {
+        let place = |class: &Class| {
+            let at = classes.iter().position(|name| *name == class.name);
+            at.map(|at| at as u8).ok_or_else(|| Error::UnknownClass {
+                file: format!("{}, line {}", self.file, class.line),
+                class: shortened(class.name.as_bytes()),
+                allowed: listed(classes),
+            })
+        };
+        let places: Vec<u8> = self.classes.iter().map(place).collect::<Result<_, _>>()?;
+        let labels = self.labels.iter().map(|&label| places[usize::from(label)]);
+        Samples::new(
+            &self.file,
+            shape(self.features),
+            self.pixels,
+            u8::MAX,
+            labels.collect(),
+            classes.to_vec(),
+        )
+    }
+}
+
+/// Refuses a line with more values than any image has, of which the library would keep several copies.
+fn check_lines(file: &str, text: &[u8]) -> Result<(), Error> {
+    let commas = |line: &[u8]| line.iter().filter(|&&byte| byte == b',').count() as u64;
+    let most = text.split(|&byte| byte == b'\n').map(commas).max();
+    // A line has one comma less than values, and one value that is no pixel.
+    let pixels = most.unwrap_or(0).max(1);
+    check_size(file, "pixels in a line", pixels, SIDE_LIMIT * SIDE_LIMIT)
+}
+
+/// Reads the next line that is not empty.
+fn next(
+    file: &str,
+    reader: &mut ::csv::Reader<&[u8]>,
+    record: &mut ByteRecord,
+) -> Result<bool, Error> {
+    reader
+        .read_byte_record(record)
+        .map_err(|error| Error::Corrupt {
+            file: file.to_owned(),
+            reason: cleaned(&error.to_string()),
+        })
+}
+
+/// The values of a line without spaces around them; the library would trim a copy of the whole line.
+fn values(record: &ByteRecord) -> impl Iterator<Item = &[u8]> {
+    record.iter().map(<[u8]>::trim_ascii)
+}
+
+/// The first names, for a message that stays short.
+pub(super) fn listed(classes: &[String]) -> String {
+    let names: Vec<String> = classes
+        .iter()
+        .take(10)
+        .map(|name| shortened(name.as_bytes()))
+        .collect();
+    let more = if classes.len() > 10 { " and more" } else { "" };
+    names.join(", ") + more
+}
+
+/// A square image where the number of pixels is a square, else a single row.
+fn shape(features: usize) -> ImageShape {
+    let side = features.isqrt();
+    let (height, width) = if side * side == features {
+        (side, side)
+    } else {
+        (1, features)
+    };
+    ImageShape {
+        channels: 1,
+        height,
+        width,
+    }
+}
+
+/// What the first line says about all of them.
+#[derive(Clone, Copy)]
+struct Columns {
+    count: usize,
+    /// Column of the label, from 0.
+    label: usize,
+    is_header: bool,
+}
+
+impl Columns {
+    fn of(record: &ByteRecord) -> Self {
+        let is_label = |name: &[u8]| {
+            LABEL_NAMES
+                .iter()
+                .any(|label| name.eq_ignore_ascii_case(label))
+        };
+        let named = values(record).position(is_label);
+        let label = named.unwrap_or(0);
+        let others = || {
+            let columns = values(record).enumerate();
+            columns
+                .filter(move |&(at, _)| at != label)
+                .map(|(_, name)| name)
+        };
+        let is_text = others().any(|name| !name.is_empty()) && !others().any(is_number);
+        // Some programs write the numbers of the columns as their names.
+        let is_counted = |first: usize| {
+            others()
+                .enumerate()
+                .all(|(i, name)| name == (first + i).to_string().as_bytes())
+        };
+        let is_header = is_text || (named.is_some() && (is_counted(0) || is_counted(1)));
+        Self {
+            count: record.len(),
+            // In a line of data such a word is a class.
+            label: if is_header { label } else { 0 },
+            is_header,
+        }
+    }
+
+    fn check(self, file: &str, line: usize) -> Result<(), Error> {
+        if self.count > 1 {
+            return Ok(());
+        }
+        Err(Error::ValueCount {
+            file: file.to_owned(),
+            line,
+            found: self.count,
+            expected: 2,
+        })
+    }
+}
+
+fn is_number(text: &[u8]) -> bool {
+    str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::testing::gzipped;
+
+    fn error(text: &str) -> String {
+        parse("table", text.as_bytes()).unwrap_err().to_string()
+    }
+
+    fn classes(text: &str) -> Vec<String> {
+        parse("table", text.as_bytes()).unwrap().classes().to_vec()
+    }
+
+    #[test]
+    fn a_line_is_a_label_and_the_pixels_of_a_square_image() {
+        let samples = parse("table", b"cat,1,2,3,4\ndog,5,6,7,255\ncat,0,0,0,0\n").unwrap();
+        assert_eq!(samples.shape().to_string(), "1×2×2");
+        assert_eq!(samples.labels(), [0, 1, 0]);
+        assert_eq!(samples.classes(), ["cat", "dog"]);
+        assert_eq!(samples.image(1), Some(&[5, 6, 7, 255][..]));
+    }
+
+    #[test]
+    fn pixels_that_make_no_square_are_one_row() {
+        let samples = parse("table", b"0,1,2,3\n").unwrap();
+        assert_eq!(samples.shape().to_string(), "1×1×3");
+    }
+
+    #[test]
+    fn a_header_may_put_the_label_anywhere() {
+        let expected = parse("table", b"a,1,2\nb,3,4\n").unwrap();
+        for text in [
+            "label,p0,p1\na,1,2\nb,3,4\n",
+            "p0,p1,Target\n1,2,a\n3,4,b\n",
+            "p0,class,p1\n1,a,2\n3,b,4\n",
+            "name,p0,p1\na,1,2\nb,3,4\n",
+            "label,0,1\na,1,2\nb,3,4\n",
+            "1,2,label\n1,2,a\n3,4,b\n",
+        ] {
+            assert_eq!(parse("table", text.as_bytes()).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_with_one_wrong_pixel_is_a_mistake_and_no_header() {
+        assert_eq!(
+            error("a,1,x,3\n"),
+            "table, line 1, value 3: `x` is not an integer from 0 to 255"
+        );
+        assert_eq!(classes("target,0,255\nother,1,2\n"), ["other", "target"]);
+    }
+
+    #[test]
+    fn integers_are_sorted_by_value_and_other_labels_by_name() {
+        assert_eq!(classes("10,0\n9,0\n-1,0\n"), ["-1", "9", "10"]);
+        assert_eq!(classes("10,0\n9,0\nb,0\n"), ["10", "9", "b"]);
+    }
+
+    #[test]
+    fn quotes_spaces_line_ends_and_a_byte_order_mark_are_no_part_of_the_values() {
+        let text = "\u{feff}\"T-shirt, top\", 1 ,2\r\n\r\nBag,3,4";
+        let samples = parse("table", text.as_bytes()).unwrap();
+        assert_eq!(samples.classes(), ["Bag", "T-shirt, top"]);
+        assert_eq!(samples.pixels(), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn every_mistake_is_named_with_its_line() {
+        let cases = [
+            ("a,1,2\nb,1\n", "table, line 2: 2 values, expected 3"),
+            ("a\n", "table, line 1: 1 values, expected 2"),
+            ("a,1\n,2\n", "table, line 2: the label is empty"),
+            (
+                "a,1\nb,256\n",
+                "table, line 2, value 2: `256` is not an integer from 0 to 255",
+            ),
+            (
+                "a,1\nb,-1\n",
+                "table, line 2, value 2: `-1` is not an integer from 0 to 255",
+            ),
+            (
+                "a,1\nb,0.5\n",
+                "table, line 2, value 2: `0.5` is not an integer from 0 to 255",
+            ),
+            (
+                "a,1\nb,\n",
+                "table, line 2, value 2: `` is not an integer from 0 to 255",
+            ),
+            ("", "table holds no samples"),
+            ("label,p0\n", "table holds no samples"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(error(text), expected);
+        }
+    }
+
+    #[test]
+    fn more_classes_than_labels_are_refused() {
+        let text: String = (0..257).map(|label| format!("{label},0\n")).collect();
+        assert_eq!(
+            error(&text),
+            "table, line 257: the file has more than 256 classes"
+        );
+    }
+
+    #[test]
+    fn too_many_pixels_for_a_row_are_refused() {
+        let text = format!("a{}\n", ",0".repeat(4098));
+        assert_eq!(error(&text), "table: width = 4098 is outside 1 to 4096");
+        let text = ",".repeat((1 << 24) + 1);
+        let expected = "table: pixels in a line = 16777217 is outside 1 to 16777216";
+        assert_eq!(error(&text), expected);
+    }
+
+    #[test]
+    fn a_file_is_dealt_and_a_folder_with_a_test_file_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+        write("train.csv.gz", &gzipped(b"a,1\na,2\nb,3\nb,4\n"));
+        let rule = SplitRule::default();
+        let dealt = load(folder.path(), &rule).unwrap();
+        assert_eq!((dealt.train.len(), dealt.test.len()), (2, 2));
+        assert_eq!(
+            dealt.note.as_deref(),
+            Some("the data has no test split: 2 of 4 samples were held out by seed 1")
+        );
+        assert_eq!(
+            load(&folder.path().join("train.csv.gz"), &rule).unwrap(),
+            dealt
+        );
+
+        write("test.csv", b"b,9\n");
+        let own = load(folder.path(), &rule).unwrap();
+        assert_eq!((own.train.len(), own.test.labels()), (4, &[1][..]));
+        assert!(dealt.is_dealt && !own.is_dealt);
+    }
+
+    #[test]
+    fn a_class_of_the_test_file_alone_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("train.csv"), "a,1\nb,2\n").unwrap();
+        fs::write(folder.path().join("test.csv"), "a,1\nc,2\n").unwrap();
+        let error = load(folder.path(), &SplitRule::default()).unwrap_err();
+        let expected =
+            "test.csv, line 2: class `c` is not among the classes of the train split: a, b";
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_the_file_says_what_was_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = load(folder.path(), &SplitRule::default()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("holds none of: train.csv, train.csv.gz"),
+            "{error}"
+        );
+    }
+}
