@@ -74,6 +74,7 @@ fn settings(storage: Storage, chunk: usize, ridge: Ridge) -> Settings {
         chunk,
         gram_rows: 1 << 14,
         ridge,
+        weight_decay: 0.0,
     }
 }
 
