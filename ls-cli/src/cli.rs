@@ -14,6 +14,7 @@ use crate::commands::experiment::ExperimentArgs;
 use crate::commands::export::ExportArgs;
 use crate::commands::info::InfoArgs;
 use crate::commands::predict::PredictArgs;
+use crate::commands::report::ReportArgs;
 use crate::commands::train::TrainArgs;
 use crate::failure::Failure;
 
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     Predict(PredictArgs),
     Export(ExportArgs),
+    Report(ReportArgs),
     Info(Box<InfoArgs>),
     Config(Box<ConfigArgs>),
     Experiment(ExperimentArgs),

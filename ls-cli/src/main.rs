@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(args, &ui),
         Command::Predict(args) => commands::predict::run(args, &ui),
         Command::Export(args) => commands::export::run(args, &ui),
+        Command::Report(args) => commands::report::run(args, &ui),
         Command::Experiment(args) => commands::experiment::run(args, &ui),
         Command::Info(args) => commands::info::run(args, &ui),
         Command::Config(args) => commands::config::run(args, &ui),

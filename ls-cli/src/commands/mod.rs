@@ -6,6 +6,7 @@ pub(crate) mod experiment;
 pub(crate) mod export;
 pub(crate) mod info;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod train;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use super::{Budget, Case, Contender, Experiment, plot};
 use crate::config::{Plan, RunConfig};
 use crate::data::Splits;
 use crate::learner::Stop;
-use crate::run_dir::Summary;
+use crate::run_dir::{HistoryTable, Summary};
 use crate::{CheckpointRule, Error, Result, Session, train};
 
 /// More sweeps than any time limit allows.
@@ -201,7 +201,7 @@ fn run_one(
     };
     let seconds_to_target = match case.target {
         Some(target) => {
-            let points = plot::read_losses(&run)?;
+            let points = HistoryTable::read(&run)?.points("seconds", "train_original_loss");
             let reached = points.into_iter().find(|(_, loss)| *loss <= target);
             reached.map(|(seconds, _)| seconds)
         }

@@ -13,6 +13,7 @@
 mod checkpoint;
 mod history;
 mod summary;
+mod table;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use ls_core::network::Network;
 pub use checkpoint::{Checkpoint, Checkpoints, Contents};
 pub use history::History;
 pub use summary::{Kept, SCHEMA, Summary, TestFigures, TrainFigures};
+pub use table::HistoryTable;
 
 use crate::config::RunConfig;
 use crate::data::Preprocessing;
