@@ -112,7 +112,8 @@ impl Ranged {
         (first..=last).map(|i| i as f64 * step).collect()
     }
 
-    /// Powers of ten, of which as many are left out as there is no room for; in short ranges also 2 and 5 times them.
+    /// Powers of ten, of which as many are left out as there is no room for; in short ranges also 2 and 5 times
+    /// them, or evenly spaced numbers.
     fn log_ticks(&self, most: usize) -> Vec<f64> {
         let (first, last) = (self.low.log10().ceil(), self.high.log10().floor());
         let (first, last) = (first as i32, last as i32);
@@ -126,7 +127,7 @@ impl Ranged {
         let all = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|m| m * 10.0_f64.powi(power)));
         let ticks: Vec<f64> = all.filter(|t| (self.low..=self.high).contains(t)).collect();
         match ticks.len() {
-            0 | 1 => self.even_ticks(most, 0.0),
+            0..=2 => self.even_ticks(most, 0.0),
             _ => ticks,
         }
     }
@@ -161,12 +162,13 @@ impl ValueFormatter<f64> for Ranged {
     fn format_ext(&self, value: &f64) -> String {
         let exponent = value.abs().log10();
         let is_power = *value > 0.0 && (exponent - exponent.round()).abs() < 1e-9;
-        match self.scale {
-            Scale::Log if is_power && !(-1.5..1.5).contains(&exponent) => {
-                format!("10{}", superscript(exponent.round() as i32))
-            }
-            _ => plain(*value),
+        // Within a few decades about 1 plain numbers read better; they are never mixed with powers but for 1 and its neighbours.
+        let is_wide = self.low < 1e-4 || self.high >= 1e5;
+        let is_far = !(-1.5..1.5).contains(&exponent);
+        if self.scale == Scale::Log && is_wide && is_power && is_far {
+            return format!("10{}", superscript(exponent.round() as i32));
         }
+        plain(*value)
     }
 }
 
@@ -215,6 +217,10 @@ mod tests {
         assert_eq!(labels(Scale::Whole, 0.0, 2.0), ["0", "1", "2"]);
         assert_eq!(labels(Scale::Whole, 0.0, 0.0), ["0", "1"]);
         assert_eq!(labels(Scale::Log, 1e-5, 20.0), ["10⁻⁴", "10⁻²", "1"]);
+        assert_eq!(
+            labels(Scale::Log, 5e-3, 2e3),
+            ["0.01", "0.1", "1", "10", "100", "1000"]
+        );
         assert_eq!(labels(Scale::Log, 0.3, 3.0), ["0.5", "1", "2"]);
         assert_eq!(
             labels(Scale::Log, 2.1, 2.4),

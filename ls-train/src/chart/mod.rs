@@ -12,6 +12,7 @@ use std::sync::Once;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use axis::Ranged;
 pub use axis::{Axis, Scale};
@@ -41,6 +42,10 @@ const GRID: RGBColor = RGBColor(222, 225, 230);
 /// Thickness of a curve, and of nothing else: by it a page's style finds them.
 const CURVE_WIDTH: u32 = 4;
 
+/// Length of a line in the legend, and the space beside it.
+const KEY_LENGTH: i32 = 44;
+const GAP: i32 = 16;
+
 /// Points of a curve that can be told apart in a chart.
 const MOST_POINTS: usize = 1200;
 
@@ -67,6 +72,11 @@ impl Curve {
             points,
         }
     }
+
+    fn style(&self) -> ShapeStyle {
+        let (red, green, blue) = self.colour;
+        RGBColor(red, green, blue).stroke_width(CURVE_WIDTH)
+    }
 }
 
 /// Size of a chart in a page and of its text.
@@ -92,7 +102,7 @@ const WIDE: Measures = Measures {
     size: (1760, 840),
     font: 33,
     left: 110,
-    bottom: 96,
+    bottom: 86,
     ticks: (11, 9),
 };
 
@@ -100,7 +110,7 @@ const NARROW: Measures = Measures {
     size: (840, 680),
     font: 37,
     left: 116,
-    bottom: 104,
+    bottom: 94,
     ticks: (6, 7),
 };
 
@@ -110,7 +120,7 @@ const FILE: Measures = Measures {
     ..WIDE
 };
 
-/// Curves between two axes.
+/// Curves between two axes; the horizontal one, of sweeps or seconds, begins at 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     title: String,
@@ -135,6 +145,14 @@ impl Chart {
             x,
             y,
             curves,
+        }
+    }
+
+    /// The same with another title.
+    pub fn with_title(self, title: &str) -> Self {
+        Self {
+            title: title.into(),
+            ..self
         }
     }
 
@@ -216,16 +234,21 @@ impl Chart {
         measures: Measures,
         is_file: bool,
     ) -> core::result::Result<(), DrawingAreaErrorKind<B::ErrorType>> {
-        let font = |size: u32| ("sans-serif", size).into_font().color(&INK);
-        let mut builder = ChartBuilder::on(area);
-        if is_file {
+        let plot = if is_file {
             area.fill(&WHITE)?;
-            builder.caption(&self.title, font(measures.font * 3 / 2));
-        }
+            let below = area
+                .margin(GAP, 0, 0, 0)
+                .titled(&self.title, text_style(measures.font * 3 / 2))?;
+            self.draw_legend(&below, measures)?
+        } else {
+            area.clone()
+        };
         let points = || self.curves.iter().flat_map(|curve| &curve.points);
-        let x = Ranged::around(self.x.scale, points().map(|point| point.0));
+        // Sweeps and seconds begin at 0, also where the curves begin later.
+        let across = points().map(|point| point.0).chain([0.0]);
+        let x = Ranged::around(self.x.scale, across);
         let y = Ranged::around(self.y.scale, points().map(|point| point.1)).padded();
-        let mut plane = builder
+        let mut plane = ChartBuilder::on(&plot)
             .margin(16)
             .margin_right(44)
             .x_label_area_size(measures.bottom)
@@ -235,7 +258,7 @@ impl Chart {
         mesh.x_desc(&self.x.label)
             .x_labels(measures.ticks.0)
             .y_labels(measures.ticks.1)
-            .label_style(font(measures.font))
+            .label_style(text_style(measures.font))
             .axis_style(INK.stroke_width(2))
             .bold_line_style(GRID.stroke_width(1));
         if is_file {
@@ -243,31 +266,49 @@ impl Chart {
         }
         mesh.draw()?;
         for curve in &self.curves {
-            let (red, green, blue) = curve.colour;
-            let style = RGBColor(red, green, blue).stroke_width(CURVE_WIDTH);
-            let drawn = match curve.points[..] {
+            let style = curve.style();
+            match curve.points[..] {
                 // A line of one point would be invisible.
                 [point] => plane.draw_series([Circle::new(point, 8, style.filled())])?,
                 _ => plane.draw_series(LineSeries::new(curve.points.iter().copied(), style))?,
             };
-            if is_file && curve.in_legend {
-                drawn
-                    .label(&curve.name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 44, y)], style));
-            }
-        }
-        if is_file {
-            plane
-                .configure_series_labels()
-                .margin(20)
-                .legend_area_size(60)
-                .background_style(WHITE.mix(0.85))
-                .border_style(GRID)
-                .label_font(font(measures.font))
-                .draw()?;
         }
         area.present()
     }
+
+    /// Draws the legend in as many lines as it takes; returns what is left below it.
+    fn draw_legend<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        measures: Measures,
+    ) -> core::result::Result<DrawingArea<B, Shift>, DrawingAreaErrorKind<B::ErrorType>> {
+        let style = text_style(measures.font).pos(Pos::new(HPos::Left, VPos::Center));
+        let [width, left, line] =
+            [area.dim_in_pixel().0, measures.left, measures.font * 3 / 2].map(u32::cast_signed);
+        let left = left + GAP;
+        let (mut x, mut y) = (left, 0);
+        for curve in self.curves.iter().filter(|curve| curve.in_legend) {
+            let text = area
+                .estimate_text_size(&curve.name, &style)?
+                .0
+                .cast_signed();
+            let length = KEY_LENGTH + GAP + text;
+            if x > left && x + length > width - GAP {
+                (x, y) = (left, y + line);
+            }
+            let middle = y + line / 2;
+            let key = vec![(x, middle), (x + KEY_LENGTH, middle)];
+            area.draw(&PathElement::new(key, curve.style()))?;
+            area.draw_text(&curve.name, &style, (x + KEY_LENGTH + GAP, middle))?;
+            x += length + 3 * GAP;
+        }
+        let (_, below) = area.split_vertically(y + line + GAP);
+        Ok(below)
+    }
+}
+
+fn text_style(size: u32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&INK)
 }
 
 /// The file is a part of the program; text would be missing, not wrong, if it could not be read.

@@ -10,7 +10,7 @@ pub(super) struct Named {
     pub(super) name: &'static str,
     pub(super) chart: Chart,
     /// What a reader should know, in a sentence.
-    pub(super) about: &'static str,
+    pub(super) about: String,
 }
 
 /// Stages that a legend names one by one; of more it names the first, the middle and the last.
@@ -56,20 +56,27 @@ fn losses(history: &HistoryTable) -> Named {
         curve("F, validation", "validation_original_loss", 4),
         curve("F, test", "test_original_loss", 3),
     ];
+    let bound = match history.last("certificate") {
+        Some(_) => " On the training split F ≤ C holds in every sweep.",
+        None => "",
+    };
     Named {
         name: "losses",
         chart: over_sweeps("Losses", "loss, mean over samples", Scale::Log, curves),
-        about: "Means over samples, on a logarithmic scale. Of the training split F ≤ C always holds.",
+        about: format!("Means over samples, on a logarithmic scale.{bound}"),
     }
 }
 
 fn residuals(history: &HistoryTable) -> Named {
-    let columns: Vec<&str> = history.columns("residual_").collect();
+    // Early stages of a deep network can be without a residual from beginning to end.
+    let is_shown = |column: &&str| history.points("sweep", column).iter().any(|p| p.1 > 0.0);
+    let all: Vec<&str> = history.columns("residual_").collect();
+    let columns: Vec<&str> = all.iter().copied().filter(is_shown).collect();
     let count = columns.len();
     let curve = |(i, column): (usize, &&str)| Curve {
         in_legend: count <= NAMED_STAGES || [0, count / 2, count - 1].contains(&i),
         ..Curve::new(
-            format!("stage {}", i + 1),
+            column.replacen("residual_", "stage ", 1),
             ramp(i, count),
             history.points("sweep", column),
         )
@@ -78,8 +85,14 @@ fn residuals(history: &HistoryTable) -> Named {
     Named {
         name: "residuals",
         chart: over_sweeps("Residuals", "mean squared residual", Scale::Log, curves),
-        about: "How far the auxiliary variables of a hidden stage are from what the stage computes: 1/N Σ ‖a − f(a)‖². A residual \
-                of 0 has no place on the logarithmic scale.",
+        about: format!(
+            "How far the auxiliary variables of a hidden stage are from what the stage computes: \
+             1/N\u{a0}Σ\u{a0}‖a\u{a0}−\u{a0}f(a)‖², on a logarithmic scale.{}",
+            match all.len() - count {
+                0 => String::new(),
+                hidden => format!(" {hidden} of {} stages have none at all.", all.len()),
+            }
+        ),
     }
 }
 
@@ -96,7 +109,7 @@ fn accuracies(history: &HistoryTable) -> Named {
     Named {
         name: "accuracy",
         chart: over_sweeps("Accuracy", "accuracy, percent", Scale::Linear, curves),
-        about: "Share of correct predictions of the plain network, in percent.",
+        about: "Share of correct predictions of the plain network, in percent.".into(),
     }
 }
 
@@ -108,7 +121,7 @@ fn steps(history: &HistoryTable) -> Named {
     Named {
         name: "steps",
         chart: over_sweeps("Step and damping", "step τ, damping μ", Scale::Log, curves),
-        about: "The length of the accepted step and the ridge of its least squares, on a logarithmic scale.",
+        about: "The length of the accepted step and the ridge of its least squares, on a logarithmic scale.".into(),
     }
 }
 

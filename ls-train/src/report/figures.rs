@@ -76,9 +76,9 @@ impl Standing {
     /// The cards; figures that the method or the run does not have are left out.
     pub(super) fn figures(&self, config: &RunConfig) -> Vec<Figure> {
         let loss = |name, value: Option<f64>, of| Some(Figure::new(name, number(value?), of));
-        let accuracy = |of, i: usize| {
+        let accuracy = |name, i: usize| {
             let share = self.accuracies[i]?;
-            Some(Figure::new("Accuracy", percent(share), of))
+            Some(Figure::new(name, percent(share), "of the plain network"))
         };
         let sweeps = |sweeps: usize| {
             let of = match self.kept_sweep {
@@ -97,11 +97,11 @@ impl Standing {
             loss(
                 "Separated loss S",
                 self.separated_loss,
-                "of the auxiliary problem",
+                "of the separated problem",
             ),
-            accuracy("training split", 0),
-            accuracy("validation split", 1),
-            accuracy("test split", 2),
+            accuracy("Training accuracy", 0),
+            accuracy("Validation accuracy", 1),
+            accuracy("Test accuracy", 2),
             self.sweeps.map(sweeps),
             self.seconds.map(seconds),
             self.parameters.map(parameters),

@@ -29,6 +29,7 @@ use burn::tensor::Device;
 use crate::chart::Chart;
 use crate::run_dir::write_atomically;
 use crate::{Error, Result};
+use charts::Named;
 use section::Section;
 
 /// What a report is about.
@@ -107,19 +108,20 @@ impl Report {
         Ok(files)
     }
 
-    /// All charts with their names; those of several runs begin with the number of the run.
-    fn charts(&self) -> impl Iterator<Item = (String, &Chart)> {
-        let overlay = self.overlay.iter().map(|chart| ("overlay".into(), chart));
+    /// All charts for files of their own, with their names; those of several runs begin with the number of the run.
+    fn charts(&self) -> impl Iterator<Item = (String, Chart)> {
+        let overlay = self.overlay.iter().cloned();
+        let overlay = overlay.map(|chart| ("overlay".into(), chart));
         let several = self.runs.len() > 1;
         let runs = self.runs.iter().enumerate().flat_map(move |(i, run)| {
-            let prefix = if several {
-                format!("{}-", i + 1)
-            } else {
-                String::new()
-            };
-            run.charts
-                .iter()
-                .map(move |named| (format!("{prefix}{}", named.name), &named.chart))
+            run.charts.iter().map(move |Named { name, chart, .. }| {
+                let name = match several {
+                    true => format!("{}-{name}", i + 1),
+                    false => (*name).to_owned(),
+                };
+                let title = format!("{}: {}", run.folder, chart.title().to_lowercase());
+                (name, chart.clone().with_title(&title))
+            })
         });
         overlay.chain(runs)
     }
