@@ -2,6 +2,7 @@
 
 mod experiment;
 mod info;
+mod report;
 mod resume;
 mod train;
 

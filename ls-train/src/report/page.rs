@@ -1,4 +1,5 @@
-//! The page: what its templates are filled with. Everything that comes from files is escaped by the engine.
+//! The page: what its templates are filled with. Everything that comes from files is escaped by the engine; what was drawn here is
+//! not, charts and pictures.
 
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
@@ -198,5 +199,77 @@ fn spoken(curve: &Curve) -> String {
             )
         }
         _ => curve.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Trained;
+    use crate::config::RunConfig;
+    use crate::data::Preprocessing;
+    use crate::report::Scope;
+    use crate::report::test_images::TestImages;
+    use crate::report::weights::Weights;
+    use crate::run_dir::RunDir;
+    use burn::tensor::Device;
+    use ls_datasets::{ImageShape, Samples};
+
+    const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
+
+    /// Images of two classes with names that mean harm.
+    fn samples() -> Samples {
+        let shape = ImageShape {
+            channels: 1,
+            height: 2,
+            width: 2,
+        };
+        let pixels = (0..40).map(|i| (i * 37 % 256) as u8).collect();
+        let labels = (0..10).map(|i| i % 2).collect();
+        let classes = vec![HOSTILE.into(), "</table><script>".into()];
+        Samples::new("test", shape, pixels, 255, labels, classes).unwrap()
+    }
+
+    #[test]
+    fn names_of_classes_and_folders_and_the_configuration_are_escaped() {
+        let (device, samples) = (Device::default(), samples());
+        let config = RunConfig::default();
+        let preprocessing = Preprocessing::fit(&samples);
+        let shape = preprocessing.feature_shape();
+        let network = config.model.init(shape, 2, 1, &device).unwrap();
+        let trained = Trained {
+            config: config.clone(),
+            preprocessing,
+            network,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join(HOSTILE.replace('/', ""));
+        drop(RunDir::create(&run, &config, false).unwrap());
+        let scope = Scope {
+            runs: &[],
+            data: None,
+            device: &device,
+        };
+        let mut section = Section::gather(&run, &scope).unwrap();
+        section.config_text = format!("# {HOSTILE}");
+        section.notes.push(HOSTILE.into());
+        section.test_images = Some(TestImages::classify(&trained, &samples, &device).unwrap());
+        section.weights = Weights::of(&trained).unwrap();
+        let report = Report {
+            overlay: None,
+            runs: vec![section],
+        };
+        let page = html(&report).unwrap();
+        assert!(
+            !page.contains("<img src=x") && !page.contains("<script"),
+            "{page}"
+        );
+        assert!(
+            !page.contains("\"'&") && page.contains("&lt;img src=x"),
+            "{page}"
+        );
+        // An untrained network gets some wrong; 64 units of its first stage are shown.
+        let pictures = page.matches("<img src=\"data:image/png;base64,").count();
+        assert!((65..=74).contains(&pictures), "{pictures}");
     }
 }

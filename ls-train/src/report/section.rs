@@ -67,14 +67,15 @@ impl Section {
     /// What the trained network gives, or a note that there is none.
     fn add_network(&mut self, run: &Path, scope: &Scope<'_>) -> Result<()> {
         if self.summary.is_none() {
-            let none = if self.history.is_empty() {
-                ", and has no history yet"
-            } else {
-                ""
+            let note = match self.history.is_empty() {
+                true => {
+                    "the run has not ended its first sweep; there is nothing to show but its configuration"
+                }
+                false => {
+                    "the run has not ended; figures are those of its last sweep, and there are no weights to show"
+                }
             };
-            self.notes.push(format!(
-                "the run has not ended{none}; figures are those of its last sweep, and there are no weights to show"
-            ));
+            self.notes.push(note.into());
             return Ok(());
         }
         let trained = Trained::load(run, scope.device)?;
