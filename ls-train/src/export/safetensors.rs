@@ -1,4 +1,4 @@
-//! Safetensors, in the layout of PyTorch's modules.
+//! Safetensors, in the layout of `PyTorch`'s modules.
 //!
 //! | name | shape | is |
 //! | --- | --- | --- |
