@@ -51,10 +51,17 @@ fn assert_self_contained(page: &str) {
     }
 }
 
+/// Name of a run, options, and its charts with their numbers of curves.
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    &'static [(&'static str, usize)],
+);
+
 #[test]
 fn every_method_gets_its_charts_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&str, &[&str], &[(&str, usize)]); 4] = [
+    let cases: [Case; 4] = [
         (
             "exact",
             &["--hidden", "16,8"],

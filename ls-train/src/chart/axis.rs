@@ -107,8 +107,9 @@ impl Ranged {
             factor * power >= step * (1.0 - 1e-9)
         });
         let step = factor.unwrap_or(10.0) * power;
-        let first = (self.low / step).ceil() as i64;
-        let last = (self.high / step).floor() as i64;
+        // An end that is a tick must not be lost to rounding.
+        let first = (self.low / step - 1e-9).ceil() as i64;
+        let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last).map(|i| i as f64 * step).collect()
     }
 

@@ -147,7 +147,7 @@ mod tests {
     fn numbers_are_short_and_keep_their_order_of_magnitude() {
         let cases = [
             (0.0, "0.0000"),
-            (2.302_59, "2.3026"),
+            (2.312_59, "2.3126"),
             (648.09, "648.1"),
             (2.4231e-5, "2.423e-5"),
         ];
