@@ -21,6 +21,7 @@ use crate::commands::export::ExportArgs;
 use crate::commands::info::InfoArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::predict::PredictArgs;
+use crate::commands::report::ReportArgs;
 use crate::commands::train::TrainArgs;
 use crate::failure::Failure;
 
@@ -66,6 +67,7 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     Predict(PredictArgs),
     Export(ExportArgs),
+    Report(ReportArgs),
     Info(Box<InfoArgs>),
     Config(Box<ConfigArgs>),
     Data(DataArgs),

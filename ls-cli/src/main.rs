@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::run(args, &ui),
         Command::Export(args) => commands::export::run(args, &ui),
         Command::Compare(args) => commands::compare::run(args, &ui),
+        Command::Report(args) => commands::report::run(args, &ui),
         Command::Experiment(args) => commands::experiment::run(args, &ui),
         Command::Info(args) => commands::info::run(args, &ui),
         Command::Completions(args) => commands::completions::run(args, &ui),

@@ -4,6 +4,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`chart`] | line charts as SVG and PNG |
 //! | [`config`] | everything that decides a run, as TOML, checked once |
 //! | [`data`] | a data set on a device, standardised, in blocks of samples |
 //! | [`metric`] | what the dashboards show: one file per metric |
@@ -13,9 +14,11 @@
 //! | [`run_dir`] | what a run leaves behind |
 //! | [`export`] | weights for other programs, one file per format |
 //! | [`experiment`] | comparisons over contenders and seeds, one file each |
+//! | [`report`] | run folders as a page to read |
 //!
 //! [`train`] puts them together; a [`Trained`] network is what comes out, ready to be used.
 
+pub mod chart;
 pub mod config;
 pub mod data;
 pub mod error;
@@ -25,6 +28,7 @@ pub mod learner;
 pub mod memory;
 pub mod metric;
 pub mod renderer;
+pub mod report;
 pub mod run_dir;
 mod train;
 mod trained;

@@ -120,7 +120,7 @@ impl Trained {
         })
     }
 
-    fn ensure_same_kind(&self, samples: &Samples) -> Result<()> {
+    pub(crate) fn ensure_same_kind(&self, samples: &Samples) -> Result<()> {
         let own = &self.preprocessing;
         if samples.shape() != own.shape() {
             return Err(Error::InvalidConfig {
@@ -141,6 +141,17 @@ impl Trained {
 }
 
 impl Prediction {
+    /// `ce(z, y)`: what the image costs if its class is `y`.
+    pub fn loss(&self, y: usize) -> f64 {
+        let most = self
+            .logits
+            .iter()
+            .copied()
+            .fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = self.logits.iter().map(|z| (z - most).exp()).sum();
+        most + sum.ln() - self.logits[y]
+    }
+
     fn new(logits: Vec<f64>) -> Self {
         let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let class = logits.iter().position(|&z| z == most).unwrap_or(0);

@@ -10,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod info;
 pub(crate) mod man;
 pub(crate) mod predict;
+pub(crate) mod report;
 pub(crate) mod train;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ mod data;
 mod experiment;
 mod info;
 mod manners;
+mod report;
 mod resume;
 mod train;
 mod trained;

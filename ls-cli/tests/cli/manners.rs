@@ -6,12 +6,14 @@ use serde_json::Value;
 
 use crate::{command, layersep};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 13] = [
     "train",
     "eval",
     "predict",
     "export",
     "compare",
+    "report",
+    "data",
     "experiment",
     "info",
     "config",

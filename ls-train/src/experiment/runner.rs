@@ -11,7 +11,7 @@ use super::{Budget, Case, Contender, plot};
 use crate::config::{Plan, RunConfig};
 use crate::data::Splits;
 use crate::learner::Stop;
-use crate::run_dir::Summary;
+use crate::run_dir::{HistoryTable, Summary};
 use crate::{CheckpointRule, Error, Result, Session, train};
 
 /// More sweeps than any time limit allows.
@@ -210,7 +210,7 @@ fn run_one(
     };
     let seconds_to_target = match case.target {
         Some(target) => {
-            let points = plot::read_losses(&run)?;
+            let points = HistoryTable::read(&run)?.points("seconds", "train_original_loss");
             let reached = points.into_iter().find(|(_, loss)| *loss <= target);
             reached.map(|(seconds, _)| seconds)
         }

@@ -1,4 +1,4 @@
-//! Safetensors, in the layout of PyTorch's modules.
+//! Safetensors, in the layout of `PyTorch`'s modules.
 //!
 //! | name | shape | is |
 //! | --- | --- | --- |
@@ -92,7 +92,7 @@ fn entries(trained: &Trained) -> Result<Vec<Entry>> {
 }
 
 /// `[d_out, d_in]`, or `[c_out, c_in, k, k]` with `d_in = c_in k²`.
-fn weight_shape(stage: &AnyStage, d_in: usize, d_out: usize) -> Vec<usize> {
+pub(crate) fn weight_shape(stage: &AnyStage, d_in: usize, d_out: usize) -> Vec<usize> {
     match (stage, stage.input_shape()) {
         (
             AnyStage::Convolution(_) | AnyStage::ResidualConvolution(_),

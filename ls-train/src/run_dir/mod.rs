@@ -14,6 +14,7 @@ mod checkpoint;
 mod history;
 mod metric_logs;
 mod summary;
+mod table;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use checkpoint::{Checkpoint, Checkpoints, Contents};
 pub use history::History;
 pub(crate) use metric_logs::{Failure, MetricLogs};
 pub use summary::{Kept, SCHEMA, Summary, TestFigures, TrainFigures};
+pub use table::HistoryTable;
 
 use crate::config::RunConfig;
 use crate::data::Preprocessing;

@@ -1,0 +1,103 @@
+//! `layersep report`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use ls_train::report::{Report, Scope};
+use serde::Serialize;
+
+use crate::device;
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// Shorter work needs no word about its progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Write a page about runs: key figures, charts, mistakes on the test images, weights
+///
+/// The page is one HTML file that needs no network. A report that is there is replaced.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  layersep report runs/digits-exact-1              writes runs/digits-exact-1/report.html
+  layersep report runs/*                           several runs, compared: report.html in this folder
+  layersep report r --data-dir DIR                 the files of the data set are elsewhere now
+  layersep report r --plots plots                  also every chart as SVG and PNG")]
+pub(crate) struct ReportArgs {
+    /// Folders of the runs
+    #[arg(required = true, value_name = "DIR")]
+    runs: Vec<PathBuf>,
+    /// File to write [default: report.html, in the folder of the run if it is one]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Folder with the files of the data set, or with a folder of its name [default: that of the run]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Also write every chart as SVG and PNG into this folder
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Device to classify the test images on
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// Print where everything went as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where everything went, for a program.
+#[derive(Serialize)]
+struct Written {
+    report: String,
+    plots: Vec<String>,
+    /// What is missing from the report.
+    notes: Vec<String>,
+}
+
+pub(crate) fn run(args: &ReportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+    let device = device::find(&args.device)?;
+    let scope = Scope {
+        runs: &args.runs,
+        data: args.data_dir.as_deref(),
+        device: &device,
+    };
+    let start = Instant::now();
+    let mut progress = |text: &str| {
+        if start.elapsed() > PATIENCE {
+            ui.progress(text);
+        }
+    };
+    let report = Report::gather(&scope, &mut progress)?;
+    let path = match (&args.output, &args.runs[..]) {
+        (Some(path), _) => path.clone(),
+        (None, [run]) => run.join("report.html"),
+        (None, _) => "report.html".into(),
+    };
+    progress("writing the page");
+    report.write(&path)?;
+    let plots = match &args.plots {
+        Some(folder) => {
+            progress("writing the charts");
+            report.save_charts(folder)?
+        }
+        None => Vec::new(),
+    };
+    let notes: Vec<String> = report.notes().collect();
+    for note in &notes {
+        ui.note(note);
+    }
+    let text = |path: &Path| path.display().to_string();
+    if args.json {
+        ui.json(&Written {
+            report: text(&path),
+            plots: plots.iter().map(|path| text(path)).collect(),
+            notes,
+        })?;
+    } else {
+        let files = [path].into_iter().chain(plots);
+        let lines = files.map(|path| text(&path) + "\n");
+        ui.text(&lines.collect::<String>())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,275 @@
+//! The page: what its templates are filled with. Everything that comes from files is escaped by the engine; what was drawn here is
+//! not, charts and pictures.
+
+use minijinja::{Environment, Value, context};
+use serde::Serialize;
+
+use super::Report;
+use super::charts::Named;
+use super::figures::{number, percent};
+use super::section::Section;
+use crate::chart::{Chart, Curve, Layout, Scale};
+use crate::{Error, Result};
+
+const PAGE: &str = "report.html";
+const CHART: &str = "chart.html";
+
+/// Lays a report out.
+///
+/// # Errors
+/// [`Error::File`] when a chart cannot be drawn.
+pub(super) fn html(report: &Report) -> Result<String> {
+    let mut templates = Environment::new();
+    templates.set_trim_blocks(true);
+    templates.set_lstrip_blocks(true);
+    let added = templates.add_template(PAGE, include_str!("report.html"));
+    added.map_err(failed)?;
+    let added = templates.add_template(CHART, include_str!("chart.html"));
+    added.map_err(failed)?;
+    let runs = report.runs.iter().enumerate();
+    let runs = runs.map(|(i, run)| run_values(&templates, i + 1, run));
+    let overlay = report.overlay.as_ref();
+    let overlay = overlay.map(|chart| {
+        let about =
+            "Of the training split, on a logarithmic scale, over the seconds spent in sweeps.";
+        chart_markup(&templates, "overlay", chart, about)
+    });
+    let values = context! {
+        title => title(report),
+        several => report.runs.len() > 1,
+        overlay => overlay.transpose()?,
+        comparison => report.runs.iter().map(comparison).collect::<Vec<_>>(),
+        runs => runs.collect::<Result<Vec<_>>>()?,
+        version => env!("CARGO_PKG_VERSION"),
+    };
+    let page = templates.get_template(PAGE).map_err(failed)?;
+    page.render(values).map_err(failed)
+}
+
+fn failed(error: minijinja::Error) -> Error {
+    Error::file("lay out", PAGE, error)
+}
+
+fn title(report: &Report) -> String {
+    match &report.runs[..] {
+        [run] => run_title(run),
+        runs => format!("{} runs", runs.len()),
+    }
+}
+
+fn run_title(run: &Section) -> String {
+    format!(
+        "{} on {}",
+        run.config.method.name(),
+        run.config.data.dataset
+    )
+}
+
+fn run_values(templates: &Environment<'_>, number: usize, run: &Section) -> Result<Value> {
+    let charts = run.charts.iter().map(|Named { name, chart, about }| {
+        let id = format!("run-{number}-{name}");
+        chart_markup(templates, &id, chart, about)
+    });
+    Ok(context! {
+        number,
+        title => run_title(run),
+        folder => run.folder,
+        model => run.model,
+        ending => run.ending(),
+        has_ended => run.summary.is_some(),
+        figures => run.standing.figures(&run.config),
+        notes => run.notes,
+        charts => charts.collect::<Result<Vec<_>>>()?,
+        test_images => run.test_images,
+        weights => run.weights,
+        config => run.config_text,
+        facts => facts(run),
+    })
+}
+
+/// A row of the comparison of several runs.
+#[derive(Serialize)]
+struct Compared {
+    folder: String,
+    title: String,
+    model: String,
+    cells: Vec<String>,
+}
+
+fn comparison(run: &Section) -> Compared {
+    let standing = &run.standing;
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
+    let accuracies = standing.accuracies.map(|share| or_dash(share.map(percent)));
+    let cells = [
+        or_dash(standing.sweeps.map(|sweeps| sweeps.to_string())),
+        or_dash(standing.seconds.map(|seconds| format!("{seconds:.1}"))),
+        or_dash(standing.original_loss.map(number)),
+        or_dash(standing.certificate.map(number)),
+    ];
+    Compared {
+        folder: run.folder.clone(),
+        title: run_title(run),
+        model: run.model.clone().unwrap_or_default(),
+        cells: cells
+            .into_iter()
+            .chain(accuracies)
+            .chain([run.ending().into()])
+            .collect(),
+    }
+}
+
+/// Where a run took place and what it was made with; what its folder does not say is left out.
+fn facts(run: &Section) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("Folder", run.folder.clone())];
+    match &run.summary {
+        Some(summary) => facts.extend([
+            ("Device of the run", summary.device.clone()),
+            ("Seed", summary.seed.to_string()),
+            ("Version of the run's files", summary.schema.to_string()),
+        ]),
+        None => facts.extend([
+            ("Device of the run", run.config.device.clone()),
+            ("Seed", run.config.seed.to_string()),
+            ("Version of the run's files", run.config.schema.to_string()),
+        ]),
+    }
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let system = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
+    facts.extend([
+        (
+            "Program that made this report",
+            format!("layersep {}", env!("CARGO_PKG_VERSION")),
+        ),
+        ("Its machine", format!("{system}, {processors} processors")),
+    ]);
+    facts
+}
+
+/// An entry of a legend.
+#[derive(Serialize)]
+struct Key<'a> {
+    name: &'a str,
+    colour: String,
+}
+
+/// A chart in both layouts with its legend, ready for the page.
+fn chart_markup(
+    templates: &Environment<'_>,
+    id: &str,
+    chart: &Chart,
+    about: &str,
+) -> Result<Value> {
+    let keys = || chart.curves().iter().filter(|curve| curve.in_legend);
+    let legend = keys().map(|curve| Key {
+        name: &curve.name,
+        colour: format!("rgb{:?}", curve.colour),
+    });
+    let spoken = keys().map(spoken).collect::<Vec<_>>().join("; ");
+    let (x, y) = chart.axes();
+    let scale = if y.scale == Scale::Log {
+        ", logarithmic"
+    } else {
+        ""
+    };
+    let values = context! {
+        id,
+        title => chart.title(),
+        about,
+        label => format!("Line chart of {}{scale}, over {}. {spoken}.", y.label, x.label),
+        curves => chart.curves().len(),
+        has_gaps_in_legend => keys().count() < chart.curves().len(),
+        legend => legend.collect::<Vec<_>>(),
+        wide => Value::from_safe_string(chart.svg(Layout::Wide)?),
+        narrow => Value::from_safe_string(chart.svg(Layout::Narrow)?),
+    };
+    let template = templates.get_template(CHART).map_err(failed)?;
+    let text = template.render(values).map_err(failed)?;
+    Ok(Value::from_safe_string(text))
+}
+
+/// A curve for those who do not see it.
+fn spoken(curve: &Curve) -> String {
+    match (&curve.points.first(), &curve.points.last()) {
+        (Some(first), Some(last)) => {
+            format!(
+                "{}: from {} to {}",
+                curve.name,
+                number(first.1),
+                number(last.1)
+            )
+        }
+        _ => curve.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Trained;
+    use crate::config::RunConfig;
+    use crate::data::Preprocessing;
+    use crate::report::Scope;
+    use crate::report::test_images::TestImages;
+    use crate::report::weights::Weights;
+    use crate::run_dir::RunDir;
+    use burn::tensor::Device;
+    use ls_datasets::{ImageShape, Samples};
+
+    const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
+
+    /// Images of two classes with names that mean harm.
+    fn samples() -> Samples {
+        let shape = ImageShape {
+            channels: 1,
+            height: 2,
+            width: 2,
+        };
+        let pixels = (0..40).map(|i| (i * 37 % 256) as u8).collect();
+        let labels = (0..10).map(|i| i % 2).collect();
+        let classes = vec![HOSTILE.into(), "</table><script>".into()];
+        Samples::new("test", shape, pixels, 255, labels, classes).unwrap()
+    }
+
+    #[test]
+    fn names_of_classes_and_folders_and_the_configuration_are_escaped() {
+        let (device, samples) = (Device::default(), samples());
+        let config = RunConfig::default();
+        let preprocessing = Preprocessing::fit(&samples);
+        let shape = preprocessing.feature_shape();
+        let network = config.model.init(shape, 2, 1, &device).unwrap();
+        let trained = Trained {
+            config: config.clone(),
+            preprocessing,
+            network,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join(HOSTILE.replace('/', ""));
+        drop(RunDir::create(&run, &config, false).unwrap());
+        let scope = Scope {
+            runs: &[],
+            data: None,
+            device: &device,
+        };
+        let mut section = Section::gather(&run, &scope).unwrap();
+        section.config_text = format!("# {HOSTILE}");
+        section.notes.push(HOSTILE.into());
+        section.test_images = Some(TestImages::classify(&trained, &samples, &device).unwrap());
+        section.weights = Weights::of(&trained).unwrap();
+        let report = Report {
+            overlay: None,
+            runs: vec![section],
+        };
+        let page = html(&report).unwrap();
+        assert!(
+            !page.contains("<img src=x") && !page.contains("<script"),
+            "{page}"
+        );
+        assert!(
+            !page.contains("\"'&") && page.contains("&lt;img src=x"),
+            "{page}"
+        );
+        // An untrained network gets some wrong; 64 units of its first stage are shown.
+        let pictures = page.matches("<img src=\"data:image/png;base64,").count();
+        assert!((65..=74).contains(&pictures), "{pictures}");
+    }
+}
