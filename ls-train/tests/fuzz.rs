@@ -64,9 +64,6 @@ const CONSTANT: usize = 1 << 20;
 
 /// Hands many variants of a file to a reader, which may refuse them.
 fn fuzz(valid: &[u8], place: &Path, read: impl Fn()) {
-    let _turn = TURN
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let cases = std::env::var("LAYERSEP_FUZZ_CASES");
     let cases = cases
         .ok()

@@ -17,7 +17,10 @@ fn trained() -> tempfile::TempDir {
     let output = layersep(folder.path(), &arguments);
     assert!(output.status.success());
     assert!(output.stderr.is_empty(), "--quiet says nothing");
-    let digits = ls_datasets::Source::Digits.load(None).unwrap().test;
+    let digits = ls_datasets::Source::Digits
+        .load(None, &ls_datasets::SplitRule::default())
+        .unwrap()
+        .test;
     let line = |i: usize| {
         let pixels = digits.image(i).unwrap().iter().map(ToString::to_string);
         pixels.collect::<Vec<_>>().join(",") + "\n"
