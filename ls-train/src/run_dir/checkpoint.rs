@@ -22,7 +22,7 @@ use ls_core::method::{MethodState, Separated};
 use ls_core::network::Network;
 use serde::{Deserialize, Serialize};
 
-use super::SCHEMA;
+use super::{SCHEMA, burnpack};
 use crate::config::RunConfig;
 use crate::data::Fingerprint;
 use crate::learner::{Position, Standing};
@@ -31,6 +31,9 @@ use crate::{Error, Result};
 const HEADER: &str = "checkpoint.toml";
 const MODEL: &str = "model.bpk";
 const BEST: &str = "best.bpk";
+/// Bytes of an f32.
+const FLOAT: u64 = 4;
+
 const ARRAYS: &str = "arrays.bpk";
 
 /// `checkpoint.toml`.
@@ -88,9 +91,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] when they do not fit.
     pub fn load_model(&self, model: Separated) -> Result<Separated> {
-        model
-            .try_load_file(self.folder.join(MODEL))
-            .map_err(|error| self.refused(error.to_string()))
+        burnpack::load(model, &self.folder.join(MODEL)).map_err(|reason| self.refused(reason))
     }
 
     /// Loads the weights that did best on the validation split, if there is one, into a network of their shape.
@@ -101,10 +102,8 @@ impl Checkpoint {
         if self.position().kept.is_none() {
             return Ok(None);
         }
-        let loaded = network.clone().try_load_file(self.folder.join(BEST));
-        loaded
-            .map(Some)
-            .map_err(|error| self.refused(error.to_string()))
+        let loaded = burnpack::load(network.clone(), &self.folder.join(BEST));
+        loaded.map(Some).map_err(|reason| self.refused(reason))
     }
 
     /// Loads what the method remembers.
@@ -113,22 +112,20 @@ impl Checkpoint {
     /// [`Error::Checkpoint`] when a file does not hold it.
     pub fn load_method(&self, device: &Device) -> Result<MethodState> {
         let shapes = &self.header.shapes;
-        let zeros = |shape: &Vec<usize>| {
-            let size: usize = shape.iter().product();
-            Param::from_tensor(Tensor::<1>::zeros([size], device))
-        };
+        let sizes = self.array_sizes()?;
+        let zeros = |size: usize| Param::from_tensor(Tensor::<1>::zeros([size], device));
         let mut arrays = Arrays {
-            values: shapes.iter().map(zeros).collect(),
+            values: sizes.into_iter().map(zeros).collect(),
         };
         if !shapes.is_empty() {
-            arrays = arrays
-                .try_load_file(self.folder.join(ARRAYS))
-                .map_err(|error| self.refused(error.to_string()))?;
+            let path = self.folder.join(ARRAYS);
+            arrays = burnpack::load(arrays, &path).map_err(|reason| self.refused(reason))?;
         }
         let values = arrays.values.into_iter().map(|value| value.val().inner());
         let optimizer = |i: usize| {
-            OptimizerRecord::load(self.folder.join(optimizer_file(i)))
-                .map_err(|error| self.refused(error.to_string()))
+            let path = self.folder.join(optimizer_file(i));
+            burnpack::ensure_whole(&path).map_err(|reason| self.refused(reason))?;
+            OptimizerRecord::load(path).map_err(|error| self.refused(error.to_string()))
         };
         Ok(MethodState {
             values: self.header.method.clone(),
@@ -137,6 +134,26 @@ impl Checkpoint {
                 .map(optimizer)
                 .collect::<Result<_>>()?,
         })
+    }
+
+    /// Numbers of entries of the method's arrays, which the file has to have before they are allocated.
+    fn array_sizes(&self) -> Result<Vec<usize>> {
+        let shapes = &self.header.shapes;
+        if shapes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let size = |shape: &Vec<usize>| {
+            let sides = shape.iter();
+            sides.fold(1, |size: usize, &side| size.saturating_mul(side))
+        };
+        let sizes: Vec<usize> = shapes.iter().map(size).collect();
+        let total = sizes.iter().fold(0, |a: usize, &b| a.saturating_add(b));
+        let path = self.folder.join(ARRAYS);
+        let file = fs::metadata(&path).map_err(|error| Error::file("read", &path, error))?;
+        if total as u64 > file.len() / FLOAT {
+            return Err(self.refused(format!("{HEADER} claims more than {ARRAYS} holds")));
+        }
+        Ok(sizes)
     }
 
     fn refused(&self, reason: impl Into<String>) -> Error {

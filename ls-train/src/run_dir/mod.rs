@@ -10,6 +10,7 @@
 //! | `checkpoints/` | the last complete checkpoints, see [`Checkpoint`] |
 //! | `logs/` | burn-train's metric logs and its application log |
 
+mod burnpack;
 mod checkpoint;
 mod history;
 mod metric_logs;
@@ -112,8 +113,7 @@ impl RunDir {
         if !file.exists() {
             return Err(Error::NoWeights { path: path.into() });
         }
-        let loaded = network.try_load_file(&file);
-        loaded.map_err(|error| Error::file("read", &file, error))
+        burnpack::load(network, &file).map_err(|error| Error::file("read", &file, error))
     }
 
     /// Opens the folder of a run that goes on.

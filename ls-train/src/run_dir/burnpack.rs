@@ -1,0 +1,44 @@
+//! Files in Burn's own format.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use burn::module::Module;
+
+/// Bytes of magic number, version and size of the metadata.
+const HEADER: usize = 10;
+
+/// Where the size of the metadata stands, as a little-endian u32.
+const METADATA_SIZE: core::ops::Range<usize> = 6..HEADER;
+
+/// Loads a file into a module of its shape.
+///
+/// # Errors
+/// What is wrong with the file, in words.
+pub(super) fn load<M: Module>(module: M, path: &Path) -> Result<M, String> {
+    ensure_whole(path)?;
+    let loaded = module.try_load_file(path);
+    loaded.map_err(|error| error.to_string())
+}
+
+/// Checks that a file is as long as its header claims: Burn's reader allocates as much as is claimed before it looks.
+///
+/// # Errors
+/// What is wrong with the file, in words.
+pub(super) fn ensure_whole(path: &Path) -> Result<(), String> {
+    let open = || -> std::io::Result<([u8; HEADER], u64)> {
+        let mut file = File::open(path)?;
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header)?;
+        Ok((header, file.metadata()?.len()))
+    };
+    let (header, length) = open().map_err(|error| error.to_string())?;
+    let mut size = [0; 4];
+    size.copy_from_slice(&header[METADATA_SIZE]);
+    let claimed = HEADER as u64 + u64::from(u32::from_le_bytes(size));
+    if claimed > length {
+        return Err(format!("it ends after {length} bytes of {claimed}"));
+    }
+    Ok(())
+}
