@@ -213,7 +213,7 @@ fn summary_text(summary: &Summary, run: &RunDir) -> String {
 }
 
 fn figure(value: f64) -> String {
-    if value != 0.0 && value.abs() < 1e-3 {
+    if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
         format!("{value:.3e}")
     } else {
         format!("{value:.5}")

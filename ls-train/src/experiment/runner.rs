@@ -112,11 +112,14 @@ pub fn run(
     }
     // Mistakes are found before the first run, and before the folder is there.
     let contenders = || cases.iter().flat_map(|case| &case.contenders);
-    for (_, config) in contenders().flat_map(|contender| &contender.settings) {
-        let plan = plan(config, 1, Some(scope.seconds), scope)?;
-        let folder = plan.config().data.folder.as_deref();
-        if plan.source().needs_folder() && !folder.is_some_and(Path::exists) {
-            plan.source().load(folder, &plan.split_rule())?;
+    for contender in contenders() {
+        let seconds = (contender.budget == Budget::Seconds).then_some(scope.seconds);
+        for (_, config) in &contender.settings {
+            let plan = plan(config, 1, seconds, scope)?;
+            let folder = plan.config().data.folder.as_deref();
+            if plan.source().needs_folder() && !folder.is_some_and(Path::exists) {
+                plan.source().load(folder, &plan.split_rule())?;
+            }
         }
     }
     let seeds = |contender: &Contender| scope.seeds.min(contender.seeds);

@@ -102,7 +102,9 @@ fn first_word(name: &str) -> String {
 /// Six significant digits at most, scientific where a plain number would lose them.
 fn figure(value: Option<&f64>) -> String {
     match value {
-        Some(value) if *value != 0.0 && value.abs() < 1e-3 => format!("{value:>WIDTH$.3e}"),
+        Some(value) if *value != 0.0 && !(1e-3..1e7).contains(&value.abs()) => {
+            format!("{value:>WIDTH$.3e}")
+        }
         Some(value) if value.abs() >= 10.0 => format!("{value:>WIDTH$.2}"),
         Some(value) => format!("{value:>WIDTH$.5}"),
         None => format!("{:>WIDTH$}", "-"),
