@@ -127,8 +127,14 @@ pub(crate) struct SampleArgs {
 impl SampleArgs {
     /// The samples of `base`, with what was given on the command line in place of its own.
     pub(crate) fn config(&self, mut base: DataConfig) -> DataConfig {
-        let name = self.dataset.map(|source| source.name().into());
-        set(&mut base.dataset, name);
+        if let Some(source) = self.dataset
+            && source.name() != base.dataset
+        {
+            // Folder and split belong to the other data set.
+            base.dataset = source.name().into();
+            base.folder = None;
+            base.test_share = None;
+        }
         if self.data_dir.is_some() {
             base.folder.clone_from(&self.data_dir);
         }

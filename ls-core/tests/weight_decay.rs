@@ -90,23 +90,27 @@ fn the_penalized_loss_never_rises_and_ends_where_its_derivatives_vanish() {
         assert!(after <= before * (1.0 + 1e-6), "{before} to {after}");
         before = after;
     });
-    // Along `W_l` itself: d/dt F((1 + t) W_l) + λ ‖W_l‖² = 0, by a central difference.
+    // The error of the difference is t², that of f32 losses 1e-7/t; the rest is what 300 sweeps leave.
+    assert_stationary(&network, &split, 0.02);
+}
+
+/// Along `W_l` itself, `d/dt F((1 + t) W_l) + λ ‖W_l‖² = 0`, by a central difference, up to a share of the second term.
+fn assert_stationary(network: &Network, split: &Batch, tolerance: f64) {
     for l in 0..=network.hidden() {
-        let own = coefficients(&network, l);
+        let own = coefficients(network, l);
         let moved = |t: f64| {
             let mut moved = network.clone();
             let kernel = own.kernel.clone() * (1.0 + t);
             let bias = own.bias.clone();
             let stage = moved.stage_mut(l).affine_mut().unwrap();
             stage.set_coefficients(Affine { kernel, bias });
-            original_loss(&moved, &split)
+            original_loss(&moved, split)
         };
         let t = 1e-2;
         let slope = (moved(t) - moved(-t)) / (2.0 * t);
         let pull = DECAY * square(own.kernel.clone());
-        // The error of the difference is t², that of f32 losses 1e-7/t; the rest is what 300 sweeps leave.
         assert!(
-            (slope + pull).abs() < 0.02 * pull,
+            (slope + pull).abs() < tolerance * pull,
             "stage {}: slope {slope}, pull {pull}",
             l + 1
         );
@@ -151,12 +155,7 @@ fn batches_settle_where_the_derivatives_vanish_too() {
             method.sweep(&mut model, &batch).unwrap();
         }
     }
-    let full_batch = penalized_loss(&trained(DECAY, 300, |_| ()), &split);
-    let found = penalized_loss(&model.network, &split);
-    // Another minimum of the same objective, of about the same depth: a decay off by the 16 positions of the convolution, or by
-    // the samples of a batch, would be far from it.
-    assert!(
-        (found / full_batch - 1.0).abs() < 0.2,
-        "{found} {full_batch}"
-    );
+    // Steps that fall to zero still carry the noise of two batches. A decay off by the 16 positions of the convolution, or by the
+    // samples of a batch, would leave a slope of many pulls.
+    assert_stationary(&model.network, &split, 0.2);
 }

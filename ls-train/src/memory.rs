@@ -24,7 +24,7 @@ const PATCH_COPIES: u64 = 2;
 /// the gradients of the first.
 const KEPT_COPIES: u64 = 4;
 
-/// Samples of a chunk of `exact` at most.
+/// Samples of a chunk of `exact` at most, unless a user says otherwise.
 const CHUNK: usize = 2048;
 
 /// Memory of a run of a method with auxiliary variables, in bytes.
@@ -73,7 +73,11 @@ impl MemoryNeed {
         input: FeatureShape,
         samples: usize,
         storage: Storage,
+        chunk: Option<usize>,
     ) -> Self {
+        // As many chunks are worked on at once as there are processors.
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let at_once = chunk.unwrap_or(CHUNK).saturating_mul(threads);
         let features = layout.iter().map(|stage| stage.output.features() as u64);
         let kept = match storage {
             Storage::Stored => KEPT_COPIES * samples as u64 * features.sum::<u64>() * FLOAT,
@@ -81,7 +85,7 @@ impl MemoryNeed {
         };
         Self {
             kept,
-            ..Self::of(layout, input, samples, CHUNK)
+            ..Self::of(layout, input, samples, at_once)
         }
     }
 
@@ -134,7 +138,7 @@ mod tests {
         assert_eq!(need.inputs, 188_160_000);
         assert_eq!(need.working, 6 * 500 * 100 * 4);
         let exact =
-            |storage| MemoryNeed::of_exact(&layout, FeatureShape::Flat(784), 60_000, storage);
+            |storage| MemoryNeed::of_exact(&layout, FeatureShape::Flat(784), 60_000, storage, None);
         assert_eq!(exact(Storage::Stored).kept, 4 * 60_000 * 160 * 4);
         assert_eq!(exact(Storage::Recomputed).kept, 0);
     }

@@ -115,7 +115,7 @@ pub struct Outcome {
 /// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`], [`Error::RunExists`],
 /// [`Error::NoRun`] and [`Error::RunLocked`] for the run folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that
 /// cannot go on. After an error in the middle of a run the folder holds the history so far and the
-/// weights before the failing sweep.
+/// weights before the failing sweep, or the best so far with a validation split.
 pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
     let config = plan.config();
     let classes = splits.classes.len();
@@ -161,8 +161,10 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     }
     if session.start == Start::Resume {
         run.save_config(config)?;
+        run.remove_summary()?;
     }
     run.save_preprocessing(&splits.preprocessing)?;
+    run.save_fingerprint(&splits.fingerprint)?;
     let last = Arc::new(Mutex::new(None));
     let logs = MetricLogs::new(run.logs());
     let observer = RunObserver {

@@ -3,14 +3,12 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use ls_core::batch::Batch;
 use ls_core::linalg::to_f64;
 use ls_core::network::Network;
-use ls_core::objective::measure;
 use ls_datasets::{Images, Samples};
 
 use crate::config::RunConfig;
-use crate::data::{self, Preprocessing};
+use crate::data::Preprocessing;
 use crate::run_dir::RunDir;
 use crate::{Error, Result};
 
@@ -42,8 +40,8 @@ pub struct Prediction {
 /// How a network does on labelled samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Number of samples.
-    pub samples: usize,
+    /// What the network says about each sample.
+    pub predictions: Vec<Prediction>,
     /// `F`, mean over samples.
     pub original_loss_mean: f64,
     /// Share of correct samples, 0 to 1.
@@ -59,7 +57,8 @@ impl Trained {
     /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or wrong.
     pub fn load(run: &Path, device: &Device) -> Result<Self> {
         let config = RunDir::read_config(run)?;
-        if !run.join("preprocessing.toml").exists() {
+        // A run that has not read its data has no weights either; one that has weights is told what is missing.
+        if !RunDir::has_weights(run) {
             return Err(Error::NoWeights { path: run.into() });
         }
         let preprocessing = RunDir::read_preprocessing(run)?;
@@ -81,11 +80,15 @@ impl Trained {
     /// # Errors
     /// [`Error::Core`] when the device failed.
     pub fn predict(&self, images: &Images, device: &Device) -> Result<Vec<Prediction>> {
+        self.classify(&images.pixels, images.pixel_max, device)
+    }
+
+    fn classify(&self, pixels: &[u8], pixel_max: u8, device: &Device) -> Result<Vec<Prediction>> {
         let features = self.preprocessing.shape().features();
         let classes = self.preprocessing.classes.len();
-        let mut predictions = Vec::with_capacity(images.pixels.len() / features);
-        for chunk in images.pixels.chunks(CHUNK * features) {
-            let inputs = self.preprocessing.inputs(chunk, images.pixel_max, device);
+        let mut predictions = Vec::with_capacity(pixels.len() / features);
+        for chunk in pixels.chunks(CHUNK * features) {
+            let inputs = self.preprocessing.inputs(chunk, pixel_max, device);
             // Leaves the device once per chunk.
             let logits = to_f64(self.network.forward(inputs)).map_err(Error::Core)?;
             let rows = logits.chunks(classes);
@@ -100,27 +103,26 @@ impl Trained {
     /// [`Error::InvalidConfig`] when they are of another kind than those it was trained on, [`Error::Core`] when the device failed.
     pub fn evaluate(&self, samples: &Samples, device: &Device) -> Result<Evaluation> {
         self.ensure_same_kind(samples)?;
+        let predictions = self.classify(samples.pixels(), samples.pixel_max(), device)?;
         let classes = self.preprocessing.classes.len();
         let mut confusion = vec![vec![0; classes]; classes];
-        let images = Images {
-            pixels: samples.pixels().to_vec(),
-            pixel_max: samples.pixel_max(),
-        };
-        let predictions = self.predict(&images, device)?;
+        let mut loss_sum = 0.0;
         for (prediction, &label) in predictions.iter().zip(samples.labels()) {
-            confusion[usize::from(label)][prediction.class] += 1;
+            let label = usize::from(label);
+            confusion[label][prediction.class] += 1;
+            loss_sum += prediction.loss(label);
         }
-        let batch: Batch = data::batch(samples, &self.preprocessing, device);
-        let measured = measure(&self.network, None, &batch)?;
+        let correct: usize = (0..classes).map(|class| confusion[class][class]).sum();
+        let count = samples.len() as f64;
         Ok(Evaluation {
-            samples: measured.samples,
-            original_loss_mean: measured.original_loss_mean,
-            accuracy: measured.accuracy,
+            original_loss_mean: loss_sum / count,
+            accuracy: correct as f64 / count,
             confusion,
+            predictions,
         })
     }
 
-    pub(crate) fn ensure_same_kind(&self, samples: &Samples) -> Result<()> {
+    fn ensure_same_kind(&self, samples: &Samples) -> Result<()> {
         let own = &self.preprocessing;
         if samples.shape() != own.shape() {
             return Err(Error::InvalidConfig {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
+use ls_datasets::Images;
 use ls_train::config::{BatchSize, MethodConfig, RunConfig};
 use ls_train::data::Splits;
 use ls_train::run_dir::RunDir;
@@ -132,6 +133,22 @@ fn run_folder(folder: &Path) -> PathBuf {
     run
 }
 
+/// Loads a network and classifies one image with it, as far as its files allow.
+fn use_network(run: &Path) {
+    let device = Device::flex();
+    let Ok(trained) = Trained::load(run, &device) else {
+        return;
+    };
+    let features = trained.preprocessing.shape().features();
+    let images = Images {
+        pixels: vec![1; features],
+        pixel_max: trained.preprocessing.pixel_max,
+    };
+    if let Ok(predictions) = trained.predict(&images, &device) {
+        assert_eq!(predictions.len(), 1);
+    }
+}
+
 #[test]
 fn configurations() {
     let _turn = turn();
@@ -153,7 +170,7 @@ fn preprocessing() {
     let place = run.join("preprocessing.toml");
     let valid = fs::read(&place).unwrap();
     fuzz(&valid, &place, || {
-        let _ = RunDir::read_preprocessing(&run);
+        use_network(&run);
     });
 }
 
@@ -165,7 +182,7 @@ fn weights() {
     let place = run.join("model.bpk");
     let valid = fs::read(&place).unwrap();
     fuzz(&valid, &place, || {
-        let _ = Trained::load(&run, &Device::flex());
+        use_network(&run);
     });
 }
 

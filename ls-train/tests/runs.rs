@@ -126,7 +126,7 @@ fn every_row_of_a_full_batch_run_keeps_the_bounds_and_the_separated_loss_never_r
             original <= certificate && certificate <= separated,
             "{row:?}"
         );
-        assert_eq!(row.len(), 15 + 2 + 3, "two residuals, three conditions");
+        assert_eq!(row.len(), 16 + 2 + 3, "two residuals, three conditions");
     }
     for pair in rows.windows(2) {
         assert!(pair[1][2] <= pair[0][2], "{pair:?}");
@@ -148,7 +148,7 @@ fn the_original_loss_never_rises_by_exact_and_every_sweep_says_what_it_did() {
         assert_eq!(accepted, Some(1.0));
         assert!(step > Some(0.0) && damping > Some(0.0), "{pair:?}");
         // The ridge keeps a condition finite; no matrix has one below 1.
-        let conditions = &pair[1][17..];
+        let conditions = &pair[1][18..];
         assert_eq!(conditions.len(), 3);
         assert!(
             conditions
@@ -185,7 +185,7 @@ fn the_start_is_feasible_so_its_certificate_is_the_original_loss() {
     let (original, certificate) = (start[1].unwrap(), start[3].unwrap());
     // The same f32 forward pass; only the order of f64 sums differs.
     assert!((certificate / original - 1.0).abs() < 1e-12);
-    assert_eq!(start[15..17], [Some(0.0), Some(0.0)]);
+    assert_eq!(start[16..18], [Some(0.0), Some(0.0)]);
 }
 
 #[test]

@@ -32,9 +32,9 @@ Examples:
       equal sweeps in place of equal seconds
 
 A method is `exact`, `alternating` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
-split. By default optimizers take batches of 100, and the others the whole split. Learning rates are swept on the first seed, over
-two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation, stands for
-its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
+split. By default optimizers take batches of 100, and the others the whole split. Learning rates are swept on a seed of their own, 0,
+over two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation, stands
+for its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
 run folders.
 
 With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."
@@ -146,6 +146,7 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         data: None,
         seeds: args.seeds,
         only: "",
+        tuning_seed: 0,
         seconds: args.seconds.unwrap_or(5.0),
         device,
         interrupter: interrupter.clone(),

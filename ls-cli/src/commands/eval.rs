@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use ls_train::data::Fingerprint;
+use ls_train::run_dir::RunDir;
 use ls_train::{Evaluation, Trained};
 use serde::Serialize;
 
@@ -63,6 +65,11 @@ pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         config.data.folder.clone_from(&args.data_dir);
     }
     let dataset = config.check()?.dataset()?;
+    let saved = RunDir::read_fingerprint(&args.run)?;
+    let found = Fingerprint::of(&dataset, trained.config.data.limit)?;
+    if let Some(difference) = saved.difference(&found) {
+        ui.note(&format!("these are not the data of the run: {difference}"));
+    }
     let samples = match args.split {
         Split::Test => dataset.test,
         Split::Train => dataset.train,
@@ -72,7 +79,7 @@ pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     if args.json {
         ui.json(&Figures {
             split: args.split,
-            samples: evaluation.samples,
+            samples: samples.len(),
             original_loss: evaluation.original_loss_mean,
             accuracy: evaluation.accuracy,
             classes,
@@ -88,7 +95,7 @@ pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
 fn table(classes: &[String], evaluation: &Evaluation) -> String {
     let mut text = format!(
         "samples        {}\noriginal loss  {:.5}\naccuracy       {:.2} %\n\n",
-        evaluation.samples,
+        evaluation.predictions.len(),
         evaluation.original_loss_mean,
         100.0 * evaluation.accuracy
     );

@@ -91,6 +91,7 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         data: data.as_deref(),
         seeds: args.seeds,
         only: &args.only,
+        tuning_seed: 1,
         seconds: args.seconds.unwrap_or(experiment.seconds),
         device: device::find(&args.device)?,
         interrupter: interrupter.clone(),

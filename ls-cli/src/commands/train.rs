@@ -475,9 +475,13 @@ fn memory_need(plan: &Plan, splits: &Splits) -> Result<MemoryNeed, Failure> {
     let layout = config.model.layout(splits.shape, splits.classes.len());
     let layout = layout.map_err(ls_train::Error::from)?;
     Ok(match (config.batch_size, &config.method) {
-        (BatchSize::Full, MethodConfig::Exact(settings)) => {
-            MemoryNeed::of_exact(&layout, splits.shape, samples, settings.storage)
-        }
+        (BatchSize::Full, MethodConfig::Exact(settings)) => MemoryNeed::of_exact(
+            &layout,
+            splits.shape,
+            samples,
+            settings.storage,
+            settings.chunk,
+        ),
         (BatchSize::Full, _) => MemoryNeed::of(&layout, splits.shape, samples, samples),
         (BatchSize::Samples(batch), _) => MemoryNeed::of(&layout, splits.shape, samples, batch),
     })

@@ -45,9 +45,9 @@ fn an_evaluation_repeats_the_figures_of_the_run() {
     let summary: Value = serde_json::from_str(&summary).unwrap();
     let found = json_lines(folder.path(), &["eval", "--run", "run", "--json"]);
     assert_eq!(found[0]["accuracy"], summary["test"]["accuracy"]);
-    // Decimal figures of a file lose nothing, and the forward pass is the same.
+    // Losses of single samples are f64 here and f32 in the run, from the same logits.
     let loss = |value: &Value| value["original_loss"].as_f64().unwrap();
-    assert!((loss(&found[0]) / loss(&summary["test"]) - 1.0).abs() < 1e-12);
+    assert!((loss(&found[0]) / loss(&summary["test"]) - 1.0).abs() < 1e-6);
     let confusion = found[0]["confusion"].as_array().unwrap();
     let rows = confusion.iter().flat_map(|row| row.as_array().unwrap());
     let total: u64 = rows.map(|count| count.as_u64().unwrap()).sum();

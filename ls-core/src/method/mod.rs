@@ -53,6 +53,8 @@ pub struct SweepReport {
     pub rejected: usize,
     /// The accepted step of a method that chooses among several.
     pub candidate: Option<Candidate>,
+    /// `F + λ/2 Σ ‖W_l‖²` after a full-batch sweep with weight decay, the loss that never rises; `None` without.
+    pub penalized_loss: Option<f64>,
     /// Estimates of the condition of each stage's Gram matrix with its ridge; empty when none were factored.
     pub conditions: Vec<f64>,
 }
@@ -73,6 +75,7 @@ impl SweepReport {
             accepted: self.accepted + next.accepted,
             rejected: self.rejected + next.rejected,
             candidate: next.candidate.or(self.candidate),
+            penalized_loss: next.penalized_loss.or(self.penalized_loss),
             conditions: if next.conditions.is_empty() {
                 self.conditions
             } else {

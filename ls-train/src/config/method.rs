@@ -185,8 +185,7 @@ impl MethodConfig {
 
     pub(super) fn check(&self) -> Result<()> {
         match self {
-            // The core's own check sees the settings as they are.
-            Self::Exact(_) => Ok(()),
+            Self::Exact(settings) => Ok(settings.core(1).check()?),
             Self::Alternating(settings) => settings.check(),
             Self::Backprop(settings) => settings.check(),
         }

@@ -1,7 +1,9 @@
 //! What tells two data sets apart.
 
-use ls_datasets::Samples;
+use ls_datasets::{Dataset, Samples};
 use serde::{Deserialize, Serialize};
+
+use crate::Result;
 
 /// Checksums of the samples of a run: pixels as they were read, and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,14 +22,20 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    pub(super) fn of(name: &str, train: &Samples, test: &Samples) -> Self {
-        Self {
-            name: name.into(),
+    /// Of a data set of whose training samples the first `limit` are used.
+    ///
+    /// # Errors
+    /// [`crate::Error::Data`] for a limit of 0.
+    pub fn of(dataset: &Dataset, limit: Option<usize>) -> Result<Self> {
+        let limited = limit.map(|limit| dataset.train.first(limit)).transpose()?;
+        let (train, test) = (limited.as_ref().unwrap_or(&dataset.train), &dataset.test);
+        Ok(Self {
+            name: dataset.name.clone(),
             train_samples: train.len(),
             train: checksum(train),
             test_samples: test.len(),
             test: checksum(test),
-        }
+        })
     }
 
     /// What differs from `other`, in words.

@@ -61,11 +61,11 @@ impl Splits {
     /// [`crate::Error::Data`] for a limit of 0, [`crate::Error::InvalidConfig`] for a validation split that leaves no sample to train
     /// with.
     pub fn new(dataset: Dataset, data: &DataConfig, seed: u64, device: &Device) -> Result<Self> {
+        let fingerprint = Fingerprint::of(&dataset, data.limit)?;
         let train = match data.limit {
             Some(limit) => dataset.train.first(limit)?,
             None => dataset.train,
         };
-        let fingerprint = Fingerprint::of(&dataset.name, &train, &dataset.test);
         let (train, validation) = match data.validation {
             Some(count) => {
                 let (train, held_out) = hold_out(&train, count, seed)?;
@@ -115,7 +115,7 @@ pub fn feature_shape(shape: ImageShape) -> FeatureShape {
     }
 }
 
-pub(crate) fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Batch {
+fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Batch {
     let labels: Vec<i64> = samples.labels().iter().map(|&y| i64::from(y)).collect();
     let count = labels.len();
     Batch::full(

@@ -39,6 +39,30 @@ impl Preprocessing {
         }
     }
 
+    /// Checks that every image of the shape can be standardised to finite numbers.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let own = &self.standardization;
+        let sides = [self.channels, self.height, self.width];
+        if !sides.iter().all(|side| (1..=4096).contains(side)) {
+            return Err("channels, height and width must be from 1 to 4096");
+        }
+        if self.pixel_max == 0 || self.classes.len() < 2 {
+            return Err("pixel-max must be 1 or more, and there must be two classes or more");
+        }
+        if own.mean.len() != self.channels || own.deviation.len() != self.channels {
+            return Err("there must be a mean and a deviation for each channel");
+        }
+        let is_finite = own.mean.iter().all(|mean| mean.is_finite());
+        let is_positive = own.deviation.iter().all(|d| d.is_finite() && *d > 0.0);
+        if !is_finite || !is_positive {
+            return Err("means must be finite, and deviations finite and greater than 0");
+        }
+        Ok(())
+    }
+
     /// Shape of one image.
     pub fn shape(&self) -> ImageShape {
         ImageShape {

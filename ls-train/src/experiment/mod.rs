@@ -154,19 +154,26 @@ impl Contender {
         contender
     }
 
-    /// Backpropagation at several learning rates.
+    /// Backpropagation at several learning rates, with schedule and decay of `base` where it configures the same optimizer.
     pub fn swept(
         name: impl Into<String>,
         base: &RunConfig,
         optimizer: OptimizerKind,
         rates: &[f64],
     ) -> Self {
+        // A schedule and a decay belong to their optimizer.
+        let (schedule, weight_decay) = match &base.method {
+            MethodConfig::Backprop(settings) if settings.optimizer == optimizer => {
+                (settings.schedule, settings.weight_decay)
+            }
+            _ => (Schedule::Constant, None),
+        };
         let setting = |&learning_rate: &f64| {
             let method = MethodConfig::Backprop(BackpropSettings {
                 optimizer,
                 learning_rate,
-                schedule: Schedule::Constant,
-                weight_decay: None,
+                schedule,
+                weight_decay,
             });
             let config = RunConfig {
                 method,

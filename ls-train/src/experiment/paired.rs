@@ -34,6 +34,14 @@ pub struct Spread {
 impl Spread {
     fn of(values: impl Iterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.collect();
+        if values.is_empty() {
+            let nothing = f64::NAN;
+            return Self {
+                median: nothing,
+                least: nothing,
+                largest: nothing,
+            };
+        }
         Self {
             median: median(values.iter().copied()),
             least: values.iter().copied().fold(f64::INFINITY, f64::min),
@@ -92,9 +100,9 @@ pub struct Standing {
     pub runs: usize,
     /// How many of them diverged.
     pub diverged: usize,
-    /// Sweeps done.
+    /// Sweeps done by runs that ended; not a number when none did, `null` in JSON as infinite losses are.
     pub sweeps: Spread,
-    /// Seconds of training.
+    /// Seconds of training of runs that ended; as for sweeps.
     pub seconds: Spread,
     /// `F` of the training split.
     pub original_loss: Spread,
@@ -145,13 +153,17 @@ fn standing(rows: &[Row]) -> Standing {
                 .map(|row| row.summary.as_ref().map_or(diverged, pick)),
         )
     };
+    let ended = |pick: fn(&Summary) -> f64| {
+        let summaries = rows.iter().filter_map(|row| row.summary.as_ref());
+        Spread::of(summaries.map(pick))
+    };
     Standing {
         contender: rows[0].contender.clone(),
         setting: rows[0].setting.clone(),
         runs: rows.len(),
         diverged: rows.iter().filter(|row| row.summary.is_none()).count(),
-        sweeps: of(|s| s.sweeps as f64, 0.0),
-        seconds: of(|s| s.seconds, 0.0),
+        sweeps: ended(|s| s.sweeps as f64),
+        seconds: ended(|s| s.seconds),
         original_loss: of(|s| s.train.original_loss, f64::INFINITY),
         train_accuracy: of(|s| s.train.accuracy, 0.0),
         test_accuracy: of(|s| s.test.accuracy, 0.0),

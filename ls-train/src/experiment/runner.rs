@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn::train::Interrupter;
+use ls_core::Error::{NotFinite, NotPositiveDefinite};
 use serde::Serialize;
 
 use super::{Budget, Case, Contender, plot};
@@ -27,6 +28,8 @@ pub struct Scope<'a> {
     pub seeds: u64,
     /// Only contenders whose name starts so; all when empty.
     pub only: &'a str,
+    /// The seed that settings are chosen on: one of the others, or one beside them, so that the choice favours nobody.
+    pub tuning_seed: u64,
     /// Seconds for each run.
     pub seconds: f64,
     /// Where to compute.
@@ -123,7 +126,15 @@ pub fn run(
         }
     }
     let seeds = |contender: &Contender| scope.seeds.min(contender.seeds);
-    let runs = |contender: &Contender| contender.settings.len() + seeds(contender) as usize - 1;
+    let is_apart = |contender: &Contender| !(1..=seeds(contender)).contains(&scope.tuning_seed);
+    let runs = |contender: &Contender| {
+        let rows = seeds(contender) as usize;
+        match contender.settings.len() {
+            1 => rows,
+            settings if is_apart(contender) => settings + rows,
+            settings => settings + rows - 1,
+        }
+    };
     let total = contenders().map(runs).sum();
     let mut table = Table::create(scope.folder)?;
     let (mut best, mut done) = (Vec::new(), 0);
@@ -137,7 +148,10 @@ pub fn run(
                     Budget::Seconds => Some(scope.seconds),
                     Budget::Sweeps => None,
                     Budget::Times(times) => {
-                        let first = reference.get(seed as usize - 1).or(reference.first());
+                        let own = (seed as usize)
+                            .checked_sub(1)
+                            .and_then(|i| reference.get(i));
+                        let first = own.or(reference.first());
                         Some(first.map_or(scope.seconds, |first| times * first))
                     }
                 };
@@ -152,20 +166,27 @@ pub fn run(
                 });
                 Ok(row)
             };
-            let first: Vec<Row> = contender
-                .settings
-                .iter()
-                .map(|s| one(s, 1))
-                .collect::<Result<_>>()?;
-            let scores = first.iter().map(Row::score).enumerate();
+            let mut tuned: Vec<Row> = Vec::new();
+            if contender.settings.len() > 1 {
+                for setting in &contender.settings {
+                    tuned.push(one(setting, scope.tuning_seed)?);
+                }
+            }
+            let scores = tuned.iter().map(Row::score).enumerate();
             let by_score =
                 |a: &(f64, f64), b: &(f64, f64)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1));
-            let Some((chosen, _)) = scores.min_by(|a, b| by_score(&a.1, &b.1)) else {
+            let best_setting = scores.min_by(|a, b| by_score(&a.1, &b.1));
+            let chosen = best_setting.map_or(0, |(setting, _)| setting);
+            let Some(setting) = contender.settings.get(chosen) else {
                 continue;
             };
-            let mut rows = vec![first[chosen].clone()];
-            for seed in 2..=seeds(contender) {
-                rows.push(one(&contender.settings[chosen], seed)?);
+            let mut rows = Vec::new();
+            for seed in 1..=seeds(contender) {
+                let known = tuned.get(chosen).filter(|row| row.seed == seed);
+                rows.push(match known {
+                    Some(row) => row.clone(),
+                    None => one(setting, seed)?,
+                });
             }
             if reference.is_empty() {
                 let seconds = |row: &Row| row.summary.as_ref().map_or(scope.seconds, |s| s.seconds);
@@ -208,7 +229,7 @@ fn run_one(
             return Err(Error::Loop("interrupted".into()));
         }
         Ok(outcome) => Some(outcome.summary),
-        Err(Error::Core(_)) => None,
+        Err(Error::Core(NotFinite { .. } | NotPositiveDefinite(_))) => None,
         Err(error) => return Err(error),
     };
     let seconds_to_target = match case.target {

@@ -451,6 +451,10 @@ impl Fit<'_> {
     fn watched(&self, record: &SweepRecord) -> f64 {
         let original = record.train.original_loss_mean;
         match (self.method.guarantee(), &record.train.separated) {
+            // Unknown at the start, where it is above `F`.
+            (Guarantee::PenalizedLossNeverRises, _) => {
+                record.report.penalized_loss.unwrap_or(f64::INFINITY)
+            }
             (Guarantee::SeparatedLossNeverRises | Guarantee::None, Some(separated)) => {
                 separated.separated_loss_mean
             }

@@ -79,7 +79,7 @@ impl Report {
         })
     }
 
-    /// The page. The same run folders always give the same page.
+    /// The page. The same run folders always give the same page on the same machine.
     ///
     /// # Errors
     /// [`Error::File`] when a chart cannot be drawn.

@@ -8,6 +8,7 @@ use super::figures::Standing;
 use super::test_images::TestImages;
 use super::weights::Weights;
 use crate::config::RunConfig;
+use crate::data::Fingerprint;
 use crate::learner::Stop;
 use crate::run_dir::{HistoryTable, RunDir, Summary};
 use crate::{Error, Result, Trained};
@@ -39,11 +40,9 @@ impl Section {
     /// [`Error::NoRun`] or [`Error::File`].
     pub(super) fn gather(run: &Path, scope: &Scope<'_>) -> Result<Self> {
         let config = RunDir::read_config(run)?;
-        let file = run.join("config.toml");
-        let config_text = std::fs::read_to_string(&file);
-        let config_text = config_text.map_err(|error| Error::file("read", &file, error))?;
+        let config_text = RunDir::read_config_text(run)?;
         let history = HistoryTable::read(run)?;
-        let summary = match run.join("summary.json").exists() {
+        let summary = match RunDir::has_ended(run) {
             true => Some(RunDir::read_summary(run)?),
             false => None,
         };
@@ -80,11 +79,17 @@ impl Section {
         }
         let trained = Trained::load(run, scope.device)?;
         self.weights = Weights::of(&trained)?;
-        match test_images(&trained, scope) {
-            Ok(images) => self.test_images = Some(images),
-            Err(error) => self.notes.push(format!(
+        match test_images(run, &trained, scope) {
+            Ok((images, difference)) => {
+                self.test_images = Some(images);
+                self.notes.extend(difference.map(|difference| {
+                    format!("the test images are not those of the run: {difference}")
+                }));
+            }
+            Err(error @ Error::Data(_)) => self.notes.push(format!(
                 "there are no test images: {error}; name the folder of the data set with --data-dir DIR"
             )),
+            Err(error) => self.notes.push(format!("there are no test images: {error}")),
         }
         Ok(())
     }
@@ -108,7 +113,7 @@ fn model(run: &Path, config: &RunConfig, summary: Option<&Summary>) -> Result<Op
     if let Some(summary) = summary {
         return Ok(Some(summary.model.clone()));
     }
-    if !run.join("preprocessing.toml").exists() {
+    if !RunDir::has_preprocessing(run) {
         return Ok(None);
     }
     let own = RunDir::read_preprocessing(run)?;
@@ -118,7 +123,12 @@ fn model(run: &Path, config: &RunConfig, summary: Option<&Summary>) -> Result<Op
     Ok(Some(text))
 }
 
-fn test_images(trained: &Trained, scope: &Scope<'_>) -> Result<TestImages> {
+/// The test images, and what tells the data from those of the run, if anything does.
+fn test_images(
+    run: &Path,
+    trained: &Trained,
+    scope: &Scope<'_>,
+) -> Result<(TestImages, Option<String>)> {
     let mut plan = trained.config.clone().check()?;
     // Embedded data have no folder.
     if let Some(folder) = scope.data.filter(|_| plan.source().needs_folder()) {
@@ -129,5 +139,8 @@ fn test_images(trained: &Trained, scope: &Scope<'_>) -> Result<TestImages> {
         plan = config.check()?;
     }
     let dataset = plan.dataset()?;
-    TestImages::classify(trained, &dataset.test, scope.device)
+    let found = Fingerprint::of(&dataset, trained.config.data.limit)?;
+    let difference = RunDir::read_fingerprint(run)?.difference(&found);
+    let images = TestImages::classify(trained, &dataset.test, scope.device)?;
+    Ok((images, difference))
 }

@@ -1,6 +1,6 @@
 //! What the network makes of the test images: confusion matrix and misclassified images.
 
-use ls_datasets::{Images, Samples};
+use ls_datasets::Samples;
 use serde::Serialize;
 
 use super::figures::percent;
@@ -56,30 +56,22 @@ impl TestImages {
     /// [`crate::Error::InvalidConfig`] when it is of another kind than the network was trained on, [`crate::Error::Core`] when
     /// the device failed.
     pub(super) fn classify(trained: &Trained, samples: &Samples, device: &Device) -> Result<Self> {
-        trained.ensure_same_kind(samples)?;
-        let images = Images {
-            pixels: samples.pixels().to_vec(),
-            pixel_max: samples.pixel_max(),
-        };
-        let predictions = trained.predict(&images, device)?;
+        let evaluation = trained.evaluate(samples, device)?;
         let classes = samples.classes().to_vec();
-        let mut confusion = vec![vec![0; classes.len()]; classes.len()];
-        for (prediction, &label) in predictions.iter().zip(samples.labels()) {
-            confusion[usize::from(label)][prediction.class] += 1;
-        }
+        let confusion = &evaluation.confusion;
         let correct: usize = (0..classes.len())
             .map(|class| confusion[class][class])
             .sum();
         let rows = confusion.iter().enumerate();
         Ok(Self {
             samples: samples.len(),
-            accuracy: percent(correct as f64 / samples.len() as f64),
+            accuracy: percent(evaluation.accuracy),
             has_long_names: classes.iter().any(|name| name.chars().count() > 4),
             rows: rows
                 .map(|(class, counts)| Row::new(&classes[class], class, counts))
                 .collect(),
             wrong: samples.len() - correct,
-            mistakes: mistakes(samples, &predictions)?,
+            mistakes: mistakes(samples, &evaluation.predictions)?,
             classes,
         })
     }

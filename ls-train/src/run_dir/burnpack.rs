@@ -1,7 +1,9 @@
 //! Files in Burn's own format.
 
+use std::any::Any;
 use std::fs::File;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::module::Module;
@@ -18,8 +20,19 @@ const METADATA_SIZE: core::ops::Range<usize> = 6..HEADER;
 /// What is wrong with the file, in words.
 pub(super) fn load<M: Module>(module: M, path: &Path) -> Result<M, String> {
     ensure_whole(path)?;
-    let loaded = module.try_load_file(path);
-    loaded.map_err(|error| error.to_string())
+    // A file may name another type of numbers than the module's; Burn finds that out by a panic.
+    let loaded = catch_unwind(AssertUnwindSafe(|| module.try_load_file(path)));
+    match loaded {
+        Ok(loaded) => loaded.map_err(|error| error.to_string()),
+        Err(cause) => Err(words(cause.as_ref())),
+    }
+}
+
+/// What a panic said.
+fn words(cause: &(dyn Any + Send)) -> String {
+    let text = cause.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| cause.downcast_ref::<&str>().copied());
+    text.unwrap_or("it does not hold what it should").to_owned()
 }
 
 /// Checks that a file is as long as its header claims: Burn's reader allocates as much as is claimed before it looks.

@@ -7,7 +7,7 @@ use crate::learner::SweepRecord;
 use crate::{Error, Result};
 
 /// The columns before the residuals.
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "sweep",
     "seconds",
     "train_original_loss",
@@ -24,6 +24,7 @@ const COLUMNS: [&str; 16] = [
     "scaling",
     "step",
     "damping",
+    "penalized_loss",
 ];
 
 /// The history of a run under way. Rows reach the file when their sweep ends.
@@ -102,6 +103,7 @@ impl History {
             name(candidate.map(|c| c.scaling.name())),
             optional(candidate.map(|c| c.step)),
             optional(candidate.map(|c| c.damping)),
+            optional(report.penalized_loss),
         ]
         .into_iter()
         .chain(residuals)

@@ -6,7 +6,8 @@
 //! | `history.csv` | one row per sweep, written as it ends |
 //! | `model.bpk` | the weights, in Burn's own format; auxiliary variables stay out of it |
 //! | `preprocessing.toml` | what the network does to pixels before it sees them, and the names of its classes |
-//! | `summary.json` | the last figures and why the run ended |
+//! | `fingerprint.toml` | what tells the data from other data |
+//! | `summary.json` | the figures of the weights and why the run ended |
 //! | `checkpoints/` | the last complete checkpoints, see [`Checkpoint`] |
 //! | `logs/` | burn-train's metric logs and its application log |
 
@@ -30,16 +31,17 @@ pub use summary::{Kept, SCHEMA, Summary, TestFigures, TrainFigures};
 pub use table::HistoryTable;
 
 use crate::config::RunConfig;
-use crate::data::Preprocessing;
+use crate::data::{Fingerprint, Preprocessing};
 use crate::{Error, Result};
 
 /// What a run puts into its folder, by which a run is recognized.
-const FILES: [&str; 5] = [CONFIG, HISTORY, MODEL, PREPROCESSING, SUMMARY];
+const FILES: [&str; 6] = [CONFIG, FINGERPRINT, HISTORY, MODEL, PREPROCESSING, SUMMARY];
 
 /// Sub-folders of a run.
 const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
 
 const CONFIG: &str = "config.toml";
+const FINGERPRINT: &str = "fingerprint.toml";
 const HISTORY: &str = "history.csv";
 const MODEL: &str = "model.bpk";
 const PREPROCESSING: &str = "preprocessing.toml";
@@ -90,7 +92,10 @@ impl RunDir {
         let file = path.join(PREPROCESSING);
         let failed = |reason: String| Error::file("read", &file, reason);
         let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
-        toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))
+        let found: Preprocessing =
+            toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))?;
+        found.check().map_err(|reason| failed(reason.into()))?;
+        Ok(found)
     }
 
     /// The summary of the run in a folder.
@@ -101,7 +106,15 @@ impl RunDir {
         let file = path.join(SUMMARY);
         let failed = |reason: String| Error::file("read", &file, reason);
         let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
-        serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+        let value: serde_json::Value =
+            serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let schema = &value["schema"];
+        if *schema != SCHEMA {
+            return Err(failed(format!(
+                "it has schema version {schema}, this program reads {SCHEMA}"
+            )));
+        }
+        serde_json::from_value(value).map_err(|error| failed(error.to_string()))
     }
 
     /// Loads the weights of the run in a folder into a network of their shape.
@@ -177,6 +190,30 @@ impl RunDir {
         Checkpoints::of(&self.path, keep)
     }
 
+    /// Whether the run in a folder has ended, and so has a summary.
+    pub fn has_ended(path: &Path) -> bool {
+        path.join(SUMMARY).exists()
+    }
+
+    /// Whether the run in a folder has weights.
+    pub fn has_weights(path: &Path) -> bool {
+        path.join(MODEL).exists()
+    }
+
+    /// Whether the run in a folder has got as far as to read its data.
+    pub fn has_preprocessing(path: &Path) -> bool {
+        path.join(PREPROCESSING).exists()
+    }
+
+    /// The text of the configuration of the run in a folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read.
+    pub fn read_config_text(path: &Path) -> Result<String> {
+        let file = path.join(CONFIG);
+        fs::read_to_string(&file).map_err(|error| Error::file("read", &file, error))
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -211,6 +248,42 @@ impl RunDir {
             .save_file(&draft)
             .map_err(|error| Error::file("write", &path, error))?;
         fs::rename(&draft, &path).map_err(|error| Error::file("write", path, error))
+    }
+
+    /// Writes what tells the data from other data.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    pub fn save_fingerprint(&self, fingerprint: &Fingerprint) -> Result<()> {
+        let path = self.path.join(FINGERPRINT);
+        let text = toml::to_string(fingerprint);
+        let text = text.map_err(|error| Error::file("write", &path, error))?;
+        write_atomically(&path, text.as_bytes())
+    }
+
+    /// What tells the data of the run in a folder from other data.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read.
+    pub fn read_fingerprint(path: &Path) -> Result<Fingerprint> {
+        let file = path.join(FINGERPRINT);
+        let failed = |reason: String| Error::file("read", &file, reason);
+        let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
+        toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))
+    }
+
+    /// Takes back the summary of a run that goes on: until it ends again, there is none.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be removed.
+    pub fn remove_summary(&self) -> Result<()> {
+        let path = self.path.join(SUMMARY);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::file("remove", path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes what was done to the pixels.

@@ -1,7 +1,7 @@
 //! Which steps to try: nobody sets the length `τ` or the damping `μ` of method `exact` by hand.
 //!
 //! A sweep tries candidates from one or more *arms*, the pairs of a [`Form`] and a [`Scaling`], and keeps the one that
-//! lowers the original loss most. Whatever the controller proposes, only a decrease is accepted, so the law of the method
+//! lowers the loss most (the original one, with weight decay with its penalty). Whatever the controller proposes, only a decrease is accepted, so the law of the method
 //! does not depend on it.
 //!
 //! * Each arm remembers its `τ` and `μ`. It first tries twice the `τ` of its last success, and walks `μ` by factors of two

@@ -8,7 +8,8 @@
 //!
 //! with `Σ` the covariance of the inputs, and `D` the identity without its last entry: the bias is free ([`Ridge`]).
 //!
-//! The result is kept if the original loss `F` fell. So `F` never rises, and there is no learning rate; [`control`] finds
+//! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that never rises, and there is no
+//! learning rate; [`control`] finds
 //! `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which promise nothing.
 
 mod backward;
@@ -88,7 +89,11 @@ impl Default for ExactConfig {
 }
 
 impl ExactConfig {
-    fn check(&self) -> Result<()> {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`], naming the value and what is allowed.
+    pub fn check(&self) -> Result<()> {
         self.weighting.check()?;
         if let Some(step) = self.step {
             ensure(
@@ -209,9 +214,14 @@ impl FullBatchSweeps {
             }
             Ok(loss)
         })?;
+        let decays = self.settings.weight_decay > 0.0;
         let Some((accepted, (candidate, fitted))) = accepted.zip(best) else {
+            let penalized_loss = decays.then_some(point.loss);
             self.point = Some(point);
-            return Ok(SweepReport::counts(0, trials));
+            return Ok(SweepReport {
+                penalized_loss,
+                ..SweepReport::counts(0, trials)
+            });
         };
         debug_assert_eq!(accepted.candidate, candidate);
         if model.auxiliary.stages() > 0 {
@@ -224,11 +234,13 @@ impl FullBatchSweeps {
             }
         }
         let conditions = fitted.conditions.clone();
+        let penalized_loss = decays.then_some(fitted.loss);
         self.point = Some(fitted);
         Ok(SweepReport {
             accepted: 1,
             rejected: trials - 1,
             candidate: Some(candidate),
+            penalized_loss,
             conditions,
         })
     }
