@@ -60,13 +60,13 @@ def forward(stage, h, weight, bias):
 
 def main(model, images, predictions):
     with safe_open(model, "numpy") as file:
-        metadata = file.metadata()
+        metadata = json.loads(file.metadata()["layersep"])
         tensors = {name: file.get_tensor(name).astype(np.float64) for name in file.keys()}
-    shape = json.loads(metadata["shape"])
-    channel = lambda key: np.array(json.loads(metadata[key]))[:, None, None]
+    shape = metadata["shape"]
+    channel = lambda key: np.array(metadata[key])[:, None, None]
     pixels = np.loadtxt(images, delimiter=",", ndmin=2).reshape(-1, *shape)
-    h = (pixels / float(metadata["pixel_max"]) - channel("mean")) / channel("deviation")
-    stages = json.loads(metadata["stages"])
+    h = (pixels / metadata["pixel_max"] - channel("mean")) / channel("deviation")
+    stages = metadata["stages"]
     weights = lambda l: (tensors[f"stages.{l}.weight"], tensors[f"stages.{l}.bias"])
     for l, stage in enumerate(stages):
         h = forward(stage, h, *weights(l))

@@ -1,8 +1,10 @@
 //! The commands, and how values on the command line are read.
 
+use core::fmt::Display;
+use core::str::FromStr;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser, styling};
+use clap::builder::{PossibleValuesParser, StringValueParser, TypedValueParser, styling};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ls_core::linalg::Norm;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
@@ -90,9 +92,30 @@ pub(crate) fn named<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// Reads a number from 1.
-pub(crate) fn count() -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..)
+/// A whole number that an option takes.
+pub(crate) trait Whole:
+    FromStr + PartialOrd + From<u8> + Display + Clone + Send + Sync + 'static
+{
+}
+
+impl Whole for u64 {}
+impl Whole for usize {}
+
+/// Reads a whole number from 1.
+pub(crate) fn count<T: Whole>() -> impl TypedValueParser<Value = T> {
+    whole(T::from(1))
+}
+
+/// Reads a whole number from 0.
+pub(crate) fn whole_number<T: Whole>() -> impl TypedValueParser<Value = T> {
+    whole(T::from(0))
+}
+
+fn whole<T: Whole>(least: T) -> impl TypedValueParser<Value = T> {
+    StringValueParser::new().try_map(move |text| {
+        let found = text.parse().ok().filter(|number: &T| *number >= least);
+        found.ok_or_else(|| format!("it must be a whole number from {least}"))
+    })
 }
 
 /// Puts a given value in the place of another.
@@ -117,10 +140,10 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "SHARE")]
     test_share: Option<f64>,
     /// Use only the first N training samples
-    #[arg(long, value_name = "N", value_parser = count())]
+    #[arg(long, value_name = "N", value_parser = count::<u64>())]
     limit: Option<u64>,
     /// Hold out N of the training samples, chosen by the seed, and end with the weights that did best on them
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>())]
     validation: Option<usize>,
 }
 
@@ -336,7 +359,7 @@ pub(crate) struct Widths(pub(crate) Vec<usize>);
 /// More stages than this are a slip of the keyboard.
 const MOST_STAGES: usize = 1_000;
 
-impl core::str::FromStr for Widths {
+impl FromStr for Widths {
     type Err = String;
 
     /// `100,100`, `64x10` for ten of 64, both mixed, or `none`.

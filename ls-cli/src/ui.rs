@@ -100,7 +100,13 @@ impl Ui {
 
     /// The result of a run, for a person.
     pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) -> Result<(), Failure> {
-        self.text(&summary_text(summary, run))
+        let text = summary_text(summary, run);
+        // The empty line parts it from the lines of the sweeps.
+        self.text(if self.is_quiet() {
+            text.trim_start()
+        } else {
+            &text
+        })
     }
 }
 

@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// A number left the finite range.
     #[error(
-        "{quantity} became non-finite ({value}); lower the learning rate or the scale of the inputs"
+        "{quantity} became non-finite ({value}); smaller steps, larger batches or smaller inputs may help"
     )]
     NotFinite {
         /// Which number.

@@ -41,6 +41,28 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder holds something else.
+    #[error("{} holds `{file}`, which is not of a run; choose a new folder or an empty one", path.display())]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// One of its files.
+        file: String,
+    },
+    /// The folder holds the results of a comparison already.
+    #[error("{} holds results already; choose another folder", path.display())]
+    ResultsExist {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run that goes on is at one of its limits.
+    #[error("{} is at its limit: {limit}", path.display())]
+    AtLimit {
+        /// The folder.
+        path: PathBuf,
+        /// Which, and how to go further, in words.
+        limit: String,
+    },
     /// There is no run.
     #[error("{} holds no run: there is no config.toml", path.display())]
     NoRun {

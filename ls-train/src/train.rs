@@ -22,7 +22,7 @@ use ls_core::network::Network;
 use crate::config::{OptimizerKind, Plan, RunConfig};
 use crate::data::{Blocks, Fingerprint, SplitLoader, Splits};
 use crate::learner::{
-    self, LayerSeparation, Limits, MeasuredSplits, Observer, SeparatedLearner, Standing,
+    self, LayerSeparation, Limits, MeasuredSplits, Observer, Position, SeparatedLearner, Standing,
     SweepRecord,
 };
 use crate::metric;
@@ -117,7 +117,12 @@ pub struct Outcome {
 /// cannot go on. After an error in the middle of a run the folder holds the history so far and the
 /// weights before the failing sweep, or the best so far with a validation split.
 pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
-    let config = plan.config();
+    let mut config = plan.config().clone();
+    // The run may be used from another working directory.
+    if let Some(folder) = &mut config.data.folder {
+        *folder = std::path::absolute(&*folder).unwrap_or_else(|_| folder.clone());
+    }
+    let config = &config;
     let classes = splits.classes.len();
     let network = config
         .model
@@ -136,6 +141,12 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         Start::Resume => checkpoints.latest()?,
         _ => None,
     };
+    if session.start == Start::Resume && checkpoint.is_none() && RunDir::has_ended(session.run) {
+        return Err(Error::Checkpoint {
+            path: session.run.into(),
+            reason: "the run has ended, and its checkpoints are gone".into(),
+        });
+    }
     let auxiliary = if separated {
         AuxiliaryStore::feasible(&network, &splits.train, CHUNK)
     } else {
@@ -156,6 +167,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
             });
         }
         start.best = checkpoint.load_best(&model.network)?;
+        ensure_below_limits(&start.position, config, session.run)?;
         model = checkpoint.load_model(model)?;
         method.restore(checkpoint.load_method(&session.device)?)?;
     }
@@ -199,6 +211,9 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     let description = config.model.describe(splits.shape, classes);
     let label = format!("{} on {}: {description}", config.method.name(), splits.name);
     let label = match first_sweep {
+        1 if session.start == Start::Resume => {
+            format!("{label}, from the start: there is no checkpoint")
+        }
         1 => label,
         next => format!("{label}, resumed after sweep {}", next - 1),
     };
@@ -264,6 +279,34 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         network,
         run,
     })
+}
+
+/// Refuses to go on with a run that would stop again after one sweep.
+fn ensure_below_limits(position: &Position, config: &RunConfig, run: &Path) -> Result<()> {
+    let at_limit = |limit: String| Error::AtLimit {
+        path: run.into(),
+        limit,
+    };
+    if let Some(limit) = config.time_limit
+        && position.seconds >= limit
+    {
+        let used = position.seconds;
+        return Err(at_limit(format!(
+            "{used:.1} s of {limit} s are used; go on with a larger --time-limit"
+        )));
+    }
+    let waited = position
+        .kept
+        .as_ref()
+        .map_or(0, |kept| position.sweep - kept.sweep);
+    if let Some(patience) = config.patience
+        && waited >= patience
+    {
+        return Err(at_limit(format!(
+            "nothing better for {waited} sweeps; go on with a --patience above {waited}"
+        )));
+    }
+    Ok(())
 }
 
 /// Writes down what a run does, and now and then all that it needs to go on.

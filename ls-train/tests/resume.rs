@@ -212,6 +212,10 @@ fn a_run_without_a_checkpoint_starts_over() {
     let config = small(MethodConfig::default(), BatchSize::Full);
     go(&config, &run, Start::New, true).unwrap();
     fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    // One that has ended is not thrown away for a fresh start.
+    let error = go(&config, &run, Start::Resume, false).err().unwrap();
+    assert!(error.to_string().contains("its checkpoints are gone"));
+    fs::remove_file(run.join("summary.json")).unwrap();
     let outcome = go(&config, &run, Start::Resume, false).unwrap();
     assert_eq!(outcome.summary.sweeps, SWEEPS);
     assert_eq!(history(&run).len(), 2 + SWEEPS);

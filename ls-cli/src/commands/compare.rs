@@ -1,6 +1,6 @@
 //! `layersep compare`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,7 +9,8 @@ use clap::Args;
 use ls_train::config::{
     AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, RunConfig,
 };
-use ls_train::experiment::{self, Budget, Case, Contender, Scope, Standing};
+use ls_train::experiment::{self, Budget, Case, Comparison, Contender, Scope, Standing};
+use serde::Serialize;
 
 use super::experiment::line;
 use super::{new_folder, remove_if_empty, stop_on_ctrl_c};
@@ -55,7 +56,7 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "SECONDS", conflicts_with = "sweeps")]
     seconds: Option<f64>,
     /// Sweeps of each run, in place of seconds
-    #[arg(long, value_name = "N", value_parser = count())]
+    #[arg(long, value_name = "N", value_parser = count::<u64>())]
     sweeps: Option<u64>,
     /// Learning rates to try, in place of those around the usual rate of each optimizer
     #[arg(long, value_name = "RATE,...", value_delimiter = ',')]
@@ -175,11 +176,22 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         }
     }
     if args.json {
-        ui.json(&comparison)?;
+        ui.json(&Output {
+            comparison: &comparison,
+            folder: &folder,
+        })?;
     } else {
         ui.text(&format!("{text}\nfolder: {}\n", folder.display()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The comparison with its folder, for a program.
+#[derive(Serialize)]
+struct Output<'a> {
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+    folder: &'a Path,
 }
 
 impl CompareArgs {

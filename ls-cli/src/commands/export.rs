@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use ls_train::Trained;
 use ls_train::export::Format;
+use ls_train::run_dir::RunDir;
 
 use crate::cli::named;
 use crate::device;
@@ -49,6 +50,12 @@ pub(crate) fn run(args: &ExportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         None if args.format.extension == "bpk" => args.run.join("model-export.bpk"),
         None => args.run.join("model").with_extension(args.format.extension),
     };
+    if RunDir::owns(&args.run, &path) {
+        return Err(
+            Failure::new(format!("{} is a file of the run itself", path.display()))
+                .hint("name another file with --output"),
+        );
+    }
     if path.exists() && !args.overwrite {
         return Err(Failure::new(format!("{} exists already", path.display()))
             .hint("name another file with --output, or add --overwrite"));

@@ -8,6 +8,7 @@ use ls_datasets::Images;
 use ls_train::{Prediction, Trained};
 use serde::Serialize;
 
+use crate::cli::count;
 use crate::device;
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -37,7 +38,7 @@ pub(crate) struct PredictArgs {
     #[arg(long)]
     invert: bool,
     /// Show so many of the most probable classes
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count::<u64>())]
     top: u64,
     /// Device to compute on
     #[arg(long, default_value = "flex")]
@@ -98,7 +99,13 @@ fn read(args: &PredictArgs, trained: &Trained, path: &std::path::Path) -> Result
     let own = &trained.preprocessing;
     let images = Images::read(path, own.shape(), own.pixel_max, args.resize);
     images.map_err(|error| {
-        let is_shape = matches!(error, ls_datasets::Error::ShapeMismatch { .. });
+        // Only pictures can be resized.
+        let is_picture = path.extension().is_some_and(|ending| {
+            ["png", "jpg", "jpeg"]
+                .iter()
+                .any(|own| ending.eq_ignore_ascii_case(own))
+        });
+        let is_shape = is_picture && matches!(error, ls_datasets::Error::ShapeMismatch { .. });
         let failure = Failure::from(ls_train::Error::from(error));
         if is_shape && !args.resize {
             failure.hint("--resize scales a picture to the size that the network was trained on")

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use burn::train::Interrupter;
 use burn::train::renderer::tui::TuiMetricsRendererWrapper;
 use clap::{Args, ValueEnum};
+use ls_core::batch::Batch;
 use ls_core::method::{Scaling, Storage};
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
@@ -16,11 +17,12 @@ use ls_train::data::Splits;
 use ls_train::learner::Stop;
 use ls_train::memory::{MemoryNeed, bytes};
 use ls_train::renderer::LineRenderer;
-use ls_train::run_dir::RunDir;
+use ls_train::run_dir::{RunDir, Summary};
 use ls_train::{CheckpointRule, Dashboard, Session, Start};
+use serde::Serialize;
 
-use super::{ensure_fits, new_folder, stop_on_ctrl_c};
-use crate::cli::{ModelArgs, SampleArgs, WeightingArgs, count, named, refuse, set};
+use super::{ensure_fits, new_folder, remove_if_empty, stop_on_ctrl_c};
+use crate::cli::{ModelArgs, SampleArgs, WeightingArgs, count, named, refuse, set, whole_number};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -48,7 +50,8 @@ Examples:
   layersep train --run r && layersep train --resume r --sweeps 100
       30 sweeps, then 70 more as if it had never stopped
 
-Ctrl-C finishes the current sweep, writes everything and exits with 130; --resume goes on from there."
+Ctrl-C, or in the full-screen dashboard q and then s, finishes the current sweep, writes everything and exits with 130; --resume
+goes on from there."
 )]
 pub(crate) struct TrainArgs {
     /// TOML file with a whole configuration, as `layersep config` prints it; options given here override it
@@ -76,17 +79,17 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = "Method")]
     recompute: bool,
     /// With `exact`: samples that are passed through the stages at once [default: by the size of the stages]
-    #[arg(long, value_name = "N", help_heading = "Method")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Method")]
     chunk: Option<usize>,
     /// λ of a penalty λ/2 Σ‖W‖² on the weights: with `exact` it is the loss with its penalty that never rises [default: 0 for
     /// `exact`, for `backprop` that of the optimizer]
     #[arg(long, value_name = "LAMBDA", help_heading = "Method")]
     weight_decay: Option<f64>,
     /// Passes over the auxiliary blocks in a sweep of `alternating` [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Method")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Method")]
     auxiliary_passes: Option<usize>,
     /// Passes over the weight blocks in a sweep of `alternating` [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Method")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Method")]
     weight_passes: Option<usize>,
     /// With `alternating`: never return samples to the feasible point
     #[arg(long, help_heading = "Method")]
@@ -111,7 +114,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N|full", help_heading = "Run")]
     batch_size: Option<BatchSize>,
     /// Largest number of sweeps; epochs for `backprop` [default: 30]
-    #[arg(long, value_name = "N", help_heading = "Run")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
     sweeps: Option<usize>,
     /// Stop once the original loss of the training split is at most this
     #[arg(long, value_name = "LOSS", help_heading = "Run")]
@@ -120,10 +123,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "SECONDS", help_heading = "Run")]
     time_limit: Option<f64>,
     /// With --validation: stop after N sweeps without better figures of the samples held out
-    #[arg(long, value_name = "N", help_heading = "Run")]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
     patience: Option<usize>,
     /// Seed of the weights and of the order of the batches [default: 1]
-    #[arg(long, help_heading = "Run")]
+    #[arg(long, value_parser = whole_number::<u64>(), help_heading = "Run")]
     seed: Option<u64>,
     /// Device to compute on: flex, or ndarray, wgpu, cuda where compiled in [default: flex]
     #[arg(long, help_heading = "Run")]
@@ -138,10 +141,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "run", help_heading = "Run")]
     resume: Option<PathBuf>,
     /// Write a checkpoint after every N sweeps [default: as often as takes a twentieth of the time, and at the end]
-    #[arg(long, value_name = "N", value_parser = count(), help_heading = "Run")]
+    #[arg(long, value_name = "N", value_parser = count::<u64>(), help_heading = "Run")]
     checkpoint_every: Option<u64>,
     /// Number of checkpoints that stay
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = count(), help_heading = "Run")]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = count::<u64>(), help_heading = "Run")]
     keep: u64,
     /// How to show progress; `auto` is the full-screen dashboard on a terminal and lines elsewhere
     #[arg(long, value_enum, default_value_t = DashboardName::Auto, help_heading = "Run")]
@@ -177,6 +180,12 @@ enum DashboardName {
 
 pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let plan = args.plan()?;
+    if args.dashboard == DashboardName::Tui && (args.json || !ui.has_screen()) {
+        return Err(Failure::new(
+            "--dashboard tui needs standard output to be a terminal, and no --json",
+        )
+        .hint("--dashboard plain writes lines"));
+    }
     let device = device::find(&plan.config().device)?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter)?;
@@ -212,9 +221,13 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         metric_logs: true,
         interrupter,
     };
-    let outcome = ls_train::train(&plan, splits, session)?;
+    let outcome = ls_train::train(&plan, splits, session);
+    let outcome = outcome.inspect_err(|_| remove_if_empty(&run))?;
     if args.json {
-        ui.json(&outcome.summary)?;
+        ui.json(&Line {
+            summary: &outcome.summary,
+            run: outcome.run.path(),
+        })?;
     } else {
         ui.summary(&outcome.summary, &outcome.run)?;
     }
@@ -222,6 +235,14 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         Stop::Interrupted => ExitCode::from(INTERRUPTED),
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// The summary with its folder, for a program.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    run: &'a Path,
 }
 
 impl TrainArgs {
@@ -489,7 +510,7 @@ fn memory_need(plan: &Plan, splits: &Splits) -> Result<MemoryNeed, Failure> {
 
 /// What was read and what it needs, for `--verbose`.
 fn describe(splits: &Splits, need: &MemoryNeed, ui: &Ui) {
-    let held_out = splits.validation.as_ref().map_or(0, |split| split.len());
+    let held_out = splits.validation.as_ref().map_or(0, Batch::len);
     ui.detail(&format!(
         "{}: {} training, {held_out} validation and {} test samples of {}, {} classes",
         splits.name,

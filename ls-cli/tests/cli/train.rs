@@ -46,10 +46,12 @@ fn without_a_run_folder_each_run_makes_the_next_one() {
 }
 
 #[test]
-fn json_is_alone_on_standard_output_and_equals_the_file() {
+fn json_is_alone_on_standard_output_and_equals_the_file_but_for_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let output = layersep(folder.path(), &[&SMALL[..], &["--json"]].concat());
-    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder_name = printed.as_object_mut().unwrap().remove("run");
+    assert_eq!(folder_name, Some("r".into()));
     let file = fs::read(folder.path().join("r/summary.json")).unwrap();
     assert_eq!(
         printed,

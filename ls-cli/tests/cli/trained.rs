@@ -93,7 +93,22 @@ fn an_export_has_the_weights_under_their_documented_names() {
     assert_eq!(shape("stages.0.weight"), "[16,64]");
     assert_eq!(shape("stages.0.bias"), "[16]");
     assert_eq!(shape("stages.1.weight"), "[10,16]");
-    assert_eq!(header["__metadata__"]["pixel_max"], "16");
+    let facts = header["__metadata__"]["layersep"].as_str().unwrap();
+    let facts: Value = serde_json::from_str(facts).unwrap();
+    assert_eq!(facts["pixel_max"], 16);
+    let again = ["export", "--run", "run", "--overwrite"];
+    assert!(layersep(folder.path(), &again).status.success());
+    let second = fs::read(folder.path().join("run/model.safetensors")).unwrap();
+    assert!(bytes == second, "an export can be repeated");
+    let own = [
+        "export",
+        "--run",
+        "run",
+        "--overwrite",
+        "--output",
+        "run/config.toml",
+    ];
+    assert_eq!(layersep(folder.path(), &own).status.code(), Some(2));
     assert_eq!(header.as_object().unwrap().len(), 5, "nothing auxiliary");
     let written = json_lines(
         folder.path(),

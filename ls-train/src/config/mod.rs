@@ -297,6 +297,13 @@ impl RunConfig {
             }
         }
         self.method.check()?;
+        if let (MethodConfig::Exact(_), BatchSize::Samples(1)) = (&self.method, self.batch_size) {
+            return Err(Error::InvalidConfig {
+                field: "batch-size",
+                value: "1".into(),
+                allowed: "`exact` fits least squares, which takes batches of 2 or more",
+            });
+        }
         let source = self.data.dataset.parse()?;
         self.data.check_test_share(source)?;
         Ok(Plan {

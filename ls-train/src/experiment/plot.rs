@@ -27,7 +27,7 @@ fn curve(row: &Row, colour: Colour) -> Result<Curve> {
         *loss = loss.max(FLOOR);
     }
     let name = match row.setting.as_str() {
-        "-" => row.contender.to_owned(),
+        "-" => row.contender.clone(),
         setting => format!("{}, {setting}", row.contender),
     };
     Ok(Curve::new(name, colour, points))

@@ -100,7 +100,7 @@ pub fn run(
 ) -> Result<Vec<Row>> {
     if scope.folder.join("results.csv").exists() {
         let path = scope.folder.to_path_buf();
-        return Err(Error::RunExists { path });
+        return Err(Error::ResultsExist { path });
     }
     for case in &mut cases {
         case.contenders

@@ -6,10 +6,10 @@
 //! | `stages.{l}.weight` | `[c_out, c_in, k, k]` | kernel of a convolution, to be correlated with the image |
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
 //!
-//! All in little-endian f32. Images are flattened channel by channel, row by row. The metadata, all text: `format` (`layersep`),
-//! `model` (the architecture in short), `stages` (JSON, a list of the hidden stages as in configuration files), `shape` (JSON,
-//! channels, height, width), `classes` (JSON, names), `pixel_max`, `mean` and `deviation` (JSON, one per channel). An input is
-//! `(pixel / pixel_max - mean) / deviation`.
+//! All in little-endian f32. Images are flattened channel by channel, row by row. The metadata have one entry, `layersep`, a JSON object:
+//! `model` (the architecture in short), `stages` (a list of the hidden stages as in configuration files), `shape` (channels, height,
+//! width), `classes` (names), `pixel_max`, `mean` and `deviation` (one per channel). An input is
+//! `(pixel / pixel_max - mean) / deviation`. The same weights always give the same file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -105,26 +105,19 @@ pub(crate) fn weight_shape(stage: &AnyStage, d_in: usize, d_out: usize) -> Vec<u
     }
 }
 
+/// One entry: several would come in another order every time.
 fn metadata(trained: &Trained) -> HashMap<String, String> {
     let own = &trained.preprocessing;
     let input = own.feature_shape();
     let model = &trained.config.model;
-    let json = |value: serde_json::Value| value.to_string();
-    let stages = serde_json::to_string(&model.hidden_stages(input)).unwrap_or_default();
-    let shape = [own.channels, own.height, own.width];
-    let entries = [
-        ("format", "layersep".to_owned()),
-        ("model", model.describe(input, own.classes.len())),
-        ("stages", stages),
-        ("shape", json(shape.to_vec().into())),
-        ("classes", json(own.classes.clone().into())),
-        ("pixel_max", own.pixel_max.to_string()),
-        ("mean", json(own.standardization.mean.clone().into())),
-        (
-            "deviation",
-            json(own.standardization.deviation.clone().into()),
-        ),
-    ];
-    let owned = entries.map(|(key, value)| (key.to_owned(), value));
-    owned.into_iter().collect()
+    let facts = serde_json::json!({
+        "model": model.describe(input, own.classes.len()),
+        "stages": model.hidden_stages(input),
+        "shape": [own.channels, own.height, own.width],
+        "classes": own.classes,
+        "pixel_max": own.pixel_max,
+        "mean": own.standardization.mean,
+        "deviation": own.standardization.deviation,
+    });
+    HashMap::from([("layersep".to_owned(), facts.to_string())])
 }

@@ -55,7 +55,7 @@ impl LineRenderer {
     fn header(&mut self) {
         let mut text = format!("{:>9}", "sweep");
         for name in &self.columns {
-            text += &format!("{name:>WIDTH$}");
+            text += &format!("{name:>width$}", width = width(name));
         }
         for name in self.tested() {
             text += &format!("{:>WIDTH$}", format!("test {}", first_word(name)));
@@ -70,10 +70,10 @@ impl LineRenderer {
         }
         let mut text = format!("{:>9}", format!("{sweep}/{}", self.sweeps));
         for name in &self.columns {
-            text += &figure(self.train.get(name));
+            text += &figure(self.train.get(name), width(name));
         }
         for name in self.tested() {
-            text += &figure(self.test.get(name));
+            text += &figure(self.test.get(name), WIDTH);
         }
         self.line(&(text + &format!("{:>10.1}", self.started.elapsed().as_secs_f64())));
     }
@@ -95,19 +95,24 @@ impl LineRenderer {
     }
 }
 
+/// Width of the column of a metric: long names do not run into each other.
+fn width(name: &str) -> usize {
+    WIDTH.max(name.chars().count() + 2)
+}
+
 fn first_word(name: &str) -> String {
     name.split(' ').next().unwrap_or(name).to_lowercase()
 }
 
 /// Six significant digits at most, scientific where a plain number would lose them.
-fn figure(value: Option<&f64>) -> String {
+fn figure(value: Option<&f64>, width: usize) -> String {
     match value {
         Some(value) if *value != 0.0 && !(1e-3..1e7).contains(&value.abs()) => {
-            format!("{value:>WIDTH$.3e}")
+            format!("{value:>width$.3e}")
         }
-        Some(value) if value.abs() >= 10.0 => format!("{value:>WIDTH$.2}"),
-        Some(value) => format!("{value:>WIDTH$.5}"),
-        None => format!("{:>WIDTH$}", "-"),
+        Some(value) if value.abs() >= 10.0 => format!("{value:>width$.2}"),
+        Some(value) => format!("{value:>width$.5}"),
+        None => format!("{:>width$}", "-"),
     }
 }
 

@@ -51,7 +51,9 @@ pub(super) fn ensure_whole(path: &Path) -> Result<(), String> {
     size.copy_from_slice(&header[METADATA_SIZE]);
     let claimed = HEADER as u64 + u64::from(u32::from_le_bytes(size));
     if claimed > length {
-        return Err(format!("it ends after {length} bytes of {claimed}"));
+        return Err(format!(
+            "it ends after {length} bytes, and its header alone takes {claimed}"
+        ));
     }
     Ok(())
 }

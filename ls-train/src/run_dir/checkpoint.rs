@@ -306,13 +306,17 @@ impl Checkpoints {
     /// # Errors
     /// [`Error::Checkpoint`] when it is damaged or of another version.
     pub fn latest(&self) -> Result<Option<Checkpoint>> {
-        let Some(sweep) = self.sweeps()?.pop() else {
+        let mut sweeps = self.sweeps()?;
+        let Some(sweep) = sweeps.pop() else {
             return Ok(None);
         };
+        let way_out = sweeps.last().map_or_else(String::new, |before| {
+            format!("; remove it to go on from sweep {before}")
+        });
         let folder = self.folder.join(format!("{sweep:08}"));
         let damaged = |reason: String| Error::Checkpoint {
             path: folder.clone(),
-            reason,
+            reason: format!("{reason}{way_out}"),
         };
         let path = folder.join(HEADER);
         let text = fs::read_to_string(&path).map_err(|error| Error::file("read", &path, error))?;

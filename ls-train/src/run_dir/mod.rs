@@ -37,6 +37,9 @@ use crate::{Error, Result};
 /// What a run puts into its folder, by which a run is recognized.
 const FILES: [&str; 6] = [CONFIG, FINGERPRINT, HISTORY, MODEL, PREPROCESSING, SUMMARY];
 
+/// What commands make of a run, which is of no use to the next one.
+pub(crate) const DERIVED: [&str; 3] = ["report.html", "model.safetensors", "model-export.bpk"];
+
 /// Sub-folders of a run.
 const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
 
@@ -58,17 +61,18 @@ impl RunDir {
     /// Makes a new run folder and writes the configuration into it.
     ///
     /// # Errors
-    /// [`Error::RunExists`] when it holds a run already and is not to be overwritten, [`Error::RunLocked`] when another process
-    /// works in it, [`Error::File`] when it cannot be written.
+    /// [`Error::RunExists`] when it holds a run already and is not to be overwritten, [`Error::NotARun`] when it holds something
+    /// else, [`Error::RunLocked`] when another process works in it, [`Error::File`] when it cannot be written.
     pub fn create(path: &Path, config: &RunConfig, overwrite: bool) -> Result<Self> {
+        ensure_no_foreign_files(path)?;
         // Locked before it is looked at: another process may be about to make a run here.
         let run = Self::lock(path)?;
         let is_taken = FILES.iter().any(|file| path.join(file).exists());
         if is_taken && !overwrite {
             return Err(Error::RunExists { path: path.into() });
         }
-        // Only what a run writes is removed: the folder may hold somebody's notes.
-        for file in FILES.map(|name| path.join(name)) {
+        // Only what a run and its commands write is removed: the folder may hold somebody's notes.
+        for file in FILES.iter().chain(&DERIVED).map(|name| path.join(name)) {
             if file.exists() {
                 fs::remove_file(&file).map_err(|error| Error::file("remove", &file, error))?;
             }
@@ -190,6 +194,20 @@ impl RunDir {
         Checkpoints::of(&self.path, keep)
     }
 
+    /// Whether a file is one that the run in a folder lives by.
+    pub fn owns(path: &Path, file: &Path) -> bool {
+        let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
+        let parent = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => resolved(parent),
+            _ => resolved(Path::new(".")),
+        };
+        let run = resolved(path);
+        let is_named = |name: &&str| file.file_name().is_some_and(|found| found == *name);
+        let is_below = |folder: &&str| parent.starts_with(run.join(folder));
+        (parent == run && FILES.iter().any(|name| is_named(&name)))
+            || FOLDERS.iter().any(|f| is_below(&f))
+    }
+
     /// Whether the run in a folder has ended, and so has a summary.
     pub fn has_ended(path: &Path) -> bool {
         path.join(SUMMARY).exists()
@@ -307,6 +325,29 @@ impl RunDir {
             .map_err(|error| Error::file("write", &path, error))?;
         write_atomically(&path, format!("{text}\n").as_bytes())
     }
+}
+
+/// Refuses a folder with files that no run has written, unless a run is among them.
+fn ensure_no_foreign_files(path: &Path) -> Result<()> {
+    if path.join(CONFIG).exists() || !path.is_dir() {
+        return Ok(());
+    }
+    let failed = |error| Error::file("read", path, error);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        let mut own = FILES
+            .iter()
+            .chain(&DERIVED)
+            .chain(&FOLDERS)
+            .chain(&["lock"]);
+        if !own.any(|own| name == *own) {
+            return Err(Error::NotARun {
+                path: path.into(),
+                file: name.to_string_lossy().into_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Writes beside the file and renames, so that nobody ever reads half of it.
