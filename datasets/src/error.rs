@@ -60,10 +60,10 @@ pub enum Error {
         /// What the decoder reported, without control characters.
         reason: String,
     },
-    /// The archive unpacks to more than any data set of its kind.
-    #[error("{file} unpacks to more than {limit} bytes")]
+    /// The file is larger than any data set of its kind, or unpacks to more.
+    #[error("{file} holds more than the {limit} bytes that are allowed")]
     TooLarge {
-        /// Archive that was read.
+        /// File that was read.
         file: String,
         /// Largest accepted size in bytes.
         limit: u64,

@@ -8,6 +8,7 @@ use image::{DynamicImage, ImageReader, Limits};
 
 use crate::input::{BYTES_LIMIT, Input, read_failed};
 use crate::samples::SIDE_LIMIT;
+use crate::table::{Layout, Lines};
 use crate::{Error, ImageShape, idx};
 
 /// Some images of one shape, pixel by pixel, channel by channel.
@@ -138,52 +139,18 @@ fn check_shape(path: &Path, found: ImageShape, expected: ImageShape) -> Result<(
     })
 }
 
-/// Lines of one image each; a first line that is not of numbers is a header, in which a column `label` is left out.
+/// Lines of one image each, without the label that a header may name.
 fn read_csv(input: &mut Input, features: usize) -> Result<Vec<u8>, Error> {
-    let bytes = input.read_at_most(BYTES_LIMIT)?;
-    let file = input.name().to_owned();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(bytes.as_slice());
+    let text = input.read_within(BYTES_LIMIT)?;
+    let mut lines = Lines::new(input.name(), &text, Layout::Pixels(features))?;
     let mut pixels = Vec::new();
-    let mut left_out = None;
-    for (index, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| Error::Corrupt {
-            file: file.clone(),
-            reason: error.to_string().replace(char::is_control, " "),
-        })?;
-        if index == 0 && record.iter().any(|cell| cell.parse::<f64>().is_err()) {
-            left_out = record.iter().position(|cell| cell == "label");
-            continue;
-        }
-        let line = record.position().map_or(index + 1, |at| at.line() as usize);
-        let expected = features + usize::from(left_out.is_some());
-        if record.len() != expected {
-            return Err(Error::ValueCount {
-                file,
-                line,
-                found: record.len(),
-                expected,
-            });
-        }
-        for (column, cell) in record.iter().enumerate() {
-            if Some(column) == left_out {
-                continue;
-            }
-            let pixel = cell.parse().map_err(|_| Error::InvalidValue {
-                file: file.clone(),
-                line,
-                column: column + 1,
-                found: cell.chars().take(20).collect(),
-                limit: u8::MAX,
-            })?;
-            pixels.push(pixel);
-        }
+    while lines.advance()? {
+        lines.add_pixels(&mut pixels)?;
     }
     if pixels.is_empty() {
-        return Err(Error::NoSamples { file });
+        return Err(Error::NoSamples {
+            file: input.name().to_owned(),
+        });
     }
     Ok(pixels)
 }
@@ -205,21 +172,45 @@ mod tests {
 
     #[test]
     fn lines_are_images_with_or_without_a_header_and_labels() {
-        let expected = Ok(vec![1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(csv("1,2,3,4\n5,6,7,8\n"), expected);
-        assert_eq!(csv("a,b,c,d\n1, 2,3,4\n5,6,7,8"), expected);
-        assert_eq!(csv("label,a,b,c,d\n9,1,2,3,4\n0,5,6,7,8"), expected);
+        for text in [
+            "1,2,3,4\n5,6,7,8\n",
+            "a,b,c,d\n1, 2,3,4\n5,6,7,8",
+            "label,a,b,c,d\n9,1,2,3,4\n0,5,6,7,8",
+            "a,b,Class,c,d\n1,2,cat,3,4\n5,6,,7,8",
+            "0,1,2,3,TARGET\n1,2,3,4,x\n5,6,7,8,y",
+            "\u{feff}1,2,3,4\r\n\r\n5,6,7,8\r\n",
+        ] {
+            assert_eq!(csv(text), Ok(vec![1, 2, 3, 4, 5, 6, 7, 8]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_with_one_wrong_pixel_is_a_mistake_and_no_header() {
+        let expected = "a.csv, line 1, value 2: `x` is not an integer from 0 to 255";
+        assert_eq!(csv("1,x,3,4\n5,6,7,8\n").unwrap_err(), expected);
     }
 
     #[test]
     fn a_wrong_line_is_named() {
-        assert_eq!(
-            csv("1,2,3,4\n1,2,3\n").unwrap_err(),
-            "a.csv, line 2: 3 values, expected 4"
-        );
-        let error = csv("1,2,3,4\n1,2,x,4\n").unwrap_err();
-        assert!(error.starts_with("a.csv, line 2, value 3: `x`"), "{error}");
-        assert_eq!(csv("a,b,c,d\n").unwrap_err(), "a.csv holds no samples");
+        for (text, expected) in [
+            ("1,2,3,4\n1,2,3\n", "a.csv, line 2: 3 values, expected 4"),
+            ("9,1,2,3,4\n", "a.csv, line 1: 5 values, expected 4"),
+            ("label,a,b,c\n", "a.csv, line 1: 4 values, expected 5"),
+            ("a,b,c,d\n", "a.csv holds no samples"),
+            ("", "a.csv holds no samples"),
+            (
+                "1,2,3,4\n1,2,x,4\n",
+                "a.csv, line 2, value 3: `x` is not an integer from 0 to 255",
+            ),
+        ] {
+            assert_eq!(csv(text).unwrap_err(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_no_image_has_is_refused_before_it_is_parsed() {
+        let expected = "a.csv: pixels in a line = 16777217 is outside 1 to 16777216";
+        assert_eq!(csv(&",".repeat((1 << 24) + 1)).unwrap_err(), expected);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod input;
 mod samples;
 mod source;
 mod split;
+mod table;
 #[cfg(test)]
 mod testing;
 
