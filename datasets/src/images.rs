@@ -1,13 +1,12 @@
 //! Images without labels, to be classified: pictures, IDX files and CSV files.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
-use image::{DynamicImage, ImageReader, Limits};
+use image::DynamicImage;
+use image::imageops::FilterType;
 
-use crate::input::{BYTES_LIMIT, Input, read_failed};
-use crate::samples::SIDE_LIMIT;
+use crate::input::{BYTES_LIMIT, Input};
+use crate::picture::{self, Picture};
 use crate::table::{Layout, Lines};
 use crate::{Error, ImageShape, idx};
 
@@ -18,6 +17,34 @@ pub struct Images {
     pub pixels: Vec<u8>,
     /// Pixel value of full intensity.
     pub pixel_max: u8,
+}
+
+/// How the images of a file are stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Format {
+    /// One picture, which is scaled if it may be.
+    Picture { resize: bool },
+    /// A table with an image in each line.
+    Csv,
+    /// An IDX file of images.
+    Idx,
+}
+
+impl Format {
+    /// The format that the name of a file tells.
+    fn of(path: &Path, resize: bool) -> Option<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.to_lowercase();
+        let packed = name.strip_suffix(".gz").unwrap_or(&name);
+        let ends = [".png", ".jpg", ".jpeg"];
+        if ends.iter().any(|end| name.ends_with(end)) {
+            Some(Self::Picture { resize })
+        } else if packed.ends_with(".csv") {
+            Some(Self::Csv)
+        } else {
+            packed.contains("idx3").then_some(Self::Idx)
+        }
+    }
 }
 
 impl Images {
@@ -34,106 +61,87 @@ impl Images {
         pixel_max: u8,
         resize: bool,
     ) -> Result<Self, Error> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.to_lowercase();
-        let packed = name.strip_suffix(".gz").unwrap_or(&name);
-        if [".png", ".jpg", ".jpeg"]
-            .iter()
-            .any(|end| name.ends_with(end))
-        {
-            let picture = decode(path)?;
-            return Ok(Self {
-                pixels: fit(picture, path, shape, resize)?,
-                pixel_max: u8::MAX,
-            });
-        }
-        let pixels = if packed.ends_with(".csv") {
-            read_csv(&mut Input::open(path)?, shape.features())?
-        } else if packed.contains("idx3") {
-            let (found, pixels) = idx::read_images(&mut Input::open(path)?)?;
-            check_shape(path, found, shape)?;
-            pixels
-        } else {
-            return Err(Error::UnknownFormat {
-                file: path.display().to_string(),
-                allowed: ".png, .jpg, .jpeg, .csv and IDX files (`idx3` in the name), the last two also .gz",
-            });
-        };
-        if let Some(at) = pixels.iter().position(|&pixel| pixel > pixel_max) {
-            return Err(Error::PixelOutOfRange {
-                file: path.display().to_string(),
-                sample: at / shape.features(),
-                found: pixels[at],
-                limit: pixel_max,
-            });
-        }
-        Ok(Self { pixels, pixel_max })
+        let format = Format::of(path, resize).ok_or_else(|| Error::UnknownFormat {
+            file: path.display().to_string(),
+            allowed: ".png, .jpg, .jpeg, .csv and IDX files (`idx3` in the name), the last two also .gz",
+        })?;
+        Self::parse(&mut Input::open(path)?, format, shape, pixel_max)
     }
-}
 
-/// Decodes a PNG or JPEG file, by what it holds rather than by its name.
-pub(crate) fn decode(path: &Path) -> Result<DynamicImage, Error> {
-    let file = path.display().to_string();
-    let opened = File::open(path).map_err(|cause| read_failed(&file, cause))?;
-    let reader = ImageReader::new(BufReader::new(opened)).with_guessed_format();
-    let mut reader = reader.map_err(|cause| read_failed(&file, cause))?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(SIDE_LIMIT as u32);
-    limits.max_image_height = Some(SIDE_LIMIT as u32);
-    limits.max_alloc = Some(BYTES_LIMIT);
-    reader.limits(limits);
-    reader.decode().map_err(|error| Error::NotAPicture {
-        file,
-        reason: error.to_string().replace(char::is_control, " "),
-    })
+    /// Reads an opened file of a known format.
+    pub(crate) fn parse(
+        input: &mut Input,
+        format: Format,
+        shape: ImageShape,
+        pixel_max: u8,
+    ) -> Result<Self, Error> {
+        let images = match format {
+            Format::Picture { resize } => Self {
+                pixels: fit(picture::read(input)?, input.name(), shape, resize)?,
+                pixel_max: u8::MAX,
+            },
+            Format::Csv => Self {
+                pixels: read_csv(input, shape.features())?,
+                pixel_max,
+            },
+            Format::Idx => Self {
+                pixels: read_idx(input, shape)?,
+                pixel_max,
+            },
+        };
+        images.check_pixels(input.name(), shape)?;
+        Ok(images)
+    }
+
+    fn check_pixels(&self, file: &str, shape: ImageShape) -> Result<(), Error> {
+        let limit = self.pixel_max;
+        match self.pixels.iter().position(|&pixel| pixel > limit) {
+            None => Ok(()),
+            Some(at) => Err(Error::PixelOutOfRange {
+                file: file.to_owned(),
+                sample: at / shape.features(),
+                found: self.pixels[at],
+                limit,
+            }),
+        }
+    }
 }
 
 /// Pixels of a picture in a shape of one or three channels.
 fn fit(
     picture: DynamicImage,
-    path: &Path,
+    file: &str,
     shape: ImageShape,
     resize: bool,
 ) -> Result<Vec<u8>, Error> {
-    let (width, height) = (shape.width as u32, shape.height as u32);
     let sized = if resize {
-        let filter = image::imageops::FilterType::Triangle;
-        picture.resize_exact(width, height, filter)
+        let (width, height) = (shape.width as u32, shape.height as u32);
+        picture.resize_exact(width, height, FilterType::Triangle)
     } else {
         picture
     };
-    let found = ImageShape {
-        channels: shape.channels,
-        height: sized.height() as usize,
-        width: sized.width() as usize,
+    let channels = if shape.channels == 1 { 1 } else { 3 };
+    check_shape(file, picture::shape(&sized, channels), shape)?;
+    let picture = match channels {
+        1 => Picture::grey(&sized),
+        _ => Picture::coloured(&sized),
     };
-    check_shape(path, found, shape)?;
-    match shape.channels {
-        1 => Ok(sized.into_luma8().into_raw()),
-        3 => Ok(channels_first(&sized.into_rgb8())),
-        _ => Err(Error::ShapeMismatch {
-            file: path.display().to_string(),
-            found: ImageShape {
-                channels: 3,
-                ..found
-            },
-            expected: shape,
-        }),
-    }
+    Ok(picture.pixels)
 }
 
-/// From RGB RGB … to one plane per channel.
-pub(crate) fn channels_first(picture: &image::RgbImage) -> Vec<u8> {
-    let plane = |channel: usize| picture.pixels().map(move |pixel| pixel.0[channel]);
-    (0..3).flat_map(plane).collect()
+/// Pixels of all images, which must be of the shape.
+fn read_idx(input: &mut Input, shape: ImageShape) -> Result<Vec<u8>, Error> {
+    let (found, pixels) = idx::read_images(input)?;
+    check_shape(input.name(), found, shape)?;
+    Ok(pixels)
 }
 
-fn check_shape(path: &Path, found: ImageShape, expected: ImageShape) -> Result<(), Error> {
+fn check_shape(file: &str, found: ImageShape, expected: ImageShape) -> Result<(), Error> {
     if found == expected {
         return Ok(());
     }
     Err(Error::ShapeMismatch {
-        file: path.display().to_string(),
+        file: file.to_owned(),
         found,
         expected,
     })
@@ -157,7 +165,10 @@ fn read_csv(input: &mut Input, features: usize) -> Result<Vec<u8>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use image::ImageFormat;
+
     use super::*;
+    use crate::testing::{colour, encoded};
 
     const SHAPE: ImageShape = ImageShape {
         channels: 1,
@@ -219,11 +230,11 @@ mod tests {
         let path = folder.path().join("a.png");
         let picture = image::RgbImage::from_fn(2, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
         picture.save(&path).unwrap();
-        let colour = ImageShape {
+        let three = ImageShape {
             channels: 3,
             ..SHAPE
         };
-        let images = Images::read(&path, colour, 16, false).unwrap();
+        let images = Images::read(&path, three, 16, false).unwrap();
         assert_eq!(images.pixels, [0, 1, 0, 1, 0, 0, 1, 1, 9, 9, 9, 9]);
         assert_eq!(images.pixel_max, 255);
         let larger = ImageShape { width: 5, ..SHAPE };
@@ -233,6 +244,12 @@ mod tests {
             Images::read(&path, larger, 16, true).unwrap().pixels.len(),
             10
         );
+        let whole = encoded(&colour([9; 3]), ImageFormat::Jpeg);
+        let cut = folder.path().join("cut.jpg");
+        std::fs::write(&cut, &whole[..whole.len() - 20]).unwrap();
+        let error = Images::read(&cut, SHAPE, 16, false).unwrap_err();
+        let expected = "cut.jpg is not a picture that can be read: it ends before the image does";
+        assert!(error.to_string().ends_with(expected), "{error}");
         let wrong = folder.path().join("b.png");
         std::fs::write(&wrong, "no picture").unwrap();
         assert!(matches!(

@@ -9,6 +9,7 @@ pub mod fuzzing;
 mod idx;
 mod images;
 mod input;
+mod picture;
 mod samples;
 mod source;
 mod split;
