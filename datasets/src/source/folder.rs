@@ -32,7 +32,7 @@ fn load(folder: &Path, rule: &SplitRule) -> Result<Dataset, Error> {
     let root = if train.is_dir() { &train } else { folder };
     let classes = class_folders(root)?;
     let names: Vec<String> = classes.iter().map(|class| name_of(class)).collect();
-    let mut files = image_files(&classes, 0..)?;
+    let mut files = image_files(&classes, 0..=u8::MAX)?;
     let train_count = files.len();
     let has_test = root == train && test.is_dir();
     if has_test {
@@ -307,11 +307,19 @@ mod tests {
     }
 
     #[test]
-    fn more_classes_than_labels_are_refused() {
+    fn as_many_classes_as_labels_are_read_and_more_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for class in 0..257 {
-            fs::create_dir(folder.path().join(class.to_string())).unwrap();
+        let image = encoded(&grey(1, 0), ImageFormat::Png);
+        for class in 0..256 {
+            let class = folder.path().join(format!("{class:03}"));
+            fs::create_dir(&class).unwrap();
+            fs::write(class.join("1.png"), &image).unwrap();
         }
+        fs::write(folder.path().join("000/2.png"), &image).unwrap();
+        let dataset = load(folder.path(), &SplitRule::default()).unwrap();
+        assert_eq!(dataset.train.classes().len(), 256);
+        assert!(dataset.train.labels().contains(&255));
+        fs::create_dir(folder.path().join("256")).unwrap();
         assert_eq!(message(&folder), "DIR has more than 256 classes");
     }
 }
