@@ -52,6 +52,8 @@ impl Images {
     ///
     /// Pictures become grey where `shape` has one channel, and have 255 for full intensity; in the other files it is
     /// `pixel_max`, as in the data set that they belong to. With `resize`, a picture of another size is scaled to it.
+    /// In a table, a first line without a single number is a header; a column that it calls `label`, `class` or
+    /// `target` is passed over.
     ///
     /// # Errors
     /// An [`Error`] that names the file, what was found and what was expected.
