@@ -60,10 +60,10 @@ pub enum Error {
         /// What the decoder reported, without control characters.
         reason: String,
     },
-    /// The archive unpacks to more than any data set of its kind.
-    #[error("{file} unpacks to more than {limit} bytes")]
+    /// The file is larger than any data set of its kind, or unpacks to more.
+    #[error("{file} holds more than the {limit} bytes that are allowed")]
     TooLarge {
-        /// Archive that was read.
+        /// File that was read.
         file: String,
         /// Largest accepted size in bytes.
         limit: u64,
@@ -122,7 +122,7 @@ pub enum Error {
         /// What can be read.
         allowed: &'static str,
     },
-    /// The file is no PNG or JPEG picture, or is damaged.
+    /// The file is no PNG or JPEG, is damaged or cut off, or claims more pixels than it can hold.
     #[error("{file} is not a picture that can be read: {reason}")]
     NotAPicture {
         /// File that was read.
@@ -271,14 +271,6 @@ pub enum Error {
     NoImages {
         /// Folder that was searched.
         folder: String,
-    },
-    /// An image cannot be decoded, or is too large.
-    #[error("{file} is not a valid image: {reason}")]
-    Image {
-        /// File that was read.
-        file: String,
-        /// What the decoder reported, without control characters.
-        reason: String,
     },
     /// An image is of another size than the first one.
     #[error("{file} has the shape {found}, expected {expected} as in {first}")]

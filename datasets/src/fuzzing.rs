@@ -2,9 +2,11 @@
 //!
 //! Each returns what the file holds, in the form `(shape, pixels, labels)`, where the format has it.
 
+use crate::images::Format;
 use crate::input::{BYTES_LIMIT, Input};
-use crate::source::{cifar10, csv, digits, folder};
-use crate::{Dataset, Error, ImageShape, Samples, idx};
+use crate::picture::{self, Picture};
+use crate::source::{cifar10, csv, digits};
+use crate::{Dataset, Error, ImageShape, Images, Samples, idx};
 
 /// The images of an IDX file, compressed or not.
 pub fn idx_images(bytes: &[u8], is_gzip: bool) -> Result<(ImageShape, Vec<u8>), Error> {
@@ -40,8 +42,19 @@ pub fn csv(bytes: &[u8]) -> Result<Samples, Error> {
 
 /// A PNG or JPEG.
 pub fn image(bytes: &[u8]) -> Result<(ImageShape, Vec<u8>), Error> {
-    let picture = folder::decode("bytes", bytes)?;
+    let picture = Picture::new(&picture::decode("bytes", bytes)?);
     Ok((picture.shape, picture.pixels))
+}
+
+/// A table of images to be classified.
+pub fn images_csv(bytes: &[u8], shape: ImageShape, pixel_max: u8) -> Result<Images, Error> {
+    Images::parse(&mut input(bytes, false), Format::Csv, shape, pixel_max)
+}
+
+/// A picture to be classified.
+pub fn images_picture(bytes: &[u8], shape: ImageShape, resize: bool) -> Result<Images, Error> {
+    let format = Format::Picture { resize };
+    Images::parse(&mut input(bytes, false), format, shape, u8::MAX)
 }
 
 fn input(bytes: &[u8], is_gzip: bool) -> Input<'_> {

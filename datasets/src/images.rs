@@ -1,13 +1,13 @@
 //! Images without labels, to be classified: pictures, IDX files and CSV files.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
-use image::{DynamicImage, ImageReader, Limits};
+use image::DynamicImage;
+use image::imageops::FilterType;
 
-use crate::input::{BYTES_LIMIT, Input, read_failed};
-use crate::samples::SIDE_LIMIT;
+use crate::input::{BYTES_LIMIT, Input};
+use crate::picture::{self, Picture};
+use crate::table::{Layout, Lines};
 use crate::{Error, ImageShape, idx};
 
 /// Some images of one shape, pixel by pixel, channel by channel.
@@ -19,11 +19,41 @@ pub struct Images {
     pub pixel_max: u8,
 }
 
+/// How the images of a file are stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Format {
+    /// One picture, which is scaled if it may be.
+    Picture { resize: bool },
+    /// A table with an image in each line.
+    Csv,
+    /// An IDX file of images.
+    Idx,
+}
+
+impl Format {
+    /// The format that the name of a file tells.
+    fn of(path: &Path, resize: bool) -> Option<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = name.to_lowercase();
+        let packed = name.strip_suffix(".gz").unwrap_or(&name);
+        let ends = [".png", ".jpg", ".jpeg"];
+        if ends.iter().any(|end| name.ends_with(end)) {
+            Some(Self::Picture { resize })
+        } else if packed.ends_with(".csv") {
+            Some(Self::Csv)
+        } else {
+            packed.contains("idx3").then_some(Self::Idx)
+        }
+    }
+}
+
 impl Images {
     /// Reads a file by its name: `.png`, `.jpg` and `.jpeg` hold one image, `.csv` one per line, and IDX files many.
     ///
     /// Pictures become grey where `shape` has one channel, and have 255 for full intensity; in the other files it is
     /// `pixel_max`, as in the data set that they belong to. With `resize`, a picture of another size is scaled to it.
+    /// In a table, a first line without a single number is a header; a column that it calls `label`, `class` or
+    /// `target` is passed over.
     ///
     /// # Errors
     /// An [`Error`] that names the file, what was found and what was expected.
@@ -33,164 +63,114 @@ impl Images {
         pixel_max: u8,
         resize: bool,
     ) -> Result<Self, Error> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.to_lowercase();
-        let packed = name.strip_suffix(".gz").unwrap_or(&name);
-        if [".png", ".jpg", ".jpeg"]
-            .iter()
-            .any(|end| name.ends_with(end))
-        {
-            let picture = decode(path)?;
-            return Ok(Self {
-                pixels: fit(picture, path, shape, resize)?,
-                pixel_max: u8::MAX,
-            });
-        }
-        let pixels = if packed.ends_with(".csv") {
-            read_csv(&mut Input::open(path)?, shape.features())?
-        } else if packed.contains("idx3") {
-            let (found, pixels) = idx::read_images(&mut Input::open(path)?)?;
-            check_shape(path, found, shape)?;
-            pixels
-        } else {
-            return Err(Error::UnknownFormat {
-                file: path.display().to_string(),
-                allowed: ".png, .jpg, .jpeg, .csv and IDX files (`idx3` in the name), the last two also .gz",
-            });
-        };
-        if let Some(at) = pixels.iter().position(|&pixel| pixel > pixel_max) {
-            return Err(Error::PixelOutOfRange {
-                file: path.display().to_string(),
-                sample: at / shape.features(),
-                found: pixels[at],
-                limit: pixel_max,
-            });
-        }
-        Ok(Self { pixels, pixel_max })
+        let format = Format::of(path, resize).ok_or_else(|| Error::UnknownFormat {
+            file: path.display().to_string(),
+            allowed: ".png, .jpg, .jpeg, .csv and IDX files (`idx3` in the name), the last two also .gz",
+        })?;
+        Self::parse(&mut Input::open(path)?, format, shape, pixel_max)
     }
-}
 
-/// Decodes a PNG or JPEG file, by what it holds rather than by its name.
-pub(crate) fn decode(path: &Path) -> Result<DynamicImage, Error> {
-    let file = path.display().to_string();
-    let opened = File::open(path).map_err(|cause| read_failed(&file, cause))?;
-    let reader = ImageReader::new(BufReader::new(opened)).with_guessed_format();
-    let mut reader = reader.map_err(|cause| read_failed(&file, cause))?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(SIDE_LIMIT as u32);
-    limits.max_image_height = Some(SIDE_LIMIT as u32);
-    limits.max_alloc = Some(BYTES_LIMIT);
-    reader.limits(limits);
-    reader.decode().map_err(|error| Error::NotAPicture {
-        file,
-        reason: error.to_string().replace(char::is_control, " "),
-    })
+    /// Reads an opened file of a known format.
+    pub(crate) fn parse(
+        input: &mut Input,
+        format: Format,
+        shape: ImageShape,
+        pixel_max: u8,
+    ) -> Result<Self, Error> {
+        let images = match format {
+            Format::Picture { resize } => Self {
+                pixels: fit(picture::read(input)?, input.name(), shape, resize)?,
+                pixel_max: u8::MAX,
+            },
+            Format::Csv => Self {
+                pixels: read_csv(input, shape.features())?,
+                pixel_max,
+            },
+            Format::Idx => Self {
+                pixels: read_idx(input, shape)?,
+                pixel_max,
+            },
+        };
+        images.check_pixels(input.name(), shape)?;
+        Ok(images)
+    }
+
+    fn check_pixels(&self, file: &str, shape: ImageShape) -> Result<(), Error> {
+        let limit = self.pixel_max;
+        match self.pixels.iter().position(|&pixel| pixel > limit) {
+            None => Ok(()),
+            Some(at) => Err(Error::PixelOutOfRange {
+                file: file.to_owned(),
+                sample: at / shape.features(),
+                found: self.pixels[at],
+                limit,
+            }),
+        }
+    }
 }
 
 /// Pixels of a picture in a shape of one or three channels.
 fn fit(
     picture: DynamicImage,
-    path: &Path,
+    file: &str,
     shape: ImageShape,
     resize: bool,
 ) -> Result<Vec<u8>, Error> {
-    let (width, height) = (shape.width as u32, shape.height as u32);
     let sized = if resize {
-        let filter = image::imageops::FilterType::Triangle;
-        picture.resize_exact(width, height, filter)
+        let (width, height) = (shape.width as u32, shape.height as u32);
+        picture.resize_exact(width, height, FilterType::Triangle)
     } else {
         picture
     };
-    let found = ImageShape {
-        channels: shape.channels,
-        height: sized.height() as usize,
-        width: sized.width() as usize,
+    let channels = if shape.channels == 1 { 1 } else { 3 };
+    check_shape(file, picture::shape(&sized, channels), shape)?;
+    let picture = match channels {
+        1 => Picture::grey(&sized),
+        _ => Picture::coloured(&sized),
     };
-    check_shape(path, found, shape)?;
-    match shape.channels {
-        1 => Ok(sized.into_luma8().into_raw()),
-        3 => Ok(channels_first(&sized.into_rgb8())),
-        _ => Err(Error::ShapeMismatch {
-            file: path.display().to_string(),
-            found: ImageShape {
-                channels: 3,
-                ..found
-            },
-            expected: shape,
-        }),
-    }
+    Ok(picture.pixels)
 }
 
-/// From RGB RGB … to one plane per channel.
-pub(crate) fn channels_first(picture: &image::RgbImage) -> Vec<u8> {
-    let plane = |channel: usize| picture.pixels().map(move |pixel| pixel.0[channel]);
-    (0..3).flat_map(plane).collect()
+/// Pixels of all images, which must be of the shape.
+fn read_idx(input: &mut Input, shape: ImageShape) -> Result<Vec<u8>, Error> {
+    let (found, pixels) = idx::read_images(input)?;
+    check_shape(input.name(), found, shape)?;
+    Ok(pixels)
 }
 
-fn check_shape(path: &Path, found: ImageShape, expected: ImageShape) -> Result<(), Error> {
+fn check_shape(file: &str, found: ImageShape, expected: ImageShape) -> Result<(), Error> {
     if found == expected {
         return Ok(());
     }
     Err(Error::ShapeMismatch {
-        file: path.display().to_string(),
+        file: file.to_owned(),
         found,
         expected,
     })
 }
 
-/// Lines of one image each; a first line that is not of numbers is a header, in which a column `label` is left out.
+/// Lines of one image each, without the label that a header may name.
 fn read_csv(input: &mut Input, features: usize) -> Result<Vec<u8>, Error> {
-    let bytes = input.read_at_most(BYTES_LIMIT)?;
-    let file = input.name().to_owned();
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(bytes.as_slice());
+    let text = input.read_within(BYTES_LIMIT)?;
+    let mut lines = Lines::new(input.name(), &text, Layout::Pixels(features))?;
     let mut pixels = Vec::new();
-    let mut left_out = None;
-    for (index, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| Error::Corrupt {
-            file: file.clone(),
-            reason: error.to_string().replace(char::is_control, " "),
-        })?;
-        if index == 0 && record.iter().any(|cell| cell.parse::<f64>().is_err()) {
-            left_out = record.iter().position(|cell| cell == "label");
-            continue;
-        }
-        let line = record.position().map_or(index + 1, |at| at.line() as usize);
-        let expected = features + usize::from(left_out.is_some());
-        if record.len() != expected {
-            return Err(Error::ValueCount {
-                file,
-                line,
-                found: record.len(),
-                expected,
-            });
-        }
-        for (column, cell) in record.iter().enumerate() {
-            if Some(column) == left_out {
-                continue;
-            }
-            let pixel = cell.parse().map_err(|_| Error::InvalidValue {
-                file: file.clone(),
-                line,
-                column: column + 1,
-                found: cell.chars().take(20).collect(),
-                limit: u8::MAX,
-            })?;
-            pixels.push(pixel);
-        }
+    while lines.advance()? {
+        lines.add_pixels(&mut pixels)?;
     }
     if pixels.is_empty() {
-        return Err(Error::NoSamples { file });
+        return Err(Error::NoSamples {
+            file: input.name().to_owned(),
+        });
     }
     Ok(pixels)
 }
 
 #[cfg(test)]
 mod tests {
+    use image::ImageFormat;
+
     use super::*;
+    use crate::testing::{colour, encoded};
 
     const SHAPE: ImageShape = ImageShape {
         channels: 1,
@@ -205,21 +185,45 @@ mod tests {
 
     #[test]
     fn lines_are_images_with_or_without_a_header_and_labels() {
-        let expected = Ok(vec![1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(csv("1,2,3,4\n5,6,7,8\n"), expected);
-        assert_eq!(csv("a,b,c,d\n1, 2,3,4\n5,6,7,8"), expected);
-        assert_eq!(csv("label,a,b,c,d\n9,1,2,3,4\n0,5,6,7,8"), expected);
+        for text in [
+            "1,2,3,4\n5,6,7,8\n",
+            "a,b,c,d\n1, 2,3,4\n5,6,7,8",
+            "label,a,b,c,d\n9,1,2,3,4\n0,5,6,7,8",
+            "a,b,Class,c,d\n1,2,cat,3,4\n5,6,,7,8",
+            "0,1,2,3,TARGET\n1,2,3,4,x\n5,6,7,8,y",
+            "\u{feff}1,2,3,4\r\n\r\n5,6,7,8\r\n",
+        ] {
+            assert_eq!(csv(text), Ok(vec![1, 2, 3, 4, 5, 6, 7, 8]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_with_one_wrong_pixel_is_a_mistake_and_no_header() {
+        let expected = "a.csv, line 1, value 2: `x` is not an integer from 0 to 255";
+        assert_eq!(csv("1,x,3,4\n5,6,7,8\n").unwrap_err(), expected);
     }
 
     #[test]
     fn a_wrong_line_is_named() {
-        assert_eq!(
-            csv("1,2,3,4\n1,2,3\n").unwrap_err(),
-            "a.csv, line 2: 3 values, expected 4"
-        );
-        let error = csv("1,2,3,4\n1,2,x,4\n").unwrap_err();
-        assert!(error.starts_with("a.csv, line 2, value 3: `x`"), "{error}");
-        assert_eq!(csv("a,b,c,d\n").unwrap_err(), "a.csv holds no samples");
+        for (text, expected) in [
+            ("1,2,3,4\n1,2,3\n", "a.csv, line 2: 3 values, expected 4"),
+            ("9,1,2,3,4\n", "a.csv, line 1: 5 values, expected 4"),
+            ("label,a,b,c\n", "a.csv, line 1: 4 values, expected 5"),
+            ("a,b,c,d\n", "a.csv holds no samples"),
+            ("", "a.csv holds no samples"),
+            (
+                "1,2,3,4\n1,2,x,4\n",
+                "a.csv, line 2, value 3: `x` is not an integer from 0 to 255",
+            ),
+        ] {
+            assert_eq!(csv(text).unwrap_err(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_no_image_has_is_refused_before_it_is_parsed() {
+        let expected = "a.csv: pixels in a line = 16777217 is outside 1 to 16777216";
+        assert_eq!(csv(&",".repeat((1 << 24) + 1)).unwrap_err(), expected);
     }
 
     #[test]
@@ -228,11 +232,11 @@ mod tests {
         let path = folder.path().join("a.png");
         let picture = image::RgbImage::from_fn(2, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
         picture.save(&path).unwrap();
-        let colour = ImageShape {
+        let three = ImageShape {
             channels: 3,
             ..SHAPE
         };
-        let images = Images::read(&path, colour, 16, false).unwrap();
+        let images = Images::read(&path, three, 16, false).unwrap();
         assert_eq!(images.pixels, [0, 1, 0, 1, 0, 0, 1, 1, 9, 9, 9, 9]);
         assert_eq!(images.pixel_max, 255);
         let larger = ImageShape { width: 5, ..SHAPE };
@@ -242,6 +246,12 @@ mod tests {
             Images::read(&path, larger, 16, true).unwrap().pixels.len(),
             10
         );
+        let whole = encoded(&colour([9; 3]), ImageFormat::Jpeg);
+        let cut = folder.path().join("cut.jpg");
+        std::fs::write(&cut, &whole[..whole.len() - 20]).unwrap();
+        let error = Images::read(&cut, SHAPE, 16, false).unwrap_err();
+        let expected = "cut.jpg is not a picture that can be read: it ends before the image does";
+        assert!(error.to_string().ends_with(expected), "{error}");
         let wrong = folder.path().join("b.png");
         std::fs::write(&wrong, "no picture").unwrap();
         assert!(matches!(

@@ -74,6 +74,20 @@ impl<'a> Input<'a> {
         Ok(bytes)
     }
 
+    /// Reads the rest, which must not be longer than `limit` bytes.
+    ///
+    /// Asking for one byte more tells a file that is too long, and must not be cut, from one that just fits.
+    pub(crate) fn read_within(&mut self, limit: u64) -> Result<Vec<u8>, Error> {
+        let bytes = self.read_at_most(limit.saturating_add(1))?;
+        if bytes.len() as u64 <= limit {
+            return Ok(bytes);
+        }
+        Err(Error::TooLarge {
+            file: self.name.clone(),
+            limit,
+        })
+    }
+
     /// Reads the next `size` bytes, which must end the file.
     ///
     /// Asking for one byte more finds trailing bytes, and makes the gzip decoder compare its checksum.
@@ -188,6 +202,17 @@ mod tests {
             error.to_string(),
             "endless goes on after the expected 1000 bytes"
         );
+    }
+
+    #[test]
+    fn a_file_above_the_limit_is_refused_and_not_cut() {
+        let read = |limit| Input::plain("a.csv", &b"1234"[..]).read_within(limit);
+        assert_eq!(read(4).unwrap(), b"1234");
+        let error = read(3).unwrap_err().to_string();
+        assert_eq!(error, "a.csv holds more than the 3 bytes that are allowed");
+        let packed = gzipped(b"1234");
+        let error = Input::gzip("a.gz", &packed[..]).read_within(3).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { limit: 3, .. }), "{error}");
     }
 
     #[test]

@@ -9,9 +9,11 @@ pub mod fuzzing;
 mod idx;
 mod images;
 mod input;
+mod picture;
 mod samples;
 mod source;
 mod split;
+mod table;
 #[cfg(test)]
 mod testing;
 

@@ -9,7 +9,7 @@ use std::io::{Cursor, Write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::{DynamicImage, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba};
-use ls_datasets::{ImageShape, fuzzing};
+use ls_datasets::{ImageShape, Images, fuzzing};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
@@ -109,6 +109,12 @@ const PACKED: Bound = Bound {
 const IMAGE: Bound = Bound {
     factor: 2 * 2048,
     constant: 256 << 10,
+};
+
+/// What scaled images may: a column of the result is kept as floating-point numbers for each column of the image.
+const SCALED: Bound = Bound {
+    factor: 2 * 2048,
+    constant: 2 << 20,
 };
 
 /// Runs a reader on many files; `check` looks at what it accepts.
@@ -332,6 +338,29 @@ fn csv() {
     fuzz(tables(), &TABLE, read, |samples| is_labelled(&samples));
 }
 
+/// Images to be classified, of one shape and within the pixels allowed.
+fn is_of(images: &Images, shape: ImageShape) -> Result<(), TestCaseError> {
+    is_image(shape, &images.pixels)?;
+    prop_assert!(images.pixels.iter().all(|&pixel| pixel <= images.pixel_max));
+    Ok(())
+}
+
+#[test]
+fn tables_to_classify() {
+    let shape = ImageShape {
+        channels: 1,
+        height: 1,
+        width: 2,
+    };
+    let valid = vec![
+        b"p0,Label,p1\n1,a,2\n200,,4\n".to_vec(),
+        b"1,2\r\n\n3, 4".to_vec(),
+    ];
+    let files = prop_oneof![1 => tables(), 1 => files(valid, 200)];
+    let read = |bytes: &[u8]| fuzzing::images_csv(bytes, shape, 200).ok();
+    fuzz(files, &TABLE, read, |images| is_of(&images, shape));
+}
+
 fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image.into().write_to(&mut bytes, format).unwrap();
@@ -370,21 +399,54 @@ fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn images() {
-    let with_checksums = |(bytes, is_mended)| {
+/// Pictures that are damaged, some of them with checksums that fit.
+fn damaged_pictures() -> impl Strategy<Value = Vec<u8>> {
+    let mended = |(bytes, is_mended)| {
         if is_mended {
             with_checksums(bytes)
         } else {
             bytes
         }
     };
-    let files = (files(pictures(), 200), any::<bool>()).prop_map(with_checksums);
+    (files(pictures(), 200), any::<bool>()).prop_map(mended)
+}
+
+#[test]
+fn images() {
     let read = |bytes: &[u8]| fuzzing::image(bytes).ok();
-    fuzz(files, &IMAGE, read, |(shape, pixels)| {
+    fuzz(damaged_pictures(), &IMAGE, read, |(shape, pixels)| {
         is_image(shape, &pixels)?;
         prop_assert_eq!(pixels.len(), shape.features());
         Ok(())
+    });
+}
+
+/// Shape of the networks that the pictures are meant for.
+fn small(channels: usize) -> ImageShape {
+    ImageShape {
+        channels,
+        height: 5,
+        width: 17,
+    }
+}
+
+#[test]
+fn pictures_to_classify() {
+    let shape = small(3);
+    let read = |bytes: &[u8]| fuzzing::images_picture(bytes, shape, false).ok();
+    fuzz(damaged_pictures(), &IMAGE, read, |images| {
+        prop_assert_eq!(images.pixels.len(), shape.features());
+        is_of(&images, shape)
+    });
+}
+
+#[test]
+fn pictures_to_scale_and_classify() {
+    let shape = small(1);
+    let read = |bytes: &[u8]| fuzzing::images_picture(bytes, shape, true).ok();
+    fuzz(damaged_pictures(), &SCALED, read, |images| {
+        prop_assert_eq!(images.pixels.len(), shape.features());
+        is_of(&images, shape)
     });
 }
 
@@ -425,9 +487,23 @@ fn large_files_take_memory_in_proportion() {
     within(&TABLE, "\"".repeat(million).as_bytes(), |bytes| {
         fuzzing::csv(bytes).unwrap_err()
     });
+    let pair = ImageShape {
+        channels: 1,
+        height: 1,
+        width: 2,
+    };
+    within(&TABLE, "2,1\n".repeat(million / 4).as_bytes(), |bytes| {
+        fuzzing::images_csv(bytes, pair, 255).unwrap()
+    });
+    within(&LINE, ",".repeat(million).as_bytes(), |bytes| {
+        fuzzing::images_csv(bytes, pair, 255).unwrap_err()
+    });
 
     let black = encoded(RgbImage::new(2000, 2000), ImageFormat::Png);
     within(&IMAGE, &black, |bytes| fuzzing::image(bytes).unwrap());
     let black = encoded(GrayImage::new(4096, 4096), ImageFormat::Jpeg);
     within(&IMAGE, &black, |bytes| fuzzing::image(bytes).unwrap());
+    within(&SCALED, &black, |bytes| {
+        fuzzing::images_picture(bytes, small(3), true).unwrap()
+    });
 }

@@ -102,6 +102,12 @@ impl From<ls_train::Error> for Failure {
     }
 }
 
+impl From<ls_datasets::Error> for Failure {
+    fn from(error: ls_datasets::Error) -> Self {
+        ls_train::Error::from(error).into()
+    }
+}
+
 /// How to come by the folder of a data set.
 fn folder_hint(dataset: &str) -> String {
     let source = dataset.parse::<Source>().ok();

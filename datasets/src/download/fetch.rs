@@ -14,7 +14,7 @@ use super::{Downloaded, Progress};
 use crate::input::{cleaned, read_failed};
 use crate::{Error, KnownFile};
 
-/// Tries in a row that bring nothing new, before the next mirror is asked.
+/// Tries in a row after which there is no more of the file than ever before, before the next mirror is asked.
 const TRIES: usize = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A server that is silent for so long has gone. There is no limit on the whole: some are slow.
@@ -115,6 +115,8 @@ impl<'a, P: FnMut(Progress<'_>)> Fetcher<'a, P> {
     /// Asks one mirror until the part is the whole file with the right sum.
     fn ask(&mut self, mirror: &str, file: &KnownFile, part: &mut Part) -> Result<(), Trouble> {
         let (mut tries, mut was_wrong) = (0, false);
+        // A mirror that refuses ranges and cuts whole answers brings the same bytes for ever.
+        let mut most = 0;
         loop {
             let before = part.length;
             match self.go_on(mirror, file, part) {
@@ -130,10 +132,15 @@ impl<'a, P: FnMut(Progress<'_>)> Fetcher<'a, P> {
                         let reason = format!("SHA-256 is {found}, expected {expected}");
                         return Err(Trouble::Refused(reason));
                     }
-                    was_wrong = true;
+                    (was_wrong, most) = (true, 0);
                 }
                 Err(Trouble::Broken(reason)) => {
-                    tries = if part.length > before { 0 } else { tries + 1 };
+                    let is_further = part.length > before.max(most);
+                    (tries, most) = if is_further {
+                        (0, part.length)
+                    } else {
+                        (tries + 1, most)
+                    };
                     if tries == TRIES {
                         return Err(Trouble::Broken(reason));
                     }
@@ -498,6 +505,36 @@ mod tests {
         let outcome = fetch(&[&server], &[]);
         assert_eq!(outcome.part().unwrap(), contents()[..199_000]);
         assert_eq!(server.requests().len(), 1 + TRIES);
+    }
+
+    /// Cuts whole answers at 70,000 bytes, and gives another answer to requests for a part.
+    fn cut_or(ranged: Answer) -> Server {
+        Server::start(move |_, request: &str| {
+            if request.contains("bytes=") {
+                return ranged.clone();
+            }
+            let mut answer = answer(200, "", &contents());
+            answer.truncate(answer.len() - 130_000);
+            answer
+        })
+    }
+
+    #[test]
+    fn a_mirror_that_refuses_ranges_and_cuts_whole_answers_is_left() {
+        let wrong = answer(206, "content-range: bytes 0-9/200000\r\n", &[7; 10]);
+        for ranged in [answer(416, "", b""), wrong] {
+            let cutting = cut_or(ranged);
+            let outcome = fetch(&[&cutting, &Server::start(whole)], &[]);
+            assert!(outcome.is_complete());
+            assert_eq!(cutting.requests().len(), 1 + TRIES);
+        }
+    }
+
+    #[test]
+    fn a_damaged_part_does_not_use_up_the_tries_of_a_slow_mirror() {
+        let server = Server::start(ranged(45_000));
+        assert!(fetch(&[&server], &[7; 1000]).is_complete());
+        assert_eq!(server.requests().len(), 10);
     }
 
     #[test]

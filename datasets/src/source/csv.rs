@@ -2,18 +2,14 @@
 
 use std::path::Path;
 
-use ::csv::{ByteRecord, ReaderBuilder};
-
 use super::{Entry, Reads};
 use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, shortened};
-use crate::samples::{SIDE_LIMIT, check_size};
+use crate::table::{Layout, Lines};
 use crate::{Dataset, Error, ImageShape, Samples, SplitRule};
 
 const NAME: &str = "csv";
 /// Labels are bytes.
 const CLASSES_LIMIT: usize = 256;
-/// Names of the label column in a header.
-const LABEL_NAMES: [&[u8]; 3] = [b"label", b"class", b"target"];
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
@@ -55,13 +51,7 @@ fn into_dataset(train: Table, test: Option<Table>, rule: &SplitRule) -> Result<D
 }
 
 fn read(mut input: Input) -> Result<Table, Error> {
-    let text = input.read_at_most(BYTES_LIMIT + 1)?;
-    if text.len() as u64 > BYTES_LIMIT {
-        return Err(Error::TooLarge {
-            file: input.name().to_owned(),
-            limit: BYTES_LIMIT,
-        });
-    }
+    let text = input.read_within(BYTES_LIMIT)?;
     Table::parse(input.name(), &text)
 }
 
@@ -89,72 +79,20 @@ struct Class {
 
 impl Table {
     fn parse(file: &str, text: &[u8]) -> Result<Self, Error> {
+        let mut lines = Lines::new(file, text, Layout::Labelled)?;
         let mut table = Self {
             file: file.to_owned(),
-            features: 0,
+            features: lines.features(),
             pixels: Vec::new(),
             labels: Vec::new(),
             classes: Vec::new(),
         };
-        check_lines(file, text)?;
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text);
-        let mut record = ByteRecord::new();
-        let mut columns = None;
-        while next(file, &mut reader, &mut record)? {
-            let line = record.position().map_or(0, |at| at.line() as usize);
-            let known = match columns {
-                Some(columns) => columns,
-                None => {
-                    let found = Columns::of(&record);
-                    columns = Some(found);
-                    found.check(file, line)?;
-                    table.features = found.count - 1;
-                    if found.is_header {
-                        continue;
-                    }
-                    found
-                }
-            };
-            table.add(&record, known, line)?;
+        while lines.advance()? {
+            let label = table.label(lines.label().unwrap_or_default(), lines.number())?;
+            table.labels.push(label);
+            lines.add_pixels(&mut table.pixels)?;
         }
         Ok(table)
-    }
-
-    fn add(&mut self, record: &ByteRecord, columns: Columns, line: usize) -> Result<(), Error> {
-        if record.len() != columns.count {
-            return Err(Error::ValueCount {
-                file: self.file.clone(),
-                line,
-                found: record.len(),
-                expected: columns.count,
-            });
-        }
-        for (column, value) in values(record).enumerate() {
-            if column == columns.label {
-                let label = self.label(value, line)?;
-                self.labels.push(label);
-            } else {
-                let pixel = self.pixel(value, line, column + 1)?;
-                self.pixels.push(pixel);
-            }
-        }
-        Ok(())
-    }
-
-    fn pixel(&self, value: &[u8], line: usize, column: usize) -> Result<u8, Error> {
-        let number = str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse().ok());
-        number.ok_or_else(|| Error::InvalidValue {
-            file: self.file.clone(),
-            line,
-            column,
-            found: shortened(value),
-            limit: u8::MAX,
-        })
     }
 
     /// Position of a class among those seen so far.
@@ -219,34 +157,6 @@ impl Table {
     }
 }
 
-/// Refuses a line with more values than any image has, of which the library would keep several copies.
-fn check_lines(file: &str, text: &[u8]) -> Result<(), Error> {
-    let commas = |line: &[u8]| line.iter().filter(|&&byte| byte == b',').count() as u64;
-    let most = text.split(|&byte| byte == b'\n').map(commas).max();
-    // A line has one comma less than values, and one value that is no pixel.
-    let pixels = most.unwrap_or(0).max(1);
-    check_size(file, "pixels in a line", pixels, SIDE_LIMIT * SIDE_LIMIT)
-}
-
-/// Reads the next line that is not empty.
-fn next(
-    file: &str,
-    reader: &mut ::csv::Reader<&[u8]>,
-    record: &mut ByteRecord,
-) -> Result<bool, Error> {
-    reader
-        .read_byte_record(record)
-        .map_err(|error| Error::Corrupt {
-            file: file.to_owned(),
-            reason: cleaned(&error.to_string()),
-        })
-}
-
-/// The values of a line without spaces around them; the library would trim a copy of the whole line.
-fn values(record: &ByteRecord) -> impl Iterator<Item = &[u8]> {
-    record.iter().map(<[u8]>::trim_ascii)
-}
-
 /// The first names, for a message that stays short.
 pub(super) fn listed(classes: &[String]) -> String {
     let names: Vec<String> = classes
@@ -271,63 +181,6 @@ fn shape(features: usize) -> ImageShape {
         height,
         width,
     }
-}
-
-/// What the first line says about all of them.
-#[derive(Clone, Copy)]
-struct Columns {
-    count: usize,
-    /// Column of the label, from 0.
-    label: usize,
-    is_header: bool,
-}
-
-impl Columns {
-    fn of(record: &ByteRecord) -> Self {
-        let is_label = |name: &[u8]| {
-            LABEL_NAMES
-                .iter()
-                .any(|label| name.eq_ignore_ascii_case(label))
-        };
-        let named = values(record).position(is_label);
-        let label = named.unwrap_or(0);
-        let others = || {
-            let columns = values(record).enumerate();
-            columns
-                .filter(move |&(at, _)| at != label)
-                .map(|(_, name)| name)
-        };
-        let is_text = others().any(|name| !name.is_empty()) && !others().any(is_number);
-        // Some programs write the numbers of the columns as their names.
-        let is_counted = |first: usize| {
-            others()
-                .enumerate()
-                .all(|(i, name)| name == (first + i).to_string().as_bytes())
-        };
-        let is_header = is_text || (named.is_some() && (is_counted(0) || is_counted(1)));
-        Self {
-            count: record.len(),
-            // In a line of data such a word is a class.
-            label: if is_header { label } else { 0 },
-            is_header,
-        }
-    }
-
-    fn check(self, file: &str, line: usize) -> Result<(), Error> {
-        if self.count > 1 {
-            return Ok(());
-        }
-        Err(Error::ValueCount {
-            file: file.to_owned(),
-            line,
-            found: self.count,
-            expected: 2,
-        })
-    }
-}
-
-fn is_number(text: &[u8]) -> bool {
-    str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok())
 }
 
 #[cfg(test)]
@@ -430,9 +283,10 @@ mod tests {
 
     #[test]
     fn more_classes_than_labels_are_refused() {
-        let text: String = (0..257).map(|label| format!("{label},0\n")).collect();
+        let lines = |count| (0..count).map(|label| format!("{label},0\n"));
+        assert_eq!(classes(&lines(256).collect::<String>()).len(), 256);
         assert_eq!(
-            error(&text),
+            error(&lines(257).collect::<String>()),
             "table, line 257: the file has more than 256 classes"
         );
     }

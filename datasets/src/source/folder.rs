@@ -1,27 +1,19 @@
 //! Images of the user's own, PNG or JPEG, in one folder for each class.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
-
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::csv::listed;
 use super::{Entry, Reads};
 use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, read_failed, shortened};
-use crate::samples::{SIDE_LIMIT, check_size};
+use crate::picture::{self, Picture};
+use crate::samples::check_size;
 use crate::{Dataset, Error, ImageShape, Samples, SplitRule};
 
 const NAME: &str = "folder";
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 /// Labels are bytes.
 const CLASSES_LIMIT: usize = 256;
-/// Two bytes for each of four channels of the largest image, and some: more is no image of ours.
-const FILE_LIMIT: u64 = 1 << 28;
-/// Neither format packs more bytes into one: 1,032 is the limit of deflate, JPEG stays below with one bit a block.
-const PACKING: u64 = 2048;
-/// What a decoder may need beside the pixels.
-const DECODER_BYTES: u64 = 1 << 16;
 
 pub(super) const ENTRY: Entry = Entry {
     name: NAME,
@@ -40,7 +32,7 @@ fn load(folder: &Path, rule: &SplitRule) -> Result<Dataset, Error> {
     let root = if train.is_dir() { &train } else { folder };
     let classes = class_folders(root)?;
     let names: Vec<String> = classes.iter().map(|class| name_of(class)).collect();
-    let mut files = image_files(&classes, 0..)?;
+    let mut files = image_files(&classes, 0..=u8::MAX)?;
     let train_count = files.len();
     let has_test = root == train && test.is_dir();
     if has_test {
@@ -144,8 +136,8 @@ fn read(place: &str, files: &[(PathBuf, u8)], classes: Vec<String>) -> Result<Sa
     let mut images = Images::default();
     for (path, _) in files {
         let mut input = Input::open(path)?;
-        let bytes = input.read_at_most(FILE_LIMIT + 1)?;
-        images.add(input.name(), &decode(input.name(), &bytes)?)?;
+        let image = picture::read(&mut input)?;
+        images.add(input.name(), &Picture::new(&image))?;
     }
     let labels = files.iter().map(|(_, label)| *label).collect();
     let shape = images.shape();
@@ -204,91 +196,12 @@ fn coloured(grey: &[u8], size: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A decoded image, of 1 or 3 channels in CHW order.
-pub(crate) struct Picture {
-    pub(crate) shape: ImageShape,
-    pub(crate) pixels: Vec<u8>,
-}
-
-/// Decodes an image: grey with one channel, everything else as RGB; 16 bits become 8, transparency is dropped.
-pub(crate) fn decode(file: &str, bytes: &[u8]) -> Result<Picture, Error> {
-    let failed = |reason: &dyn ToString| Error::Image {
-        file: file.to_owned(),
-        reason: cleaned(&reason.to_string()),
-    };
-    check_size(file, "size in bytes", bytes.len() as u64, FILE_LIMIT)?;
-    let format = match image::guess_format(bytes) {
-        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
-        _ => return Err(failed(&"it is neither PNG nor JPEG")),
-    };
-    if format == ImageFormat::Jpeg && is_cut(bytes) {
-        return Err(failed(&"it ends before the image does"));
-    }
-    let most = PACKING * bytes.len() as u64;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    // The sides are checked below, where the message can name them.
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(most + DECODER_BYTES);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| failed(&error))?;
-    let (width, height) = decoder.dimensions();
-    check_size(file, "height", height.into(), SIDE_LIMIT)?;
-    check_size(file, "width", width.into(), SIDE_LIMIT)?;
-    if decoder.total_bytes() > most {
-        return Err(failed(&format!(
-            "{width} × {height} pixels do not fit into its {} bytes",
-            bytes.len()
-        )));
-    }
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| failed(&error))?;
-    Ok(Picture::new(&image))
-}
-
-/// Whether the end marker of a JPEG is missing, for which the decoder would make up grey pixels without a word.
-fn is_cut(jpeg: &[u8]) -> bool {
-    // Neither marker occurs within the data of a scan; a preview comes with both, before the last scan.
-    let last = |marker| jpeg.windows(2).rposition(|bytes| bytes == [0xff, marker]);
-    let (scan, end) = (last(0xda), last(0xd9));
-    end.is_none() || end < scan
-}
-
-impl Picture {
-    fn new(image: &DynamicImage) -> Self {
-        let (channels, pixels) = if image.color().has_color() {
-            let mixed = image.to_rgb8().into_raw();
-            let channel = |c| mixed.iter().skip(c).step_by(3).copied();
-            (3, (0..3).flat_map(channel).collect())
-        } else {
-            (1, image.to_luma8().into_raw())
-        };
-        let shape = ImageShape {
-            channels,
-            height: image.height() as usize,
-            width: image.width() as usize,
-        };
-        Self { shape, pixels }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use image::{GrayImage, ImageBuffer, Luma, LumaA, RgbImage, Rgba};
+    use image::{DynamicImage, ImageFormat};
 
     use super::*;
-
-    fn grey(width: u32, value: u8) -> DynamicImage {
-        GrayImage::from_pixel(width, 2, Luma([value])).into()
-    }
-
-    fn colour(value: [u8; 3]) -> DynamicImage {
-        RgbImage::from_pixel(2, 2, image::Rgb(value)).into()
-    }
-
-    fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
-        image.write_to(&mut bytes, format).unwrap();
-        bytes.into_inner()
-    }
+    use crate::testing::{colour, encoded, grey};
 
     fn folder_with(files: &[(&str, DynamicImage)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -363,30 +276,6 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bits_become_eight_and_transparency_is_dropped() {
-        let deep = ImageBuffer::from_pixel(1, 1, Luma([0xffff_u16]));
-        let veiled = ImageBuffer::from_pixel(1, 1, LumaA([9_u8, 1]));
-        let clear = ImageBuffer::from_pixel(1, 1, Rgba([1_u8, 2, 3, 0]));
-        let cases: [(DynamicImage, &[u8]); 3] = [
-            (deep.into(), &[255]),
-            (veiled.into(), &[9]),
-            (clear.into(), &[1, 2, 3]),
-        ];
-        for (image, expected) in cases {
-            let picture = decode("x", &encoded(&image, ImageFormat::Png)).unwrap();
-            assert_eq!(picture.pixels, expected);
-        }
-    }
-
-    #[test]
-    fn a_jpeg_is_read_whatever_its_file_is_called() {
-        let picture = decode("x.png", &encoded(&colour([200; 3]), ImageFormat::Jpeg)).unwrap();
-        assert_eq!(picture.shape.to_string(), "3×2×2");
-        // A uniform image survives JPEG within rounding.
-        assert!(picture.pixels.iter().all(|&pixel| pixel.abs_diff(200) <= 2));
-    }
-
-    #[test]
     fn every_defect_of_a_folder_has_its_own_message() {
         let other_size = [("a/1.png", grey(2, 0)), ("a/2.png", grey(3, 0))];
         assert_eq!(
@@ -413,63 +302,24 @@ mod tests {
         fs::write(broken.path().join("a/2.png"), "GIF89a").unwrap();
         assert_eq!(
             message(&broken),
-            "DIR/a/2.png is not a valid image: it is neither PNG nor JPEG"
+            "DIR/a/2.png is not a picture that can be read: it is neither PNG nor JPEG"
         );
     }
 
     #[test]
-    fn more_classes_than_labels_are_refused() {
+    fn as_many_classes_as_labels_are_read_and_more_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for class in 0..257 {
-            fs::create_dir(folder.path().join(class.to_string())).unwrap();
+        let image = encoded(&grey(1, 0), ImageFormat::Png);
+        for class in 0..256 {
+            let class = folder.path().join(format!("{class:03}"));
+            fs::create_dir(&class).unwrap();
+            fs::write(class.join("1.png"), &image).unwrap();
         }
+        fs::write(folder.path().join("000/2.png"), &image).unwrap();
+        let dataset = load(folder.path(), &SplitRule::default()).unwrap();
+        assert_eq!(dataset.train.classes().len(), 256);
+        assert!(dataset.train.labels().contains(&255));
+        fs::create_dir(folder.path().join("256")).unwrap();
         assert_eq!(message(&folder), "DIR has more than 256 classes");
-    }
-
-    #[test]
-    fn a_cut_image_is_an_error_at_any_length() {
-        let noisy = RgbImage::from_fn(20, 20, |x, y| {
-            image::Rgb([(x * y) as u8, (7 * x) as u8, y as u8])
-        });
-        for format in [ImageFormat::Png, ImageFormat::Jpeg] {
-            let whole = encoded(&noisy.clone().into(), format);
-            // The last chunk of a PNG, of twelve bytes, says no more than that it is the last.
-            let end = if format == ImageFormat::Png {
-                whole.len() - 12
-            } else {
-                whole.len()
-            };
-            for length in 1..end {
-                assert!(
-                    decode("x", &whole[..length]).is_err(),
-                    "{format:?} cut to {length} of {end}"
-                );
-            }
-        }
-    }
-
-    /// A PNG of one grey pixel with other sides in its header, and the checksum that belongs to them.
-    fn png_that_claims(width: u32, height: u32) -> Vec<u8> {
-        let mut bytes = encoded(&grey(1, 0), ImageFormat::Png);
-        bytes[16..20].copy_from_slice(&width.to_be_bytes());
-        bytes[20..24].copy_from_slice(&height.to_be_bytes());
-        let mut crc = flate2::Crc::new();
-        crc.update(&bytes[12..29]);
-        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
-        bytes
-    }
-
-    #[test]
-    fn sizes_that_a_file_cannot_hold_are_refused_before_decoding() {
-        let error = |width, height| {
-            let bytes = png_that_claims(width, height);
-            let error = decode("x", &bytes).err().unwrap().to_string();
-            error.replace(&bytes.len().to_string(), "N")
-        };
-        assert_eq!(error(4097, 1), "x: width = 4097 is outside 1 to 4096");
-        assert_eq!(
-            error(4096, 4096),
-            "x is not a valid image: 4096 × 4096 pixels do not fit into its N bytes"
-        );
     }
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use ls_datasets::Source;
 use ls_datasets::download::{self, Check, State};
-use ls_datasets::{Error, Source};
 use ls_train::memory::bytes;
 use serde::Serialize;
 
 use crate::cli::named;
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure};
 use crate::ui::{DownloadView, Ui};
 
 /// List, check and download data sets
@@ -52,7 +52,9 @@ Examples:
   layersep data verify                         every data set that was downloaded
   layersep data verify mnist --data-dir DIR    the files of MNIST in DIR or in DIR/mnist
   layersep data verify --data-dir DIR          every data set in DIR or in a folder of its name below it
-  layersep data verify csv --data-dir FILE     no sums are known: the file is loaded")]
+  layersep data verify csv --data-dir FILE     no sums are known: the file is loaded
+
+Exit code 1 if a file is damaged or missing, 2 if the folder is not there or the data cannot be loaded.")]
 struct VerifyArgs {
     /// Data set [default: all that are found]
     #[arg(value_parser = named(&Source::ALL, Source::name))]
@@ -89,10 +91,10 @@ struct DownloadArgs {
 
 pub(crate) fn run(args: &DataArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     match &args.command {
-        DataCommand::List(args) => list(args, ui),
-        DataCommand::Verify(args) => verify(args, ui),
-        DataCommand::Download(args) => download(args, ui),
-    }?;
+        DataCommand::List(args) => list(args, ui)?,
+        DataCommand::Verify(args) => return verify(args, ui),
+        DataCommand::Download(args) => download(args, ui)?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -199,12 +201,16 @@ impl VerifiedFile {
     fn new(check: Check) -> Self {
         let file = Self {
             file: check.path,
-            state: "ok",
+            state: "unknown",
             expected: None,
             found: None,
             samples: None,
         };
         match check.state {
+            State::Ok => Self {
+                state: "ok",
+                ..file
+            },
             State::Missing => Self {
                 state: "missing",
                 ..file
@@ -220,6 +226,7 @@ impl VerifiedFile {
                 samples: Some(samples),
                 ..file
             },
+            // A state that this program does not know is no proof that the file is right.
             _ => file,
         }
     }
@@ -236,7 +243,7 @@ impl VerifiedFile {
     }
 }
 
-fn verify(args: &VerifyArgs, ui: &Ui) -> Result<(), Failure> {
+fn verify(args: &VerifyArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let mut results = Vec::new();
     for (source, folder) in places(args)? {
         let checks = download::verify(source, folder.as_deref())?;
@@ -254,7 +261,13 @@ fn verify(args: &VerifyArgs, ui: &Ui) -> Result<(), Failure> {
             ui.text(&format!("{}\n{lines}", result.dataset))?;
         }
     }
-    judged(&results)
+    Ok(match defects(&results) {
+        Some(defects) => {
+            ui.failure(&defects);
+            ExitCode::from(FAILED)
+        }
+        None => ExitCode::SUCCESS,
+    })
 }
 
 /// What to verify, and where it is.
@@ -303,25 +316,21 @@ fn nothing_known(folder: &Path) -> Failure {
     .hint("name the data set to see what is missing: layersep data verify NAME --data-dir DIR")
 }
 
-/// A failure that counts what is wrong.
-fn judged(results: &[Verified]) -> Result<(), Failure> {
+/// A line that counts what is wrong.
+fn defects(results: &[Verified]) -> Option<Failure> {
     let files = || results.iter().flat_map(|result| &result.files);
     let count = |state| files().filter(|file| file.state == state).count();
-    let (missing, damaged) = (count("missing"), count("damaged"));
-    if missing + damaged == 0 {
-        return Ok(());
-    }
-    let wrong = [(missing, "missing"), (damaged, "damaged")];
-    let wrong = wrong.into_iter().filter(|(count, _)| *count > 0);
-    let wrong: Vec<String> = wrong
-        .map(|(count, what)| format!("{count} {what}"))
+    let wrong: Vec<String> = ["missing", "damaged", "unknown"]
+        .into_iter()
+        .map(|state| (count(state), state))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, state)| format!("{count} {state}"))
         .collect();
-    Err(Failure::new(format!(
-        "of {} files {}",
-        files().count(),
-        wrong.join(" and ")
-    ))
-    .hint("`layersep data download NAME` gets the published files"))
+    if wrong.is_empty() {
+        return None;
+    }
+    let line = format!("of {} files {}", files().count(), wrong.join(" and "));
+    Some(Failure::new(line).hint("`layersep data download NAME` gets the published files"))
 }
 
 #[derive(Debug, Serialize)]
@@ -367,10 +376,4 @@ fn download(args: &DownloadArgs, ui: &Ui) -> Result<(), Failure> {
         complete.files.len(),
         bytes(size)
     ))
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        ls_train::Error::from(error).into()
-    }
 }

@@ -69,6 +69,11 @@ fn help_has_examples() {
             "{text}"
         );
     }
+    let text = shown(folder.path(), &["data", "verify", "--help"]);
+    assert!(
+        text.contains("Exit code 1 if a file is damaged or missing"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn damaged_and_missing_files_are_told_with_their_sums() {
         shown(folder.path(), &arguments)
     );
     let output = layersep(folder.path(), &[&arguments[..], &["--json"]].concat());
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(1));
     let results: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(results[0]["dataset"], "mnist");
     assert_eq!(results[0]["files"][0]["state"], "missing");
