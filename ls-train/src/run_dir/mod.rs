@@ -204,8 +204,7 @@ impl RunDir {
         let run = resolved(path);
         let is_named = |name: &&str| file.file_name().is_some_and(|found| found == *name);
         let is_below = |folder: &&str| parent.starts_with(run.join(folder));
-        (parent == run && FILES.iter().any(|name| is_named(&name)))
-            || FOLDERS.iter().any(|f| is_below(&f))
+        (parent == run && FILES.iter().any(is_named)) || FOLDERS.iter().any(is_below)
     }
 
     /// Whether the run in a folder has ended, and so has a summary.
