@@ -30,7 +30,8 @@ use crate::failure::Failure;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    failed on the way: a loss that is not finite, a device that failed, a defect of the program
+  1    failed on the way: a loss that is not finite, a device that failed, a defect of the program; or `data verify` found
+       files that are missing or damaged
   2    could not start, or a file could not be read or written; one line on standard error says what and what is allowed
   130  interrupted; what was computed is kept
 
