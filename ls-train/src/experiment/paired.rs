@@ -244,7 +244,7 @@ impl Comparison {
                 difference.contender, difference.pairs
             );
         }
-        text + "\nMean over pairs of runs from the same seed (95 % confidence interval by Student's t).\n"
+        text + "\nMean over pairs of runs from the same seed (95 % confidence interval by Student's t); losses below 1e-9 count as 1e-9.\n"
     }
 
     /// Writes a row per contender to a CSV file.
