@@ -191,6 +191,29 @@ fn the_best_weights_of_a_validation_split_survive_a_stop() {
 }
 
 #[test]
+fn a_folder_left_by_a_kill_takes_a_new_run_and_somebody_elses_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = small(MethodConfig::default(), BatchSize::Full);
+    fs::create_dir(&run).unwrap();
+    fs::write(run.join("lock"), "").unwrap();
+    fs::write(run.join("config.draft"), "schema = ").unwrap();
+    go(&config, &run, Start::New, true).unwrap();
+    let foreign = folder.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("notes.txt"), "keep me").unwrap();
+    for start in [Start::New, Start::Overwrite] {
+        let refused = go(&config, &foreign, start, true);
+        assert!(matches!(refused, Err(Error::NotARun { .. })));
+    }
+    assert_eq!(
+        fs::read_dir(&foreign).unwrap().count(),
+        1,
+        "nothing is added"
+    );
+}
+
+#[test]
 fn rows_of_lost_sweeps_are_dropped_and_half_a_row_too() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");

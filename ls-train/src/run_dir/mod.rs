@@ -339,7 +339,11 @@ fn ensure_no_foreign_files(path: &Path) -> Result<()> {
             .chain(&DERIVED)
             .chain(&FOLDERS)
             .chain(&["lock"]);
-        if !own.any(|own| name == *own) {
+        // A process killed while it wrote its first file leaves a draft.
+        let is_draft = Path::new(&name)
+            .extension()
+            .is_some_and(|end| end == "draft");
+        if !is_draft && !own.any(|own| name == *own) {
             return Err(Error::NotARun {
                 path: path.into(),
                 file: name.to_string_lossy().into_owned(),
