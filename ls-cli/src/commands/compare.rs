@@ -13,7 +13,7 @@ use ls_train::experiment::{self, Budget, Case, Comparison, Contender, Scope, Sta
 use serde::Serialize;
 
 use super::experiment::line;
-use super::{new_folder, remove_if_empty, stop_on_ctrl_c};
+use super::{new_folder, remove_if_empty, stop_on_signal};
 use crate::cli::{ModelArgs, SampleArgs, count};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
@@ -137,7 +137,7 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let name = case.name.clone();
     let device = device::find(&args.device)?;
     let interrupter = Interrupter::new();
-    stop_on_ctrl_c(&interrupter)?;
+    stop_on_signal(&interrupter)?;
     let folder = match &args.run {
         Some(folder) => folder.clone(),
         None => new_folder("compare", &name)?,

@@ -8,7 +8,7 @@ use burn::train::Interrupter;
 use clap::Args;
 use ls_train::experiment::{self, Experiment, Progress, Scope};
 
-use super::{data, new_folder, remove_if_empty, stop_on_ctrl_c};
+use super::{data, new_folder, remove_if_empty, stop_on_signal};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         Failure::new(format!("unknown experiment `{name}`; there are: {names}"))
     })?;
     let interrupter = Interrupter::new();
-    stop_on_ctrl_c(&interrupter)?;
+    stop_on_signal(&interrupter)?;
     let folder = match &args.run {
         Some(folder) => folder.clone(),
         None => new_folder("experiment", experiment.name)?,

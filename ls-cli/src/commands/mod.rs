@@ -64,8 +64,8 @@ fn ensure_fits(need: u64, auxiliary: u64) -> Result<(), Failure> {
     .hint("use --limit or --batch-size, or train --ignore-memory to try all the same"))
 }
 
-/// The first Ctrl-C ends the run after the current sweep, the second at once.
-fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
+/// The first Ctrl-C, or any other request of the system to end, ends the run after the current sweep, the second at once.
+fn stop_on_signal(interrupter: &Interrupter) -> Result<(), Failure> {
     let interrupter = interrupter.clone();
     ctrlc::set_handler(move || {
         if interrupter.should_stop() {
@@ -73,5 +73,5 @@ fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), Failure> {
         }
         interrupter.stop(Some("interrupted"));
     })
-    .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))
+    .map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))
 }

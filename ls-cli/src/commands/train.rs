@@ -21,7 +21,7 @@ use ls_train::run_dir::{RunDir, Summary};
 use ls_train::{CheckpointRule, Dashboard, Session, Start};
 use serde::Serialize;
 
-use super::{ensure_fits, new_folder, remove_if_empty, stop_on_ctrl_c};
+use super::{ensure_fits, new_folder, remove_if_empty, stop_on_signal};
 use crate::cli::{ModelArgs, SampleArgs, WeightingArgs, count, named, refuse, set, whole_number};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
@@ -50,7 +50,7 @@ Examples:
   layersep train --run r && layersep train --resume r --sweeps 100
       30 sweeps, then 70 more as if it had never stopped
 
-Ctrl-C, or in the full-screen dashboard q and then s, finishes the current sweep, writes everything and exits with 130; --resume
+Ctrl-C or a SIGTERM, in the full-screen dashboard q and then s, finishes the current sweep, writes everything and exits with 130; --resume
 goes on from there."
 )]
 pub(crate) struct TrainArgs {
@@ -188,7 +188,7 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     }
     let device = device::find(&plan.config().device)?;
     let interrupter = Interrupter::new();
-    stop_on_ctrl_c(&interrupter)?;
+    stop_on_signal(&interrupter)?;
     let splits = Splits::load(&plan, &device)?;
     if let Some(note) = &splits.note {
         ui.note(note);

@@ -130,7 +130,15 @@ fn a_truncated_idx_file_is_named_with_what_was_found_and_expected() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_finishes_the_sweep_writes_everything_and_exits_130() {
+fn a_signal_to_end_finishes_the_sweep_writes_everything_and_exits_130() {
+    // Ctrl-C, what service managers and batch systems send, and a terminal that was closed.
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        ends_in_order(signal);
+    }
+}
+
+#[cfg(unix)]
+fn ends_in_order(signal: &str) {
     let folder = tempfile::tempdir().unwrap();
     let arguments = [
         "train", "--limit", "500", "--sweeps", "1000000", "--run", "r",
@@ -145,11 +153,11 @@ fn ctrl_c_finishes_the_sweep_writes_everything_and_exits_130() {
         lines.next().unwrap().unwrap();
     }
     let kill = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args([signal, &child.id().to_string()])
         .status();
     assert!(kill.unwrap().success());
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
     assert!(
         rest.iter().any(|line| line.contains("(interrupted)")),
         "{rest:?}"
