@@ -36,7 +36,6 @@ use mini_batch::{MiniBatch, MiniBatchValues};
 
 use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
-use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::{Norm, Ridge};
@@ -44,7 +43,7 @@ use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::stage::AnyStage;
 use crate::update::{GradientSearch, GradientStep};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Floats of the largest temporary array: more would not fit into a CPU's cache.
 const CHUNK_FLOATS: usize = 1 << 20;
@@ -54,6 +53,9 @@ const ACCELERATOR_CHUNK_FLOATS: usize = 1 << 24;
 
 /// Samples of a chunk on the CPU at most, so that a small data set still occupies several cores.
 const CHUNK_SAMPLES: usize = 2048;
+
+/// Weights of the residuals in the reports of networks that have no self-adaptive ones.
+const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
 
 /// Settings of [`Exact`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,7 +77,8 @@ pub struct ExactConfig {
     /// `λ` of the penalty `λ/2 Σ ‖W_l‖²`, which is added to the loss that sweeps lower; 0 for none. It is on the kernels of
     /// stages with the affine view, not on the parameters of others.
     pub weight_decay: f64,
-    /// Weights of the residuals in the separated loss that is reported. They do not move the weights.
+    /// Weights of the residuals in the separated loss that is reported. They do not move the weights. Where self-adaptive ones do
+    /// not exist because a stage states no Lipschitz constant, reports are of fixed weights `ω = 1`.
     pub weighting: Weighting,
     /// Settings of the mini-batch form.
     pub mini_batch: MiniBatchConfig,
@@ -170,10 +173,7 @@ impl Exact {
     /// All stages move at once there, which deep networks do not survive if the signal of the inputs, or of the gradients,
     /// vanishes on its way through them. The fits from front to back bring both to the same size everywhere.
     fn start_mini_batches(&self, network: &mut Network, batch: &Batch) -> Result<MiniBatch> {
-        let mut model = Separated {
-            network: network.clone(),
-            auxiliary: AuxiliaryStore::empty(),
-        };
+        let mut model = Separated::new(network.clone());
         let batch = Batch::full(batch.inputs.clone(), batch.labels.clone());
         FullBatchSweeps::new(Fixed::default(), &self.config, network).sweep(&mut model, &batch)?;
         *network = model.network;
@@ -403,12 +403,10 @@ impl Method for Exact {
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
         let weighting = self.config.weighting;
         let lipschitz = network.lipschitz(weighting.norm())?;
-        if lipschitz.is_none() && matches!(weighting, Weighting::SelfAdaptive { .. }) {
-            // The separated loss is only reported here: without growth factors there is nothing to report, and no reason to stop.
-            return Ok(None);
+        match weighting.weights(&lipschitz) {
+            Err(Error::NoSelfAdaptiveWeights(_)) => UNBOUNDED.weights(&lipschitz).map(Some),
+            weights => weights.map(Some),
         }
-        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
-        Ok(Some(weights))
     }
 }
 
