@@ -89,7 +89,9 @@ use crate::shape::FeatureShape;
 
 /// One layer `h_l = f_l(h_{l-1})`.
 ///
-/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean.
+/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean. The output of a
+/// sample depends on its own input alone, and is the same each time outside of training: methods evaluate samples in other chunks
+/// than they train them in.
 pub trait Stage: Sync {
     /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.
     fn forward(&self, input: Tensor<2>) -> Tensor<2>;
