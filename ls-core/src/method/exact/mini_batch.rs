@@ -270,7 +270,11 @@ impl MiniBatch {
             }
             Ok(memory)
         };
-        let stages = values.stages.iter().map(&mut memory).collect::<Result<_>>()?;
+        let stages = values
+            .stages
+            .iter()
+            .map(&mut memory)
+            .collect::<Result<_>>()?;
         let coefficients = (0..values.safe).map(|_| take_affine(state));
         let safe = Safe {
             coefficients: coefficients.collect::<Result<_>>()?,
