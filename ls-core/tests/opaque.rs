@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::Tensor;
 use common::differences::LINE_SEARCH;
-use common::{Random, device, tensor};
+use common::{Random, device, image, tensor};
 use ls_core::Error;
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::{Affine, to_f64};
@@ -17,7 +17,7 @@ use ls_core::method::{
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, measure};
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, AnyStage, Dense, Stage};
+use ls_core::stage::{Activation, AnyStage, Convolution, ConvolutionConfig, Dense, Stage};
 
 const CLASSES: usize = 3;
 const FEATURES: usize = 6;
@@ -102,6 +102,24 @@ fn hidden(random: &mut Random, size: [usize; 2], activation: Activation) -> AnyS
     AnyStage::custom(Hidden { inner })
 }
 
+/// Four channels of two positions each: as wide as the others.
+fn convolution(random: &mut Random) -> AnyStage {
+    let config = ConvolutionConfig {
+        channels: 4,
+        kernel: 2,
+        stride: 1,
+        padding: 0,
+        activation: Activation::Tanh,
+        pooling: None,
+    };
+    let coefficients = Affine {
+        kernel: tensor(&random.matrix([4, 4], 0.5)),
+        bias: Tensor::zeros([4], &device()),
+    };
+    let stage = Convolution::from_coefficients(config, image([1, 2, 3]), coefficients);
+    stage.unwrap().into()
+}
+
 fn norm() -> AnyStage {
     let inner = LayerNormConfig::new(WIDTH).init(&device());
     AnyStage::custom(Norm { inner })
@@ -146,6 +164,10 @@ fn networks() -> Vec<(&'static str, Network)> {
                 block(r),
                 dense(r, head, identity).into(),
             ],
+        ),
+        (
+            "behind a convolution",
+            vec![convolution(r), block(r), dense(r, head, identity).into()],
         ),
         (
             "first stage",
@@ -462,16 +484,32 @@ fn weights_of_all_stages_return_when_a_mini_batch_run_blows_up() {
             continue;
         }
         let (mut model, mut method) = exact(&network, mini_batch(1e4));
-        let mut refused = 0;
-        for _ in 0..30 {
-            refused += sweep(&mut method, &mut model, Some(BATCH)).rejected;
-            assert!(Values::of(&model.network).are_finite(), "{name}");
+        let (split, members) = (split(), (0..SAMPLES).collect::<Vec<_>>());
+        let (mut seen, mut refused, mut unseen) = (Vec::new(), 0, 0);
+        for step in 0..90 {
+            let members = &members[step % 3 * BATCH..][..BATCH];
+            let report = method.sweep(&mut model, &split.pick(step % 3, members));
+            let now = Values::of(&model.network);
+            assert!(now.are_finite(), "{name}, step {step}");
+            if report.unwrap().rejected > 0 {
+                refused += 1;
+                unseen += usize::from(!seen.contains(&now));
+            }
+            seen.push(now);
         }
-        assert!(refused > 0, "{name}");
-        let last = original_loss(&model.network);
-        // Twice that of a guess, from where the weights return.
-        assert!(last < 2.0 * 3.0_f64.ln(), "{name}: {last}");
+        assert!(refused > 1, "{name}");
+        // All but the weights of the sweep that starts the run have been seen.
+        assert!(
+            unseen <= 1,
+            "{name}: {unseen} of {refused} returns led elsewhere"
+        );
     }
+}
+
+/// Whether gradients of training are random.
+fn draws(network: &Network) -> bool {
+    let mut stages = network.stages().iter();
+    stages.any(|stage| stage.downcast_ref::<Block>().is_some())
 }
 
 type Start = dyn Fn(&Network) -> (Separated, Box<dyn Method>);
@@ -498,11 +536,14 @@ fn ways() -> [(&'static str, Box<Start>, Option<usize>); 4] {
     ]
 }
 
+/// Also behind dropout, which the gradients of guaranteed steps leave out: only mini-batches of `exact` draw.
 #[test]
 fn a_restored_method_goes_on_bit_for_bit() {
     for (way, start, size) in ways() {
         for (name, network) in networks() {
-            // Dropout draws from the device in mini-batch steps of exact alone: the same numbers for both.
+            if way == "exact, mini-batches" && draws(&network) {
+                continue;
+            }
             let (mut model, mut method) = start(&network);
             for _ in 0..4 {
                 sweep(&mut *method, &mut model, size);
@@ -511,9 +552,7 @@ fn a_restored_method_goes_on_bit_for_bit() {
             let (_, mut restored) = start(&network);
             restored.restore(method.save().unwrap()).unwrap();
             for _ in 0..3 {
-                device().seed(9);
                 sweep(&mut *method, &mut model, size);
-                device().seed(9);
                 sweep(&mut *restored, &mut other, size);
             }
             assert!(

@@ -148,7 +148,12 @@ pub fn measure(
         }
         Tensor::stack::<2>(figures, 0)
     });
-    let mut figures = rows(Tensor::cat(tables.collect(), 1))?.into_iter();
+    let tables: Vec<_> = tables.collect();
+    let figures = match tables.is_empty() {
+        true => Vec::new(),
+        false => rows(Tensor::cat(tables, 1))?,
+    };
+    let mut figures = figures.into_iter();
     let mut next = || figures.next().unwrap_or_default();
     let (losses, correct, head_loss) = (next(), next(), next());
     let terms = SampleTerms {

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backward::{Backward, Parameters, backward, response};
 use super::control::Scaling;
+use super::set_coefficients;
 use super::snapshot::Snapshot;
 use crate::Result;
 use crate::batch::Batch;
@@ -299,7 +300,7 @@ impl MiniBatch {
     /// One step on a batch.
     ///
     /// # Errors
-    /// [`crate::Error::NotPositiveDefinite`] for inputs that are not finite.
+    /// [`crate::Error::NotPositiveDefinite`] for inputs that are not finite, and what a device returns.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let depth = 3.0 / self.stages.len().max(3) as f64;
         let length = self.falling(self.config.step * depth);
@@ -381,9 +382,7 @@ impl MiniBatch {
             ];
             check = sums.into_iter().fold(check, |check, sum| check + sum);
             velocities.push(Some(velocity));
-            if let Some(stage) = moved.stage_mut(l).affine_mut() {
-                stage.set_coefficients(coefficients);
-            }
+            set_coefficients(&mut moved, l, coefficients)?;
         }
         let mut adam = self.adam.clone();
         if let Some(adam) = &mut adam {

@@ -38,7 +38,7 @@ use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
-use crate::linalg::{Norm, Ridge};
+use crate::linalg::{Affine, Norm, Ridge};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::stage::AnyStage;
@@ -293,9 +293,8 @@ impl FullBatchSweeps {
             model.auxiliary.scatter(&batch.selection, auxiliary);
         }
         for (l, coefficients) in fitted.coefficients.iter().enumerate() {
-            let stage = model.network.stage_mut(l).affine_mut();
-            if let Some((stage, coefficients)) = stage.zip(coefficients.clone()) {
-                stage.set_coefficients(coefficients);
+            if let Some(coefficients) = coefficients {
+                set_coefficients(&mut model.network, l, coefficients.clone())?;
             }
         }
         let report = SweepReport {
@@ -419,6 +418,19 @@ struct Values {
     gradient_length: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mini_batch: Option<MiniBatchValues>,
+}
+
+/// Writes new coefficients of stage `l`, counted from 0.
+fn set_coefficients(network: &mut Network, l: usize, coefficients: Affine) -> Result<()> {
+    let stage = network.stage_mut(l).affine_mut();
+    stage
+        .ok_or(Error::Unsupported {
+            update: "method exact",
+            stage: l + 1,
+            needs: "affine view to write to, though one to read",
+        })?
+        .set_coefficients(coefficients);
+    Ok(())
 }
 
 fn default_chunk(network: &Network) -> usize {
