@@ -96,10 +96,11 @@ pub fn sample_terms(
     auxiliary: &[Tensor<2>],
     batch: &Batch,
 ) -> Result<SampleTerms> {
-    let mut terms = rows(Tensor::stack(term_rows(network, auxiliary, batch), 0))?;
+    let terms = rows(Tensor::stack(term_rows(network, auxiliary, batch), 0))?;
+    let mut terms = terms.into_iter();
     Ok(SampleTerms {
-        head_loss: terms.remove(0),
-        residual_squares: terms,
+        head_loss: terms.next().unwrap_or_default(),
+        residual_squares: terms.collect(),
     })
 }
 

@@ -84,7 +84,7 @@ fn a_dense_stage_has_the_same_gradients_with_and_without_the_affine_view() {
             &batch,
             parameters,
             |l, input| {
-                let coefficients = stages[l].affine().map(|stage| stage.coefficients());
+                let coefficients = stages[l].affine().map(AffineStage::coefficients);
                 response(&stages[l], coefficients.as_ref(), input)
             },
             |input, _| inputs.push(input.clone()),

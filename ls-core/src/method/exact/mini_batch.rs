@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::backward::{Backward, Parameters, backward, response};
 use super::control::Scaling;
 use super::set_coefficients;
-use super::snapshot::Snapshot;
+use super::snapshot::{Safe, Snapshot};
 use crate::Result;
 use crate::batch::Batch;
 use crate::error::ensure;
@@ -103,15 +103,6 @@ pub(super) struct MiniBatch {
     safe: Safe,
     /// Of the stages without the affine view; `None` when there are none.
     adam: Option<ModuleOptimizer>,
-}
-
-/// Weights to return to; empty before the first refresh.
-#[derive(Default)]
-struct Safe {
-    /// Of the stages with the affine view, in their order.
-    coefficients: Vec<Affine>,
-    /// Of the others.
-    parameters: Snapshot,
 }
 
 /// What is known of one stage.
@@ -423,28 +414,6 @@ struct Moved {
     network: Network,
     velocities: Vec<Option<Affine>>,
     adam: Option<ModuleOptimizer>,
-}
-
-impl Safe {
-    fn of(network: &Network) -> Self {
-        let affine = network.stages().iter().filter_map(|stage| stage.affine());
-        Self {
-            coefficients: affine.map(AffineStage::coefficients).collect(),
-            parameters: Snapshot::of(network),
-        }
-    }
-
-    fn restore(&self, network: &mut Network) {
-        let mut coefficients = self.coefficients.iter();
-        for l in 0..network.stages().len() {
-            if let Some(stage) = network.stage_mut(l).affine_mut()
-                && let Some(coefficients) = coefficients.next()
-            {
-                stage.set_coefficients(coefficients.clone());
-            }
-        }
-        self.parameters.restore(network);
-    }
 }
 
 fn has_opaque(network: &Network) -> bool {
