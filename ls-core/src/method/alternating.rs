@@ -74,8 +74,8 @@ pub enum BlockRule {
 
 /// The paper's scheme, alternating minimization of the separated loss.
 ///
-/// A stage without the affine view still trains, with the same guarantee. Self-adaptive weights ask every stage for a Lipschitz
-/// constant; fixed ones ask for nothing.
+/// A stage without the affine view still trains, with the same guarantee. Self-adaptive weights ask every stage behind the first
+/// for a Lipschitz constant; fixed ones ask for nothing.
 pub struct Alternating {
     config: AlternatingConfig,
     rule: BlockRule,

@@ -114,12 +114,14 @@ pub trait Stage: Sync {
         autodiff(input, |leaf| self.forward(leaf))
     }
 
-    /// The affine view, for a stage that is affine before its activation.
+    /// The affine view, for a stage that is affine before its activation and has no other parameters: methods `exact` and
+    /// `alternating` move its coefficients alone, in steps that are made for them. A stage without the view still trains under
+    /// every method, by gradients of all its parameters.
     fn affine(&self) -> Option<&dyn AffineStage> {
         None
     }
 
-    /// The affine view, to write new coefficients.
+    /// The affine view, to write new coefficients; for the stages that have one.
     fn affine_mut(&mut self) -> Option<&mut dyn AffineStage> {
         None
     }
