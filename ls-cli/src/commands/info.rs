@@ -103,7 +103,7 @@ struct StageInfo {
     parameters: usize,
     /// Bytes of the auxiliary variables; none at the head.
     auxiliary_bytes: Option<u64>,
-    lipschitz: f64,
+    lipschitz: Option<f64>,
     growth: Option<f64>,
     omega: Option<f64>,
 }
@@ -118,19 +118,18 @@ impl Info {
     ) -> ls_core::Result<Self> {
         let layout = model.layout(shape, network.classes())?;
         let lipschitz = network.lipschitz(weighting.norm())?;
-        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
+        let weights = weighting.weights(&lipschitz)?;
         let need = MemoryNeed::of(&layout, shape, samples, samples);
         let stages = layout.iter().enumerate().map(|(l, stage)| StageInfo {
             name: stage.name.clone(),
             output: stage.output.to_string(),
             parameters: stage.parameters,
             auxiliary_bytes: need.auxiliary.get(l).copied(),
-            lipschitz: lipschitz
-                .as_ref()
-                .map_or(f64::NAN, |constants| constants[l]),
+            lipschitz: lipschitz[l].as_ref().ok().copied(),
             growth: weights
                 .growth
                 .as_ref()
+                .ok()
                 .and_then(|growth| growth.get(l).copied()),
             omega: weights.omega.get(l).copied(),
         });
@@ -159,7 +158,7 @@ impl Info {
                 stage.output,
                 stage.parameters,
                 stage.auxiliary_bytes.map_or("-".into(), bytes),
-                number(Some(stage.lipschitz)),
+                number(stage.lipschitz),
                 number(stage.growth),
                 number(stage.omega)
             );

@@ -31,6 +31,26 @@ pub struct Separated {
     pub auxiliary: AuxiliaryStore,
 }
 
+/// Samples of a chunk of the forward pass that a feasible point takes; bounds its memory.
+const CHUNK: usize = 8192;
+
+impl Separated {
+    /// A network without auxiliary variables, for the methods that need none: [`Backprop`], and [`Exact`] where no separated loss
+    /// is to be reported.
+    pub fn new(network: Network) -> Self {
+        Self {
+            network,
+            auxiliary: AuxiliaryStore::empty(),
+        }
+    }
+
+    /// A network with the feasible point `a_l = h_l` of a training split.
+    pub fn feasible(network: Network, split: &Batch) -> Self {
+        let auxiliary = AuxiliaryStore::feasible(&network, split, CHUNK);
+        Self { network, auxiliary }
+    }
+}
+
 /// What a method promises about a full-batch sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {
@@ -47,15 +67,18 @@ pub enum Guarantee {
 /// What happened in the sweep over one batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SweepReport {
-    /// Steps that were taken.
+    /// Steps that were taken. In a full-batch sweep of [`Exact`] these are the fits, and one step of the stages without the affine
+    /// view.
     pub accepted: usize,
     /// Steps that were tried and not taken.
     pub rejected: usize,
     /// The accepted step of a method that chooses among several.
     pub candidate: Option<Candidate>,
-    /// `F + λ/2 Σ ‖W_l‖²` after a full-batch sweep with weight decay, the loss that never rises; `None` without.
+    /// `F + λ/2 Σ ‖W_l‖²`, over the kernels of stages with the affine view, after a full-batch sweep with weight decay: the loss
+    /// that never rises; `None` without.
     pub penalized_loss: Option<f64>,
-    /// Estimates of the condition of each stage's Gram matrix with its ridge; empty when none were factored.
+    /// Estimates of the condition of each stage's Gram matrix with its ridge, NaN for a stage without one; empty when none were
+    /// factored.
     pub conditions: Vec<f64>,
 }
 
@@ -67,6 +90,12 @@ impl SweepReport {
             rejected,
             ..Self::default()
         }
+    }
+
+    /// The condition of stage `l`, counted from 0, if its Gram matrix was factored.
+    pub fn condition(&self, l: usize) -> Option<f64> {
+        let condition = self.conditions.get(l).copied();
+        condition.filter(|condition| !condition.is_nan())
     }
 
     /// Takes in the report of the next batch: counts add up, the rest is the later one's.
@@ -123,18 +152,20 @@ pub trait Method: Send {
     /// variables.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] when a stage lacks a Lipschitz constant that the weighting needs.
+    /// [`crate::Error::NoSelfAdaptiveWeights`] when a stage lacks a Lipschitz constant that the weighting needs.
     fn weights(&self, _network: &Network) -> Result<Option<Weights>> {
         Ok(None)
     }
 
-    /// Measures the training split in the method's own terms.
+    /// Measures the training split in the method's own terms; without separated figures for a model without auxiliary variables.
     ///
     /// # Errors
     /// As [`measure`].
     fn measure(&self, model: &Separated, split: &Batch) -> Result<Measurement> {
         let weights = self.weights(&model.network)?;
-        let auxiliary = weights.as_ref().map(|weights| (&model.auxiliary, weights));
+        let complete = model.auxiliary.stages() == model.network.hidden();
+        let weights = weights.as_ref().filter(|_| complete);
+        let auxiliary = weights.map(|weights| (&model.auxiliary, weights));
         measure(&model.network, auxiliary, split)
     }
 }

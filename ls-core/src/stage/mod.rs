@@ -2,22 +2,83 @@
 //!
 //! A [`Stage`] maps `[samples, d_in]` to `[samples, d_out]`. What more it can do is offered as data, never found by a
 //! downcast: a Lipschitz constant, and for stages that are affine before their activation the [`AffineStage`] view that
-//! preconditioned and exact weight updates work on. [`AnyStage`] is the registry: a new stage is one file and one line.
+//! preconditioned and exact weight updates work on. [`AnyStage`] holds the stages that configurations can name, and any Burn
+//! module of the user's own that implements [`Stage`].
+//!
+//! # Writing a stage
+//!
+//! A stage is a Burn module with a forward pass on rank 2 and two shapes. This one gates one linear layer by another:
+//!
+//! ```
+//! use burn::module::Module;
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::tensor::{Device, Tensor, activation::sigmoid};
+//! use ls_core::network::Network;
+//! use ls_core::shape::FeatureShape;
+//! use ls_core::stage::{Activation, AnyStage, Dense, Stage};
+//!
+//! #[derive(Module, Debug)]
+//! struct Gated {
+//!     value: Linear,
+//!     gate: Linear,
+//! }
+//!
+//! impl Stage for Gated {
+//!     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+//!         sigmoid(self.gate.forward(input.clone())) * self.value.forward(input)
+//!     }
+//!
+//!     fn input_shape(&self) -> FeatureShape {
+//!         FeatureShape::Flat(self.value.weight.dims()[0])
+//!     }
+//!
+//!     fn output_shape(&self) -> FeatureShape {
+//!         FeatureShape::Flat(self.value.weight.dims()[1])
+//!     }
+//! }
+//!
+//! # fn main() -> ls_core::Result<()> {
+//! let device = Device::flex();
+//! let gated = Gated {
+//!     value: LinearConfig::new(4, 8).init(&device),
+//!     gate: LinearConfig::new(4, 8).init(&device),
+//! };
+//! let head = LinearConfig::new(8, 3).init(&device);
+//! let network = Network::new(vec![
+//!     AnyStage::custom(gated),
+//!     Dense::from_linear(&head, Activation::Identity).into(),
+//! ])?;
+//! assert_eq!(network.forward(Tensor::ones([5, 4], &device)).dims(), [5, 3]);
+//! // The module is there to be taken out again, for instance when it is trained.
+//! assert!(network.stages()[0].downcast_ref::<Gated>().is_some());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! All else is optional. [`Stage::lipschitz`] keeps the certificate, where a bound is known. [`Stage::affine`], for a stage that is
+//! affine before its activation, lets methods fit it; without, they move it along gradients. [`Stage::linearize`] can be faster
+//! than the derivative that autodiff gives.
 
 mod activation;
 mod config;
+mod conversion;
 mod convolution;
+mod custom;
 mod dense;
+mod erased;
 mod init;
 mod pooling;
 mod residual;
 
-use burn::module::Module;
+use core::any::Any;
+
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use activation::Activation;
 pub use config::StageConfig;
 pub use convolution::{Convolution, ConvolutionConfig};
+pub use custom::CustomStage;
 pub use dense::Dense;
 pub use init::Init;
 pub use pooling::Pooling;
@@ -28,7 +89,9 @@ use crate::shape::FeatureShape;
 
 /// One layer `h_l = f_l(h_{l-1})`.
 ///
-/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean.
+/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean. The output of a
+/// sample depends on its own input alone, and is the same each time outside of training: methods evaluate samples in other chunks
+/// than they train them in.
 pub trait Stage: Sync {
     /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.
     fn forward(&self, input: Tensor<2>) -> Tensor<2>;
@@ -39,8 +102,8 @@ pub trait Stage: Sync {
     /// Shape of one output sample; its length is `d_out`.
     fn output_shape(&self) -> FeatureShape;
 
-    /// A true upper bound `K_l` of the stage's Lipschitz constant in the 2-norm, or `None` when no bound is known: then
-    /// neither a certificate nor self-adaptive weights exist for the network.
+    /// A true upper bound `K_l` of the stage's Lipschitz constant in the 2-norm, or `None` when no bound is known: unless
+    /// this is the first stage, neither a certificate nor self-adaptive weights exist for the network then.
     fn lipschitz(&self) -> Option<Lipschitz> {
         None
     }
@@ -51,12 +114,14 @@ pub trait Stage: Sync {
         autodiff(input, |leaf| self.forward(leaf))
     }
 
-    /// The affine view, for a stage that is affine before its activation.
+    /// The affine view, for a stage that is affine before its activation and has no other parameters: methods `exact` and
+    /// `alternating` move its coefficients alone, in steps that are made for them. A stage without the view still trains under
+    /// every method, by gradients of all its parameters.
     fn affine(&self) -> Option<&dyn AffineStage> {
         None
     }
 
-    /// The affine view, to write new coefficients.
+    /// The affine view, to write new coefficients; for the stages that have one.
     fn affine_mut(&mut self) -> Option<&mut dyn AffineStage> {
         None
     }
@@ -143,7 +208,7 @@ fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<
     (value, Box::new(pull_back))
 }
 
-/// The stages that configurations can name.
+/// Some stage: those that configurations can name, and the user's own.
 #[derive(Module, Debug)]
 pub enum AnyStage {
     /// Fully connected.
@@ -154,6 +219,73 @@ pub enum AnyStage {
     ResidualDense(Residual<Dense>),
     /// Convolution, with a skip connection.
     ResidualConvolution(Residual<Convolution>),
+    /// Any Burn module that is a stage.
+    Custom(CustomStage),
+}
+
+impl AnyStage {
+    /// A module of the user's own; see [`CustomStage::new`].
+    pub fn custom<S: Stage + Module + ModuleDisplay + 'static>(stage: S) -> Self {
+        Self::Custom(CustomStage::new(stage))
+    }
+
+    /// The stage itself, if it is an `S`.
+    pub fn downcast_ref<S: Stage + 'static>(&self) -> Option<&S> {
+        let stage: &dyn Any = match self {
+            Self::Dense(stage) => stage,
+            Self::Convolution(stage) => stage,
+            Self::ResidualDense(stage) => stage,
+            Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage.as_any(),
+        };
+        stage.downcast_ref()
+    }
+
+    /// The stage itself, if it is an `S`, to change it.
+    pub fn downcast_mut<S: Stage + 'static>(&mut self) -> Option<&mut S> {
+        let stage: &mut dyn Any = match self {
+            Self::Dense(stage) => stage,
+            Self::Convolution(stage) => stage,
+            Self::ResidualDense(stage) => stage,
+            Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage.as_any_mut(),
+        };
+        stage.downcast_mut()
+    }
+
+    /// Name of the stage's type, without its path.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Dense(_) => "Dense",
+            Self::Convolution(_) => "Convolution",
+            Self::ResidualDense(_) | Self::ResidualConvolution(_) => "Residual",
+            Self::Custom(stage) => stage.name(),
+        }
+    }
+}
+
+impl From<Dense> for AnyStage {
+    fn from(stage: Dense) -> Self {
+        Self::Dense(stage)
+    }
+}
+
+impl From<Convolution> for AnyStage {
+    fn from(stage: Convolution) -> Self {
+        Self::Convolution(stage)
+    }
+}
+
+impl From<Residual<Dense>> for AnyStage {
+    fn from(stage: Residual<Dense>) -> Self {
+        Self::ResidualDense(stage)
+    }
+}
+
+impl From<Residual<Convolution>> for AnyStage {
+    fn from(stage: Residual<Convolution>) -> Self {
+        Self::ResidualConvolution(stage)
+    }
 }
 
 impl core::ops::Deref for AnyStage {
@@ -165,6 +297,7 @@ impl core::ops::Deref for AnyStage {
             Self::Convolution(stage) => stage,
             Self::ResidualDense(stage) => stage,
             Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage,
         }
     }
 }
@@ -176,6 +309,7 @@ impl core::ops::DerefMut for AnyStage {
             Self::Convolution(stage) => stage,
             Self::ResidualDense(stage) => stage,
             Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage,
         }
     }
 }

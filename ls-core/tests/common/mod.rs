@@ -1,6 +1,7 @@
 //! What the tests share: random problems, fixtures, and the way between the f64 reference and the library.
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part.
 
+pub(crate) mod block;
 pub(crate) mod differences;
 pub(crate) mod geometry;
 pub(crate) mod matrices;
@@ -300,9 +301,7 @@ impl Problem {
     /// The library's weights at the problem's coefficients.
     pub(crate) fn library_weights(&self, weighting: Weighting) -> Weights {
         let lipschitz = self.network().lipschitz(weighting.norm()).unwrap();
-        weighting
-            .weights(lipschitz.as_deref(), self.hidden())
-            .unwrap()
+        weighting.weights(&lipschitz).unwrap()
     }
 
     /// The auxiliary block of hidden stage `l`; `network` is this problem's.
