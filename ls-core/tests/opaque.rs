@@ -321,6 +321,36 @@ fn full_batch_sweeps_of_exact_never_raise_the_original_loss() {
 }
 
 #[test]
+fn stages_move_also_where_no_fit_is_accepted() {
+    for (name, network) in networks() {
+        for (storage, chunk) in STORAGES {
+            let (mut model, mut method) = exact(
+                &network,
+                ExactConfig {
+                    storage,
+                    chunk,
+                    // Too short to be noticed.
+                    step: Some(1e-4),
+                    damping: Some(1e4),
+                    ..ExactConfig::default()
+                },
+            );
+            let mut last = original_loss(&network);
+            for k in 0..4 {
+                let report = sweep(&mut method, &mut model, None);
+                assert!(report.candidate.is_none() && report.accepted == 1);
+                let now = original_loss(&model.network);
+                assert!(
+                    now < last,
+                    "{name}, {storage:?}, sweep {k}: {last} to {now}"
+                );
+                last = now;
+            }
+        }
+    }
+}
+
+#[test]
 fn both_storages_and_any_chunks_lead_to_the_same_weights() {
     for (name, network) in networks() {
         let [stored, recomputed] = STORAGES.map(|(storage, chunk)| {

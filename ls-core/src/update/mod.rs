@@ -1,7 +1,8 @@
 //! How one block moves while all others stand still.
 //!
 //! A step is a direction times a length; the length is found by a line search on the block's own part of the separated
-//! loss, so a step that would raise it is not taken. The laws in `tests/laws.rs` hold for every update here.
+//! loss, so a step that would raise it is not taken. The laws in `tests/laws.rs` hold for every update here, and those in
+//! `tests/opaque.rs` for [`GradientStep`], which searches on any objective.
 
 mod armijo;
 mod gradient_step;

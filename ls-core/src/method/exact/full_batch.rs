@@ -1,7 +1,7 @@
 //! The full-batch sweep: targets from one backward pass, fits from front to back.
 //!
-//! Stages without the affine view stand still in the fits and pass on what comes, forward and back; [`FullBatch::parameter_gradients`] are
-//! what they move along afterwards.
+//! Stages without the affine view stand still in the fits and pass on what comes, forward and back; afterwards they move along
+//! [`FullBatch::parameter_gradients`].
 //!
 //! Everything runs over consecutive chunks of samples, so that working memory does not grow with their number; what does
 //! is decided by [`Storage`]. On the CPU the chunks of a pass run in parallel; what they sum up is added in their order, so
@@ -186,7 +186,10 @@ impl<'a> FullBatch<'a> {
         known: &[Chunks],
         conditions: Vec<f64>,
     ) -> Result<Point> {
-        let mut responses = vec![Chunks::new(); self.stages().len()];
+        let mut responses = match self.settings.storage {
+            Storage::Stored => vec![Chunks::new(); self.stages().len()],
+            Storage::Recomputed => Vec::new(),
+        };
         let mut losses = Losses::new();
         self.for_each_chunk(
             |c| {
@@ -195,10 +198,8 @@ impl<'a> FullBatch<'a> {
             },
             |(own, loss)| {
                 losses.push(loss);
-                if self.settings.storage == Storage::Stored {
-                    for (stored, response) in responses.iter_mut().zip(own) {
-                        stored.push(response);
-                    }
+                for (stored, response) in responses.iter_mut().zip(own) {
+                    stored.push(response);
                 }
             },
         )?;
