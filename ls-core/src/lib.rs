@@ -30,4 +30,4 @@ pub mod shape;
 pub mod stage;
 pub mod update;
 
-pub use error::{Error, Result};
+pub use error::{Error, NoLipschitzConstant, Result};
