@@ -162,7 +162,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let trained = Trained::load_into(network(&device)?, &run)?;
     let point = Tensor::from_floats([[0.5, 0.5]], &device);
-    let class = trained.network.forward(point).argmax(1).into_scalar::<i64>();
+    let class = trained
+        .network
+        .forward(point)
+        .argmax(1)
+        .into_scalar::<i64>();
     let class = usize::try_from(class)?;
     println!(
         "the point (0.5, 0.5) belongs to the {} spiral",

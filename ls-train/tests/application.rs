@@ -1,7 +1,9 @@
 //! Runs of an application: a network with a stage of its own, and samples of its own.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use burn::data::dataset::{Dataset, InMemDataset};
 use burn::module::Module;
@@ -20,7 +22,9 @@ use ls_train::config::{
 };
 use ls_train::data::{SampleKind, Splits};
 use ls_train::learner::Stop;
+use ls_train::renderer::LineRenderer;
 use ls_train::report::{Report, Scope};
+use ls_train::run_dir::HistoryTable;
 use ls_train::{
     CheckpointRule, Error, Outcome, Result, Session, Start, Trained, train, train_network,
 };
@@ -77,18 +81,31 @@ impl AffineStage for Swish {
     }
 }
 
+/// What a run printed.
+#[derive(Clone, Default)]
+struct Printed(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 const NAME: &str = "swish net";
 
 fn network(seed: u64) -> Network {
     let (mut random, device) = (ChaCha12Rng::seed_from_u64(seed), Device::flex());
     let mut dense =
         |size, activation| Dense::init(size, activation, Init::Kaiming, &mut random, &device);
-    let swish = Swish {
-        affine: dense([2, 16], Activation::Identity),
-    };
     let stages = vec![
-        AnyStage::custom(swish),
-        dense([16, 12], Activation::Tanh).into(),
+        dense([2, 16], Activation::Tanh).into(),
+        AnyStage::custom(Swish {
+            affine: dense([16, 12], Activation::Identity),
+        }),
         dense([12, 3], Activation::Identity).into(),
     ];
     Network::new(stages).unwrap()
@@ -224,6 +241,48 @@ fn the_folder_names_the_network_and_the_data_of_the_application() {
 }
 
 #[test]
+fn a_certificate_that_is_missing_has_its_reason_wherever_it_would_stand() {
+    const REASON: &str = "stage 2 (Swish) states no Lipschitz constant";
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let printed = Printed::default();
+    let session = Session {
+        dashboard: {
+            let printed = printed.clone();
+            Box::new(|_| Box::new(LineRenderer::new(Box::new(printed))))
+        },
+        ..Session::new(Device::flex(), &run)
+    };
+    let config = config(exact());
+    let (plan, splits) = (config.clone().check().unwrap(), splits(&config).unwrap());
+    let outcome = train_network(&plan, NAME, network(1), splits, session).unwrap();
+    let train = &outcome.summary.train;
+    assert_eq!(train.certificate, None);
+    assert!(train.separated_loss.is_some());
+    assert_eq!(train.certificate_reason.as_deref(), Some(REASON));
+    let summary = fs::read_to_string(run.join("summary.json")).unwrap();
+    let line = format!("\"certificate_reason\": \"{REASON}\"");
+    assert!(summary.contains(&line), "{summary}");
+    let printed = String::from_utf8(printed.0.lock().unwrap().clone()).unwrap();
+    let label = printed.lines().next().unwrap();
+    assert!(
+        label.ends_with(&format!("no certificate: {REASON}")),
+        "{label}"
+    );
+    let history = HistoryTable::read(&run).unwrap();
+    assert_eq!(history.last("certificate"), None);
+    assert!(history.last("separated_loss").is_some());
+    drop(outcome);
+    let scope = Scope {
+        runs: &[run],
+        data: None,
+        device: &Device::flex(),
+    };
+    let page = Report::gather(&scope, &mut |_| {}).unwrap().html().unwrap();
+    assert!(page.contains(REASON));
+}
+
+#[test]
 fn a_report_shows_all_but_what_takes_the_network() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
@@ -278,7 +337,11 @@ fn a_run_that_was_stopped_and_goes_on_ends_where_it_would_have_ended() {
             outcome.summary.kept_sweep, expected.summary.kept_sweep,
             "{what}"
         );
-        assert!(expected.summary.train.original_loss < 1.0, "{what}");
+        let start = HistoryTable::read(&whole)
+            .unwrap()
+            .points("sweep", "train_original_loss")[0]
+            .1;
+        assert!(expected.summary.train.original_loss < start, "{what}");
     }
 }
 
@@ -329,6 +392,9 @@ fn own_samples_train_a_network_of_the_plan_that_loads_without_the_application() 
     let device = Device::flex();
     let session = Session::new(device.clone(), &run);
     let outcome = train(&plan, splits(&config).unwrap(), session).unwrap();
+    assert!(outcome.summary.train.certificate.is_some());
+    let summary = fs::read_to_string(run.join("summary.json")).unwrap();
+    assert!(!summary.contains("certificate_reason"), "{summary}");
     let trained = Trained::load(&run, &device).unwrap();
     assert_eq!(logits(&trained.network), logits(&outcome.network));
     let pixels = Images {
