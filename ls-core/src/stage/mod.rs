@@ -7,6 +7,7 @@
 
 mod activation;
 mod config;
+mod conversion;
 mod convolution;
 mod custom;
 mod dense;
