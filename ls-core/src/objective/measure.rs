@@ -113,7 +113,9 @@ fn term_rows(network: &Network, auxiliary: &[Tensor<2>], batch: &Batch) -> Vec<T
     }
     let logits = network.stages()[network.hidden()].forward(previous);
     let head_loss = cross_entropy::per_sample(logits, &batch.labels);
-    core::iter::once(head_loss).chain(residual_squares).collect()
+    core::iter::once(head_loss)
+        .chain(residual_squares)
+        .collect()
 }
 
 /// The rows of a table with a column for each sample.

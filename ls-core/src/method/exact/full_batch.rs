@@ -621,13 +621,7 @@ impl<'a> FullBatch<'a> {
 
     /// The rows that enter the Gram matrix: all, or a seeded subset of a convolution's patches. The loss is accepted on
     /// all of them, and any positive definite preconditioner keeps the descent form a descent.
-    fn subset(
-        &self,
-        l: usize,
-        c: usize,
-        stage: &dyn AffineStage,
-        rows: Tensor<2>,
-    ) -> Tensor<2> {
+    fn subset(&self, l: usize, c: usize, stage: &dyn AffineStage, rows: Tensor<2>) -> Tensor<2> {
         let (total, count) = (self.rows(stage), rows.dims()[0]);
         if stage.rows_per_sample() == 1 || total <= self.settings.gram_rows {
             return rows;

@@ -212,8 +212,7 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                     };
                     let factor = factor / slope.positions / 512.0;
                     let expected = &slope.preconditioned * -factor;
-                    let moved =
-                        |to: &Point| at(to, l) - at(&point, l);
+                    let moved = |to: &Point| at(to, l) - at(&point, l);
                     let error = norm(&(moved(&descent) - &expected)) / norm(&expected);
                     // f32 weights round steps of 1e-3 by 1e-4 of themselves, and the second order in `τ` is
                     // some percent of the first.

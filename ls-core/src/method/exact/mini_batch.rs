@@ -270,7 +270,11 @@ impl MiniBatch {
             }
             Ok(memory)
         };
-        let stages = values.stages.iter().map(&mut memory).collect::<Result<_>>()?;
+        let stages = values
+            .stages
+            .iter()
+            .map(&mut memory)
+            .collect::<Result<_>>()?;
         let coefficients = (0..values.safe).map(|_| take_affine(state));
         let safe = Safe {
             coefficients: coefficients.collect::<Result<_>>()?,
@@ -512,7 +516,7 @@ impl Pass {
         } = backward(
             stages,
             batch,
-            Parameters::Moving,
+            Parameters::Training,
             |l, input| {
                 let coefficients = stages[l].affine().map(AffineStage::coefficients);
                 response(&stages[l], coefficients.as_ref(), input)

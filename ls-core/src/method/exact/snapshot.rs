@@ -41,7 +41,10 @@ impl Snapshot {
 
     /// `Σ |v|` over all values, `[1]`: finite only if every one is.
     pub(super) fn absolute_sum(&self) -> Option<Tensor<1>> {
-        let sums = self.arrays.iter().map(|(_, values)| values.clone().abs().sum());
+        let sums = self
+            .arrays
+            .iter()
+            .map(|(_, values)| values.clone().abs().sum());
         sums.reduce(|sum, next| sum + next)
     }
 
