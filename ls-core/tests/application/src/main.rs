@@ -1,4 +1,6 @@
-//! An application with a stage of its own: points inside and outside of a ring, told apart after one sweep of `exact` after another.
+//! An application with a stage of its own: points in the plane are told apart by their distance from the origin.
+
+#![allow(clippy::print_stdout, reason = "an application talks to its user")]
 
 use std::process::ExitCode;
 
