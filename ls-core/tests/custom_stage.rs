@@ -389,7 +389,6 @@ fn a_network_prints_the_module_inside() {
     }
 }
 
-/// Sweeps that only a stage with an affine view allows are not needed to look at the weights of the residuals.
 fn exact(network: &Network) -> Exact {
     Exact::new(ExactConfig::default(), network).unwrap()
 }
@@ -422,7 +421,7 @@ fn without_a_lipschitz_constant_reports_say_why_there_is_no_certificate() {
         stage: 3,
         name: "Block",
     };
-    assert_eq!(network.without_bound(), [reason.clone()]);
+    assert_eq!(network.without_bound(), core::slice::from_ref(&reason));
     assert_eq!(
         reason.to_string(),
         "stage 3 (Block) states no Lipschitz constant"

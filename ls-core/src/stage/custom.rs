@@ -20,7 +20,7 @@ use crate::shape::FeatureShape;
 ///
 /// ```compile_fail
 /// # use burn::module::{Module, Param};
-/// # use burn::tensor::Tensor;
+/// # use burn::tensor::{Device, Tensor};
 /// # use ls_core::{shape::FeatureShape, stage::{CustomStage, Stage}};
 /// #[derive(Module, Debug)]
 /// struct Deep {
@@ -31,10 +31,8 @@ use crate::shape::FeatureShape;
 /// #     fn input_shape(&self) -> FeatureShape { FeatureShape::Flat(1) }
 /// #     fn output_shape(&self) -> FeatureShape { FeatureShape::Flat(1) }
 /// # }
-/// fn wrap(deep: Deep) -> CustomStage {
-///     CustomStage::new(deep)
-/// }
-/// # fn main() { let _ = wrap; }
+/// let weight = Param::from_tensor(Tensor::zeros([1; 9], &Device::flex()));
+/// let stage = CustomStage::new(Deep { weight });
 /// ```
 #[derive(Debug)]
 pub struct CustomStage {
