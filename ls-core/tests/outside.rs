@@ -13,7 +13,11 @@ fn an_application_outside_of_the_workspace_builds_and_its_loss_falls() {
     fs::create_dir_all(copy.join("src")).unwrap();
     let manifest = fs::read_to_string(source.join("Cargo.toml")).unwrap();
     let path = format!("{:?}", own.display().to_string());
-    fs::write(copy.join("Cargo.toml"), manifest.replace("\"../..\"", &path)).unwrap();
+    fs::write(
+        copy.join("Cargo.toml"),
+        manifest.replace("\"../..\"", &path),
+    )
+    .unwrap();
     fs::copy(source.join("src/main.rs"), copy.join("src/main.rs")).unwrap();
     // The versions of the workspace, which are there.
     fs::copy(own.join("../Cargo.lock"), copy.join("Cargo.lock")).unwrap();

@@ -7,10 +7,11 @@
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
 //! | `stages.{l}.{path}` | as the module has it | parameters of a module of the user's own, by their path in it |
 //!
-//! All in little-endian f32; integers and booleans of a module of the user's own are i64 and bytes. Images are flattened channel by channel, row by row. The metadata have one entry, `layersep`, a JSON object:
-//! `model` (the architecture in short), `stages` (a list of the hidden stages as in configuration files), `shape` (channels, height,
-//! width), `classes` (names), `pixel_max`, `mean` and `deviation` (one per channel). An input is
-//! `(pixel / pixel_max - mean) / deviation`. The same weights always give the same file.
+//! All in little-endian f32; integers and booleans of a module of the user's own are i64 and bytes. Images are flattened channel by
+//! channel, row by row. The metadata have one entry, `layersep`, a JSON object: `model` (the architecture in short), `stages` (a list
+//! of the hidden stages as in configuration files), `shape` (channels, height, width), `classes` (names), `pixel_max`, `mean` and
+//! `deviation` (one per channel). An input is `(pixel / pixel_max - mean) / deviation`. Of a network that an application made `stages`
+//! is null, and the last three where it made the data: those are inputs as they are. The same weights always give the same file.
 
 use core::fmt::Debug;
 use std::collections::HashMap;
