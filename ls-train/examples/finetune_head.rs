@@ -24,7 +24,6 @@ use ls_core::stage::{Activation, Dense};
 use ls_datasets::{Samples, Source, SplitRule};
 use ls_train::config::{ExactSettings, MethodConfig, RunConfig};
 use ls_train::data::{SampleKind, Splits};
-use ls_train::renderer::LineRenderer;
 use ls_train::{Session, Start, train_network};
 
 /// The network as a Burn application would write it, with the names of its `PyTorch` original.
@@ -141,8 +140,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let session = Session {
         start: Start::Overwrite,
-        dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::stdout())))),
-        ..Session::new(device.clone(), &run)
+        ..Session::new(device.clone(), &run).with_lines(std::io::stdout())
     };
     let outcome = train_network(&plan, "fc2 and fc3", network, splits, session)?;
 
