@@ -9,7 +9,8 @@ use std::process::Command;
 fn an_application_outside_of_the_workspace_builds_and_its_loss_falls() {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = own.join("tests/application");
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("application");
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let copy = scratch.join("application");
     fs::create_dir_all(copy.join("src")).unwrap();
     let manifest = fs::read_to_string(source.join("Cargo.toml")).unwrap();
     let path = format!("{:?}", own.display().to_string());
@@ -21,10 +22,12 @@ fn an_application_outside_of_the_workspace_builds_and_its_loss_falls() {
     fs::copy(source.join("src/main.rs"), copy.join("src/main.rs")).unwrap();
     // The versions of the workspace, which are there.
     fs::copy(own.join("../Cargo.lock"), copy.join("Cargo.lock")).unwrap();
+    // The target folder of the workspace, which holds all that does not depend on the features of Burn.
+    let target = scratch.parent().unwrap();
     let status = Command::new(env!("CARGO"))
         .args(["run", "--offline"])
         .current_dir(&copy)
-        .env("CARGO_TARGET_DIR", copy.join("target"))
+        .env("CARGO_TARGET_DIR", target)
         .status()
         .unwrap();
     assert!(status.success(), "{status}");
