@@ -2,22 +2,28 @@
 //!
 //! A [`Stage`] maps `[samples, d_in]` to `[samples, d_out]`. What more it can do is offered as data, never found by a
 //! downcast: a Lipschitz constant, and for stages that are affine before their activation the [`AffineStage`] view that
-//! preconditioned and exact weight updates work on. [`AnyStage`] is the registry: a new stage is one file and one line.
+//! preconditioned and exact weight updates work on. [`AnyStage`] holds the stages that configurations can name, and any Burn
+//! module of the user's own that implements [`Stage`].
 
 mod activation;
 mod config;
 mod convolution;
+mod custom;
 mod dense;
+mod erased;
 mod init;
 mod pooling;
 mod residual;
 
-use burn::module::Module;
+use core::any::Any;
+
+use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use activation::Activation;
 pub use config::StageConfig;
 pub use convolution::{Convolution, ConvolutionConfig};
+pub use custom::CustomStage;
 pub use dense::Dense;
 pub use init::Init;
 pub use pooling::Pooling;
@@ -143,7 +149,7 @@ fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<
     (value, Box::new(pull_back))
 }
 
-/// The stages that configurations can name.
+/// Some stage: those that configurations can name, and the user's own.
 #[derive(Module, Debug)]
 pub enum AnyStage {
     /// Fully connected.
@@ -154,6 +160,73 @@ pub enum AnyStage {
     ResidualDense(Residual<Dense>),
     /// Convolution, with a skip connection.
     ResidualConvolution(Residual<Convolution>),
+    /// Any Burn module that is a stage.
+    Custom(CustomStage),
+}
+
+impl AnyStage {
+    /// A module of the user's own; see [`CustomStage::new`].
+    pub fn custom<S: Stage + Module + ModuleDisplay + 'static>(stage: S) -> Self {
+        Self::Custom(CustomStage::new(stage))
+    }
+
+    /// The stage itself, if it is an `S`.
+    pub fn downcast_ref<S: Stage + 'static>(&self) -> Option<&S> {
+        let stage: &dyn Any = match self {
+            Self::Dense(stage) => stage,
+            Self::Convolution(stage) => stage,
+            Self::ResidualDense(stage) => stage,
+            Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage.as_any(),
+        };
+        stage.downcast_ref()
+    }
+
+    /// The stage itself, if it is an `S`, to change it.
+    pub fn downcast_mut<S: Stage + 'static>(&mut self) -> Option<&mut S> {
+        let stage: &mut dyn Any = match self {
+            Self::Dense(stage) => stage,
+            Self::Convolution(stage) => stage,
+            Self::ResidualDense(stage) => stage,
+            Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage.as_any_mut(),
+        };
+        stage.downcast_mut()
+    }
+
+    /// Name of the stage's type, without its path.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Dense(_) => "Dense",
+            Self::Convolution(_) => "Convolution",
+            Self::ResidualDense(_) | Self::ResidualConvolution(_) => "Residual",
+            Self::Custom(stage) => stage.name(),
+        }
+    }
+}
+
+impl From<Dense> for AnyStage {
+    fn from(stage: Dense) -> Self {
+        Self::Dense(stage)
+    }
+}
+
+impl From<Convolution> for AnyStage {
+    fn from(stage: Convolution) -> Self {
+        Self::Convolution(stage)
+    }
+}
+
+impl From<Residual<Dense>> for AnyStage {
+    fn from(stage: Residual<Dense>) -> Self {
+        Self::ResidualDense(stage)
+    }
+}
+
+impl From<Residual<Convolution>> for AnyStage {
+    fn from(stage: Residual<Convolution>) -> Self {
+        Self::ResidualConvolution(stage)
+    }
 }
 
 impl core::ops::Deref for AnyStage {
@@ -165,6 +238,7 @@ impl core::ops::Deref for AnyStage {
             Self::Convolution(stage) => stage,
             Self::ResidualDense(stage) => stage,
             Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage,
         }
     }
 }
@@ -176,6 +250,7 @@ impl core::ops::DerefMut for AnyStage {
             Self::Convolution(stage) => stage,
             Self::ResidualDense(stage) => stage,
             Self::ResidualConvolution(stage) => stage,
+            Self::Custom(stage) => stage,
         }
     }
 }
