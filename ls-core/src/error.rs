@@ -37,6 +37,11 @@ pub enum Error {
         /// The missing capability.
         needs: &'static str,
     },
+    /// Self-adaptive weights were asked for where none exist.
+    #[error(
+        "{0}, which self-adaptive weights need of every stage behind the first; fixed weights (`Weighting::Fixed`) need none"
+    )]
+    NoSelfAdaptiveWeights(NoLipschitzConstant),
     /// A number left the finite range.
     #[error(
         "{quantity} became non-finite ({value}); smaller steps, larger batches or smaller inputs may help"
@@ -75,6 +80,16 @@ pub enum Error {
     /// Values could not be read from the device.
     #[error("cannot read from the device: {0}")]
     Device(String),
+}
+
+/// Why a network has neither a certificate nor self-adaptive weights.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stage {stage} ({name}) states no Lipschitz constant")]
+pub struct NoLipschitzConstant {
+    /// Number of the stage, from 1.
+    pub stage: usize,
+    /// Name of its type.
+    pub name: &'static str,
 }
 
 /// A number as a person would type it.

@@ -30,7 +30,7 @@ pub mod shape;
 pub mod stage;
 pub mod update;
 
-pub use error::{Error, Result};
+pub use error::{Error, NoLipschitzConstant, Result};
 
 /// Pages of the guide, so that their code is compiled and run. They are not part of the package.
 #[cfg(doctest)]

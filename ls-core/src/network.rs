@@ -8,7 +8,20 @@ use rand::rngs::ChaCha12Rng;
 use crate::linalg::Norm;
 use crate::shape::FeatureShape;
 use crate::stage::{Activation, AnyStage, Dense, Init, StageConfig};
-use crate::{Error, Result, error::ensure};
+use crate::{Error, NoLipschitzConstant, Result, error::ensure};
+
+impl NoLipschitzConstant {
+    /// For stage `l`, counted from 0.
+    fn new(l: usize, stage: &AnyStage) -> Self {
+        Self {
+            stage: l + 1,
+            name: stage.name(),
+        }
+    }
+}
+
+/// The Lipschitz constant `K_l` of a stage, or that it states none.
+pub type LipschitzConstant = core::result::Result<f64, NoLipschitzConstant>;
 
 /// A classifier `z = T_L ∘ f_{L-1} ∘ … ∘ f_1`: stages `1..L-1` are hidden, stage `L` is the affine head.
 #[derive(Module, Debug)]
@@ -99,14 +112,25 @@ impl Network {
             .collect()
     }
 
-    /// Lipschitz constants `K_1, …, K_L` in the given norm; `None` where a stage has no bound.
+    /// The stages that state no Lipschitz constant. One behind the first takes the certificate and self-adaptive weights away from
+    /// the network; the first may be without, since residuals arise behind it only.
+    pub fn without_bound(&self) -> Vec<NoLipschitzConstant> {
+        let stages = self.stages.iter().enumerate();
+        stages
+            .filter(|(_, stage)| stage.lipschitz().is_none())
+            .map(|(l, stage)| NoLipschitzConstant::new(l, stage))
+            .collect()
+    }
+
+    /// Lipschitz constants `K_1, …, K_L` in the given norm, or which stage states none.
     ///
     /// # Errors
     /// [`Error::Device`] when the device failed.
-    pub fn lipschitz(&self, norm: Norm) -> Result<Option<Vec<f64>>> {
-        self.stages
-            .iter()
-            .map(|stage| stage.lipschitz().map(|k| k.value(norm)).transpose())
-            .collect()
+    pub fn lipschitz(&self, norm: Norm) -> Result<Vec<LipschitzConstant>> {
+        let constant = |(l, stage): (usize, &AnyStage)| match stage.lipschitz() {
+            Some(form) => form.value(norm).map(Ok),
+            None => Ok(Err(NoLipschitzConstant::new(l, stage))),
+        };
+        self.stages.iter().enumerate().map(constant).collect()
     }
 }

@@ -52,9 +52,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
 fn measured(problem: &Problem, weighting: Weighting) -> (Measurement, Weights) {
     let model = problem.model();
     let lipschitz = model.network.lipschitz(weighting.norm()).unwrap();
-    let weights = weighting
-        .weights(lipschitz.as_deref(), problem.hidden())
-        .unwrap();
+    let weights = weighting.weights(&lipschitz).unwrap();
     let auxiliary = Some((&model.auxiliary, &weights));
     (
         measure(&model.network, auxiliary, &problem.batch()).unwrap(),

@@ -4,14 +4,18 @@ use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup,
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::AdamConfig;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::Batch;
 use ls_core::linalg::{Norm, to_f64};
-use ls_core::method::{Backprop, LearningRate, Method, Separated};
+use ls_core::method::{
+    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, LearningRate, Method,
+    Separated,
+};
 use ls_core::model::MlpConfig;
 use ls_core::network::Network;
+use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, AnyStage, CustomStage, Dense, Init, Stage};
+use ls_core::{Error, NoLipschitzConstant};
 
 /// Normalization, an affine map with a mask and dropout, around a skip connection: every kind of parameter.
 #[derive(Module, Debug)]
@@ -184,13 +188,6 @@ fn bits(network: &Network) -> Vec<f64> {
     to_f64(network.forward(points())).unwrap()
 }
 
-fn separated(network: Network) -> Separated {
-    Separated {
-        network,
-        auxiliary: AuxiliaryStore::empty(),
-    }
-}
-
 #[test]
 fn a_wrapped_dense_stage_computes_counts_and_views_the_same() {
     let (plain, wrapped) = pair();
@@ -276,7 +273,7 @@ fn optimizer_steps_move_a_wrapped_stage_as_the_plain_one() {
     };
     let [plain, wrapped] = [plain, wrapped].map(|network| {
         let mut method = Backprop::new(AdamConfig::new().init(), rate);
-        let mut model = separated(network);
+        let mut model = Separated::new(network);
         for _ in 0..5 {
             method.sweep(&mut model, &batch()).unwrap();
         }
@@ -293,7 +290,7 @@ fn every_parameter_of_a_block_moves_in_one_step() {
         initial: 0.01,
         total_steps: None,
     };
-    let mut model = separated(before.clone());
+    let mut model = Separated::new(before.clone());
     Backprop::new(AdamConfig::new().init(), rate)
         .sweep(&mut model, &batch())
         .unwrap();
@@ -390,4 +387,111 @@ fn a_network_prints_the_module_inside() {
     for line in ["Block {", "norm: LayerNorm {", "dropout: Dropout {"] {
         assert!(text.contains(line), "{text}");
     }
+}
+
+/// Sweeps that only a stage with an affine view allows are not needed to look at the weights of the residuals.
+fn exact(network: &Network) -> Exact {
+    Exact::new(ExactConfig::default(), network).unwrap()
+}
+
+fn alternating(network: &Network, weighting: Weighting) -> ls_core::Result<Alternating> {
+    let config = AlternatingConfig {
+        weighting,
+        auxiliary_passes: 1,
+        weight_passes: 1,
+        restart: true,
+    };
+    let rule = BlockRule::Optimizer {
+        weights: AdamConfig::new().init(),
+        auxiliary: AdamConfig::new().init(),
+        learning_rate: 0.01,
+        auxiliary_learning_rate: 0.01,
+    };
+    Alternating::new(config, rule, network, &batch())
+}
+
+const ADAPTIVE: Weighting = Weighting::SelfAdaptive {
+    norm: Norm::Spectral,
+    eta: 1.0,
+};
+
+#[test]
+fn without_a_lipschitz_constant_reports_say_why_there_is_no_certificate() {
+    let network = with_block(1);
+    let reason = NoLipschitzConstant {
+        stage: 3,
+        name: "Block",
+    };
+    assert_eq!(network.without_bound(), [reason.clone()]);
+    assert_eq!(
+        reason.to_string(),
+        "stage 3 (Block) states no Lipschitz constant"
+    );
+    let constants = network.lipschitz(Norm::Spectral).unwrap();
+    assert_eq!(constants[2], Err(reason.clone()));
+    assert!(
+        constants
+            .iter()
+            .enumerate()
+            .all(|(l, k)| l == 2 || k.is_ok())
+    );
+
+    let mut model = Separated::feasible(network.clone(), &batch());
+    let measured = exact(&network).measure(&model, &batch()).unwrap();
+    let figures = measured.separated.unwrap();
+    assert_eq!(figures.certificate_mean, None);
+    assert_eq!(figures.no_certificate, Some(reason.clone()));
+    // At a feasible point S = F with fixed weights; both are means of ten terms in f64 of the same f32 logits.
+    let (original, separated) = (measured.original_loss_mean, figures.separated_loss_mean);
+    assert_eq!(separated, original);
+    let weights = exact(&network).weights(&network).unwrap().unwrap();
+    assert_eq!((weights.head, weights.omega), (1.0, vec![1.0; 3]));
+
+    let refused = alternating(&network, ADAPTIVE).err().unwrap();
+    assert_eq!(refused, Error::NoSelfAdaptiveWeights(reason));
+    assert_eq!(
+        refused.to_string(),
+        "stage 3 (Block) states no Lipschitz constant, which self-adaptive weights need of every stage behind the first; \
+         fixed weights (`Weighting::Fixed`) need none"
+    );
+    let mut method = alternating(&network, Weighting::Fixed { omega: 1.0 }).unwrap();
+    for _ in 0..3 {
+        method.sweep(&mut model, &batch()).unwrap();
+    }
+    let after = method.measure(&model, &batch()).unwrap();
+    assert!(after.separated.unwrap().separated_loss_mean < separated);
+}
+
+#[test]
+fn the_first_stage_needs_no_lipschitz_constant() {
+    let stages = network(1).stages().to_vec();
+    let block = AnyStage::custom(Block::new(6, &Device::flex()));
+    let network = Network::new([vec![block], stages].concat()).unwrap();
+    assert_eq!(network.without_bound().len(), 1);
+    let mut method = alternating(&network, ADAPTIVE).unwrap();
+    let mut model = Separated::feasible(network, &batch());
+    for _ in 0..5 {
+        method.sweep(&mut model, &batch()).unwrap();
+        let measured = method.measure(&model, &batch()).unwrap();
+        let figures = measured.separated.unwrap();
+        let certificate = figures.certificate_mean.unwrap();
+        assert_eq!(figures.no_certificate, None);
+        // The residuals are no longer zero, and C exceeds F by far more than rounding.
+        assert!(measured.original_loss_mean < certificate);
+        assert!(certificate <= figures.separated_loss_mean);
+    }
+}
+
+#[test]
+fn a_model_without_auxiliary_variables_is_measured_and_refused_where_they_are_needed() {
+    let network = network(1);
+    let mut method = alternating(&network, ADAPTIVE).unwrap();
+    let mut model = Separated::new(network);
+    let measured = exact(&model.network).measure(&model, &batch()).unwrap();
+    assert_eq!(measured.separated, None);
+    let refused = method.sweep(&mut model, &batch()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "hidden stages with auxiliary variables: expected 2, found 0"
+    );
 }

@@ -6,7 +6,6 @@ use burn::optim::AdamConfig;
 use common::differences::LINE_SEARCH;
 use common::reference::EPSILON;
 use common::{Random, device, tensor};
-use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::Norm;
 use ls_core::method::{Alternating, AlternatingConfig, BlockRule, Method, Separated};
@@ -39,8 +38,7 @@ fn deep(batch: &Batch) -> Separated {
     };
     let input = FeatureShape::Flat(2);
     let network = config.init(input, CLASSES, 5, &device()).unwrap();
-    let auxiliary = AuxiliaryStore::feasible(&network, batch, 1000);
-    Separated { network, auxiliary }
+    Separated::feasible(network, batch)
 }
 
 fn adam(rate: f64) -> BlockRule {

@@ -4,7 +4,6 @@ mod common;
 
 use burn::tensor::Tensor;
 use common::{Random, device, tensor};
-use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::method::{Exact, ExactConfig, Method, MiniBatchConfig, Separated, SweepReport};
 use ls_core::model::MlpConfig;
@@ -53,8 +52,7 @@ fn start(
         ..ExactConfig::default()
     };
     let method = Exact::new(config, &network).expect("settings");
-    let auxiliary = AuxiliaryStore::feasible(&network, split, SAMPLES);
-    (Separated { network, auxiliary }, method)
+    (Separated::feasible(network, split), method)
 }
 
 /// One pass over the split, block by block.

@@ -185,7 +185,7 @@ fn separated_loss_certificate_and_weights_match_the_fixtures() {
             let what = format!("{name}, eta {eta}, {norm:?}");
             let lipschitz = model.network.lipschitz(norm).unwrap();
             let weights = Weighting::SelfAdaptive { norm, eta }
-                .weights(lipschitz.as_deref(), model.network.hidden())
+                .weights(&lipschitz)
                 .unwrap();
             assert_all_close(
                 weights.growth.as_ref().unwrap(),
@@ -224,9 +224,7 @@ fn fixed_weights_give_the_plain_penalty_of_the_fixtures() {
         let (spectral, omega) = (&fixture.separated[1], 0.7);
         assert_eq!(spectral.norm, Norm::Spectral);
         let lipschitz = model.network.lipschitz(Norm::Spectral).unwrap();
-        let weights = Weighting::Fixed { omega }
-            .weights(lipschitz.as_deref(), model.network.hidden())
-            .unwrap();
+        let weights = Weighting::Fixed { omega }.weights(&lipschitz).unwrap();
         let found = measure(&model.network, Some((&model.auxiliary, &weights)), &batch).unwrap();
         let found = found.separated.unwrap();
         let penalty = omega * spectral.residual_square_mean.iter().sum::<f64>();

@@ -6,7 +6,6 @@ use burn::optim::AdamConfig;
 use common::differences::LINE_SEARCH;
 use common::reference::{EPSILON, Layer, Matrix, Problem, map};
 use common::{Shape, WEIGHTINGS, device, pairs, rows};
-use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::Selection;
 use ls_core::method::{Alternating, AlternatingConfig, BlockRule, Guarantee, Method, Separated};
 use ls_core::model::MlpConfig;
@@ -156,8 +155,7 @@ fn a_network_with_a_zero_head_trains() {
         let mut problem = Shape::moderate(Activation::Tanh, 20).problem();
         problem.layers[2].kernel = map(&problem.layers[2].kernel, |_| 0.0);
         let (network, batch) = (problem.network(), problem.batch());
-        let auxiliary = AuxiliaryStore::feasible(&network, &batch, 1000);
-        let mut model = Separated { network, auxiliary };
+        let mut model = Separated::feasible(network, &batch);
         let mut method = line_search(&model, &problem, weighting);
         let before = method.measure(&model, &batch).unwrap().original_loss_mean;
         for _ in 0..15 {

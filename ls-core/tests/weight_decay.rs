@@ -4,7 +4,6 @@ mod common;
 
 use burn::tensor::Tensor;
 use common::{Random, device, image, tensor};
-use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::{Affine, scalar_f64};
 use ls_core::method::{Exact, ExactConfig, Guarantee, Method, Separated};
@@ -71,8 +70,7 @@ fn trained(decay: f64, sweeps: usize, mut check: impl FnMut(&Network)) -> Networ
         ..ExactConfig::default()
     };
     let mut method = Exact::new(config, &network).unwrap();
-    let auxiliary = AuxiliaryStore::feasible(&network, &split, SAMPLES);
-    let mut model = Separated { network, auxiliary };
+    let mut model = Separated::feasible(network, &split);
     for _ in 0..sweeps {
         method.sweep(&mut model, &split).unwrap();
         check(&model.network);
@@ -146,8 +144,7 @@ fn batches_settle_where_the_derivatives_vanish_too() {
     };
     config.mini_batch.total_steps = Some(2 * sweeps);
     let mut method = Exact::new(config, &network).unwrap();
-    let auxiliary = AuxiliaryStore::empty();
-    let mut model = Separated { network, auxiliary };
+    let mut model = Separated::new(network);
     let indices: Vec<usize> = (0..SAMPLES).collect();
     for _ in 0..sweeps {
         for (block, members) in indices.chunks(SAMPLES / 2).enumerate() {

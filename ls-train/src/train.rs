@@ -15,7 +15,6 @@ use burn::train::{
     ApplicationLoggerInstaller, FileApplicationLoggerInstaller, Interrupter, Learner,
     SupervisedTraining, TrainingStrategy,
 };
-use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::method::Separated;
 use ls_core::network::Network;
 
@@ -31,9 +30,6 @@ use crate::run_dir::{
     Checkpoints, Contents, Failure, History, MetricLogs, RunDir, SCHEMA, Summary,
 };
 use crate::{Error, Result};
-
-/// Samples of one chunk of the first forward pass; bounds its memory.
-const CHUNK: usize = 8192;
 
 /// Share of the time of the sweeps that economical checkpoints may take.
 const CHECKPOINT_SHARE: f64 = 0.05;
@@ -147,14 +143,13 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
             reason: "the run has ended, and its checkpoints are gone".into(),
         });
     }
-    let auxiliary = if separated {
-        AuxiliaryStore::feasible(&network, &splits.train, CHUNK)
-    } else {
-        AuxiliaryStore::empty()
-    };
     let hidden = network.hidden();
     let parameters = network.num_params();
-    let mut model = Separated { network, auxiliary };
+    let mut model = if separated {
+        Separated::feasible(network, &splits.train)
+    } else {
+        Separated::new(network)
+    };
     let mut start = learner::Start::default();
     if let Some(checkpoint) = &checkpoint {
         checkpoint.ensure_same(config, &splits.fingerprint)?;

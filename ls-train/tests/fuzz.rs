@@ -232,9 +232,7 @@ fn checkpoint_file(name: &str) {
             return;
         };
         let _ = checkpoint.load_best(&network);
-        let auxiliary = ls_core::auxiliary::AuxiliaryStore::empty();
-        let network = network.clone();
-        let _ = checkpoint.load_model(ls_core::method::Separated { network, auxiliary });
+        let _ = checkpoint.load_model(ls_core::method::Separated::new(network.clone()));
         if let Ok(state) = checkpoint.load_method(&device) {
             let method = config.method.init(&other, &split.train, 1);
             let _ = method.unwrap().restore(state);

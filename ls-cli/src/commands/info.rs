@@ -118,19 +118,18 @@ impl Info {
     ) -> ls_core::Result<Self> {
         let layout = model.layout(shape, network.classes())?;
         let lipschitz = network.lipschitz(weighting.norm())?;
-        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
+        let weights = weighting.weights(&lipschitz)?;
         let need = MemoryNeed::of(&layout, shape, samples, samples);
         let stages = layout.iter().enumerate().map(|(l, stage)| StageInfo {
             name: stage.name.clone(),
             output: stage.output.to_string(),
             parameters: stage.parameters,
             auxiliary_bytes: need.auxiliary.get(l).copied(),
-            lipschitz: lipschitz
-                .as_ref()
-                .map_or(f64::NAN, |constants| constants[l]),
+            lipschitz: lipschitz[l].as_ref().copied().unwrap_or(f64::NAN),
             growth: weights
                 .growth
                 .as_ref()
+                .ok()
                 .and_then(|growth| growth.get(l).copied()),
             omega: weights.omega.get(l).copied(),
         });

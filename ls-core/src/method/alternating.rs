@@ -12,7 +12,7 @@ use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::{Cholesky, mean_f64};
-use crate::network::Network;
+use crate::network::{LipschitzConstant, Network};
 use crate::objective::{OutputLoss, Weighting, Weights};
 use crate::update::{
     AuxiliaryBlock, GramStep, Penalty, WeightBlock, armijo_pass, optimize_auxiliary,
@@ -91,7 +91,8 @@ impl Alternating {
     /// Starts the method for a network and its whole training split.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] for impossible settings, [`Error::NotPositiveDefinite`] when the inputs are not finite.
+    /// [`Error::InvalidConfig`] for impossible settings, [`Error::NoSelfAdaptiveWeights`] when a stage behind the first states no
+    /// Lipschitz constant, [`Error::NotPositiveDefinite`] when the inputs are not finite.
     pub fn new(
         config: AlternatingConfig,
         rule: BlockRule,
@@ -99,6 +100,13 @@ impl Alternating {
         split: &Batch,
     ) -> Result<Self> {
         config.check()?;
+        if let Weighting::SelfAdaptive { .. } = config.weighting {
+            // Before anything is computed: the first sweep would refuse as well.
+            let mut later = network.without_bound().into_iter().filter(|s| s.stage > 1);
+            later
+                .next()
+                .map_or(Ok(()), |stage| Err(Error::NoSelfAdaptiveWeights(stage)))?;
+        }
         let hidden = network.hidden();
         let device = split.inputs.device();
         let first_preconditioner = match &rule {
@@ -135,7 +143,7 @@ impl Alternating {
     fn separation(&self, network: &Network) -> Result<Separation> {
         let weighting = self.config.weighting;
         let lipschitz = network.lipschitz(weighting.norm())?;
-        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
+        let weights = weighting.weights(&lipschitz)?;
         // Blocks are evaluated in f32, with gradients of twice the weight.
         let limit = f64::from(f32::MAX) / 2.0;
         if let Some(l) = weights.omega.iter().position(|&omega| omega > limit) {
@@ -263,6 +271,14 @@ impl Alternating {
 impl Method for Alternating {
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
         let network = &mut model.network;
+        let (expected, found) = (network.hidden(), model.auxiliary.stages());
+        if expected != found {
+            return Err(Error::ShapeMismatch {
+                what: "hidden stages with auxiliary variables".into(),
+                expected,
+                found,
+            });
+        }
         let mut separation = self.separation(network)?;
         let mut values = model.auxiliary.gather(&batch.selection);
         let mut steps = self.memory.auxiliary_steps.gather(&batch.selection);
@@ -359,7 +375,7 @@ struct Values {
 /// The constants that tie the blocks together, kept current as the weights move.
 struct Separation {
     weighting: Weighting,
-    lipschitz: Option<Vec<f64>>,
+    lipschitz: Vec<LipschitzConstant>,
     weights: Weights,
 }
 
@@ -381,14 +397,15 @@ impl Separation {
     /// `B_l = (1 + 1/η) κ² (L-1) Σ_{j<l} (Π_j/K_l)² 1/N Σ r_j²`.
     fn penalty(&self, l: usize, residuals: &[f64]) -> Penalty {
         let factor = self.weighting.factor(self.weights.omega.len());
-        let coefficient = self.lipschitz.as_ref().map_or(0.0, |constants| {
-            let others = |j: usize| -> f64 {
-                let later = (j + 1..constants.len()).filter(|&i| i != l);
-                later.map(|i| constants[i]).product()
-            };
-            let pressure = |(j, residual): (usize, &f64)| others(j).powi(2) * residual;
-            residuals.iter().take(l).enumerate().map(pressure).sum()
-        });
+        let others = |j: usize| -> f64 {
+            let later = (j + 1..self.lipschitz.len()).filter(|&i| i != l);
+            // With self-adaptive weights there are all of these constants; with fixed ones the factor is zero.
+            later
+                .filter_map(|i| self.lipschitz[i].as_ref().ok())
+                .product()
+        };
+        let pressure = |(j, residual): (usize, &f64)| others(j).powi(2) * residual;
+        let coefficient: f64 = residuals.iter().take(l).enumerate().map(pressure).sum();
         Penalty {
             coefficient: factor * coefficient,
             norm: self.weighting.norm(),
@@ -397,12 +414,10 @@ impl Separation {
 
     /// Takes over the new Lipschitz constant of stage `l`.
     fn moved(&mut self, l: usize, constant: Option<f64>) -> Result<()> {
-        if let (Some(constants), Some(constant)) = (&mut self.lipschitz, constant) {
-            constants[l] = constant;
+        if let Some(constant) = constant {
+            self.lipschitz[l] = Ok(constant);
         }
-        self.weights = self
-            .weighting
-            .weights(self.lipschitz.as_deref(), self.weights.omega.len())?;
+        self.weights = self.weighting.weights(&self.lipschitz)?;
         Ok(())
     }
 }

@@ -31,6 +31,26 @@ pub struct Separated {
     pub auxiliary: AuxiliaryStore,
 }
 
+/// Samples of a chunk of the forward pass that a feasible point takes; bounds its memory.
+const CHUNK: usize = 8192;
+
+impl Separated {
+    /// A network without auxiliary variables, for the methods that need none: [`Backprop`], and [`Exact`] where no separated loss
+    /// is to be reported.
+    pub fn new(network: Network) -> Self {
+        Self {
+            network,
+            auxiliary: AuxiliaryStore::empty(),
+        }
+    }
+
+    /// A network with the feasible point `a_l = h_l` of a training split.
+    pub fn feasible(network: Network, split: &Batch) -> Self {
+        let auxiliary = AuxiliaryStore::feasible(&network, split, CHUNK);
+        Self { network, auxiliary }
+    }
+}
+
 /// What a method promises about a full-batch sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guarantee {
@@ -123,18 +143,20 @@ pub trait Method: Send {
     /// variables.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] when a stage lacks a Lipschitz constant that the weighting needs.
+    /// [`crate::Error::NoSelfAdaptiveWeights`] when a stage lacks a Lipschitz constant that the weighting needs.
     fn weights(&self, _network: &Network) -> Result<Option<Weights>> {
         Ok(None)
     }
 
-    /// Measures the training split in the method's own terms.
+    /// Measures the training split in the method's own terms; without separated figures for a model without auxiliary variables.
     ///
     /// # Errors
     /// As [`measure`].
     fn measure(&self, model: &Separated, split: &Batch) -> Result<Measurement> {
         let weights = self.weights(&model.network)?;
-        let auxiliary = weights.as_ref().map(|weights| (&model.auxiliary, weights));
+        let complete = model.auxiliary.stages() == model.network.hidden();
+        let weights = weights.as_ref().filter(|_| complete);
+        let auxiliary = weights.map(|weights| (&model.auxiliary, weights));
         measure(&model.network, auxiliary, split)
     }
 }

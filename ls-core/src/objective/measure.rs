@@ -8,7 +8,7 @@ use crate::auxiliary::AuxiliaryStore;
 use crate::batch::Batch;
 use crate::linalg::to_f64;
 use crate::network::Network;
-use crate::{Error, Result};
+use crate::{Error, NoLipschitzConstant, Result};
 
 /// Samples that one chunk of a report holds; bounds the memory of the forward pass.
 const CHUNK: usize = 8192;
@@ -31,8 +31,10 @@ pub struct Measurement {
 pub struct SeparatedFigures {
     /// `S = head · 1/N Σ ce(ẑ_n) + Σ_l ω_l 1/N Σ r²`.
     pub separated_loss_mean: f64,
-    /// `C ≥ F`; `None` when a stage has no Lipschitz constant.
+    /// `C ≥ F`; `None` when a stage behind the first has no Lipschitz constant.
     pub certificate_mean: Option<f64>,
+    /// Why there is no certificate; `None` when there is one.
+    pub no_certificate: Option<NoLipschitzConstant>,
     /// `1/N Σ_n r_{l,n}²` for each hidden stage, in squared activation units.
     pub residual_square_means: Vec<f64>,
 }
@@ -62,7 +64,7 @@ impl SampleTerms {
             .zip(&residual_square_means)
             .map(|(omega, residual)| omega * residual)
             .sum();
-        let certificate = weights.growth.as_ref().map(|growth| {
+        let certificate = weights.growth.as_ref().ok().map(|growth| {
             let bounds = self.head_loss.iter().enumerate().map(|(n, &head)| {
                 let distance = growth
                     .iter()
@@ -79,6 +81,7 @@ impl SampleTerms {
         SeparatedFigures {
             separated_loss_mean: weights.head * mean(&self.head_loss) + penalty,
             certificate_mean: certificate,
+            no_certificate: weights.growth.as_ref().err().cloned(),
             residual_square_means,
         }
     }

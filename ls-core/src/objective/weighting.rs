@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ensure;
 use crate::linalg::Norm;
-use crate::{Error, Result};
+use crate::network::LipschitzConstant;
+use crate::{Error, NoLipschitzConstant, Result};
 
 /// `κ = ½ √(max_p 2(1-p)²/(-ln p))`, rounded up: `√ce(z) ≤ √ce(ẑ) + κ ‖z - ẑ‖`. The maximum is 0.8145, at `p ≈ 0.285`.
 pub const KAPPA: f64 = 0.4513;
@@ -53,20 +54,20 @@ impl Weighting {
         }
     }
 
-    /// Growth factors and weights from the Lipschitz constants `K_1, …, K_L`.
+    /// Growth factors and weights from the Lipschitz constants `K_1, …, K_L` that [`Network::lipschitz`] gives.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when self-adaptive weights are asked for and a stage has no Lipschitz constant.
-    pub fn weights(self, lipschitz: Option<&[f64]>, hidden: usize) -> Result<Weights> {
-        let growth = lipschitz.map(growth_factors);
+    /// [`Error::NoSelfAdaptiveWeights`] when they are asked for and a stage behind the first has no Lipschitz constant.
+    ///
+    /// [`Network::lipschitz`]: crate::network::Network::lipschitz
+    pub fn weights(self, lipschitz: &[LipschitzConstant]) -> Result<Weights> {
+        let growth = growth_factors(lipschitz);
+        let hidden = lipschitz.len().saturating_sub(1);
         let (head, omega) = match self {
             Self::Fixed { omega } => (1.0, vec![omega; hidden]),
             Self::SelfAdaptive { eta, .. } => {
-                let growth = growth.as_ref().ok_or(Error::Unsupported {
-                    update: "self-adaptive weighting",
-                    stage: 0,
-                    needs: "Lipschitz constant",
-                })?;
+                let growth = growth.as_ref();
+                let growth = growth.map_err(|none| Error::NoSelfAdaptiveWeights(none.clone()))?;
                 let factor = self.factor(hidden);
                 let omega = growth.iter().map(|growth| factor * growth * growth);
                 (1.0 + eta, omega.collect())
@@ -88,11 +89,14 @@ impl Weighting {
     }
 }
 
-/// `Π_l = K_{l+1} … K_L` for `l = 1, …, L-1`.
-fn growth_factors(lipschitz: &[f64]) -> Vec<f64> {
-    let mut growth: Vec<f64> = lipschitz
+/// `Π_l = K_{l+1} … K_L` for `l = 1, …, L-1`. `K_1` is in none of them: nothing is separated before the first stage.
+fn growth_factors(
+    lipschitz: &[LipschitzConstant],
+) -> core::result::Result<Vec<f64>, NoLipschitzConstant> {
+    let later = lipschitz.iter().skip(1).cloned();
+    let later: Vec<f64> = later.collect::<core::result::Result<_, _>>()?;
+    let mut growth: Vec<f64> = later
         .iter()
-        .skip(1)
         .rev()
         .scan(1.0, |product, constant| {
             *product *= constant;
@@ -100,7 +104,7 @@ fn growth_factors(lipschitz: &[f64]) -> Vec<f64> {
         })
         .collect();
     growth.reverse();
-    growth
+    Ok(growth)
 }
 
 /// The weights of one separated loss.
@@ -108,8 +112,8 @@ fn growth_factors(lipschitz: &[f64]) -> Vec<f64> {
 pub struct Weights {
     /// Factor of the head's cross-entropy: `1 + η`, or 1 with fixed weights.
     pub head: f64,
-    /// `Π_1, …, Π_{L-1}`; `None` when a stage has no Lipschitz constant.
-    pub growth: Option<Vec<f64>>,
+    /// `Π_1, …, Π_{L-1}`, or which stage behind the first states no Lipschitz constant.
+    pub growth: core::result::Result<Vec<f64>, NoLipschitzConstant>,
     /// `ω_1, …, ω_{L-1}`.
     pub omega: Vec<f64>,
 }
@@ -130,7 +134,26 @@ mod tests {
 
     #[test]
     fn growth_factors_multiply_what_comes_later() {
-        assert_eq!(growth_factors(&[7.0, 2.0, 3.0]), [6.0, 3.0]);
-        assert!(growth_factors(&[7.0]).is_empty());
+        assert_eq!(
+            growth_factors(&[Ok(7.0), Ok(2.0), Ok(3.0)]).unwrap(),
+            [6.0, 3.0]
+        );
+        assert!(growth_factors(&[Ok(7.0)]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_stages_behind_the_first_need_a_constant() {
+        let none = |stage| {
+            Err(NoLipschitzConstant {
+                stage,
+                name: "Block",
+            })
+        };
+        assert_eq!(
+            growth_factors(&[none(1), Ok(2.0), Ok(3.0)]).unwrap(),
+            [6.0, 3.0]
+        );
+        let constants = [Ok(7.0), none(2), none(3), Ok(1.0)];
+        assert_eq!(growth_factors(&constants), none(2).map(|_: f64| Vec::new()));
     }
 }

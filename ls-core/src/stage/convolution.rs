@@ -164,7 +164,7 @@ impl ConvolutionConfig {
     }
 }
 
-fn image(shape: FeatureShape) -> Result<(usize, usize, usize)> {
+pub(super) fn image(shape: FeatureShape) -> Result<(usize, usize, usize)> {
     match shape {
         FeatureShape::Image {
             channels,
@@ -222,6 +222,11 @@ impl Convolution {
             output,
             operator: Operator::Convolution(Arc::new(ConvolutionNorm::new(&sizes))),
         })
+    }
+
+    /// Its geometry, activation and pooling.
+    pub fn config(&self) -> ConvolutionConfig {
+        self.config
     }
 
     /// Channels, height and width of an input. The constructor has checked that inputs are images.
@@ -306,7 +311,7 @@ fn kernel_tensor(config: &ConvolutionConfig, matrix: Tensor<2>) -> Tensor<4> {
 }
 
 /// `[c_out, c_in, k, k]` to `[c_in k², c_out]`.
-fn kernel_matrix(weight: Tensor<4>) -> Tensor<2> {
+pub(super) fn kernel_matrix(weight: Tensor<4>) -> Tensor<2> {
     let [c_out, c_in, k, _] = weight.dims();
     weight.reshape([c_out, c_in * k * k]).transpose()
 }

@@ -7,6 +7,7 @@
 
 mod activation;
 mod config;
+mod conversion;
 mod convolution;
 mod custom;
 mod dense;
@@ -45,8 +46,8 @@ pub trait Stage: Sync {
     /// Shape of one output sample; its length is `d_out`.
     fn output_shape(&self) -> FeatureShape;
 
-    /// A true upper bound `K_l` of the stage's Lipschitz constant in the 2-norm, or `None` when no bound is known: then
-    /// neither a certificate nor self-adaptive weights exist for the network.
+    /// A true upper bound `K_l` of the stage's Lipschitz constant in the 2-norm, or `None` when no bound is known: unless
+    /// this is the first stage, neither a certificate nor self-adaptive weights exist for the network then.
     fn lipschitz(&self) -> Option<Lipschitz> {
         None
     }

@@ -89,7 +89,7 @@ pub(crate) fn weights_of(problem: &Problem, weighting: Weighting) -> Weights {
         Weighting::SelfAdaptive { norm, eta } => problem.weights(norm, eta),
         Weighting::Fixed { omega } => Weights {
             head: 1.0,
-            growth: None,
+            growth: problem.weights(weighting.norm(), 1.0).growth,
             omega: vec![omega; problem.hidden()],
         },
     }

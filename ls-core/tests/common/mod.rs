@@ -300,9 +300,7 @@ impl Problem {
     /// The library's weights at the problem's coefficients.
     pub(crate) fn library_weights(&self, weighting: Weighting) -> Weights {
         let lipschitz = self.network().lipschitz(weighting.norm()).unwrap();
-        weighting
-            .weights(lipschitz.as_deref(), self.hidden())
-            .unwrap()
+        weighting.weights(&lipschitz).unwrap()
     }
 
     /// The auxiliary block of hidden stage `l`; `network` is this problem's.

@@ -137,7 +137,7 @@ impl Problem {
                 .iter()
                 .map(|growth| factor * growth * growth)
                 .collect(),
-            growth: Some(growth),
+            growth: Ok(growth),
         }
     }
 

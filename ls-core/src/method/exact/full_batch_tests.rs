@@ -2,7 +2,6 @@
 
 use super::super::{Exact, ExactConfig};
 use super::*;
-use crate::auxiliary::AuxiliaryStore;
 use crate::method::{Method, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{
@@ -395,10 +394,7 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
                 ..free
             };
             for (config, accepted) in [(free, 1), (short, 0)] {
-                let mut model = Separated {
-                    auxiliary: AuxiliaryStore::feasible(&network, &batch, 100),
-                    network: network.clone(),
-                };
+                let mut model = Separated::feasible(network.clone(), &batch);
                 let mut method = Exact::new(config, &network).unwrap();
                 for _ in 0..3 {
                     let report = method.sweep(&mut model, &batch).unwrap();

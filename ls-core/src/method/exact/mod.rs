@@ -28,7 +28,6 @@ use full_batch::{FirstStage, FullBatch, Point, Settings};
 use mini_batch::{MiniBatch, MiniBatchValues};
 
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
-use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::{Norm, Ridge};
@@ -42,6 +41,9 @@ const CHUNK_FLOATS: usize = 1 << 20;
 
 /// Samples of a chunk at most, so that a small data set still occupies several cores.
 const CHUNK_SAMPLES: usize = 2048;
+
+/// Weights of the residuals in the reports of networks that have no self-adaptive ones.
+const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
 
 /// Settings of [`Exact`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +64,8 @@ pub struct ExactConfig {
     pub gram_rows: usize,
     /// `λ` of the penalty `λ/2 Σ ‖W_l‖²` on the kernels, which is added to the loss that sweeps lower; 0 for none.
     pub weight_decay: f64,
-    /// Weights of the residuals in the separated loss that is reported. They do not move the weights.
+    /// Weights of the residuals in the separated loss that is reported. They do not move the weights. Where self-adaptive ones do
+    /// not exist because a stage states no Lipschitz constant, reports are of fixed weights `ω = 1`.
     pub weighting: Weighting,
     /// Settings of the mini-batch form.
     pub mini_batch: MiniBatchConfig,
@@ -154,10 +157,7 @@ impl Exact {
     /// All stages move at once there, which deep networks do not survive if the signal of the inputs, or of the gradients,
     /// vanishes on its way through them. The fits from front to back bring both to the same size everywhere.
     fn start_mini_batches(&self, network: &mut Network, batch: &Batch) -> Result<MiniBatch> {
-        let mut model = Separated {
-            network: network.clone(),
-            auxiliary: AuxiliaryStore::empty(),
-        };
+        let mut model = Separated::new(network.clone());
         let batch = Batch::full(batch.inputs.clone(), batch.labels.clone());
         FullBatchSweeps::new(Fixed::default(), &self.config, network).sweep(&mut model, &batch)?;
         *network = model.network;
@@ -308,8 +308,10 @@ impl Method for Exact {
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
         let weighting = self.config.weighting;
         let lipschitz = network.lipschitz(weighting.norm())?;
-        let weights = weighting.weights(lipschitz.as_deref(), network.hidden())?;
-        Ok(Some(weights))
+        match weighting.weights(&lipschitz) {
+            Err(Error::NoSelfAdaptiveWeights(_)) => UNBOUNDED.weights(&lipschitz).map(Some),
+            weights => weights.map(Some),
+        }
     }
 }
 
