@@ -329,6 +329,8 @@ impl ModelArgs {
                 let init = self.init.unwrap_or(stages.init);
                 Ok(ModelConfig::Stages(StagesConfig { init, ..stages }))
             }
+            // Whoever builds it says that this takes the application.
+            ModelConfig::Application(_) => Ok(base),
         }
     }
 

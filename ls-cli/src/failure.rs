@@ -88,6 +88,10 @@ impl From<ls_train::Error> for Failure {
             ls_train::Error::Data(ls_datasets::Error::DownloadFailed { .. }) => {
                 failure.hint("name another address with --mirror URL")
             }
+            ls_train::Error::Core(ls_core::Error::ApplicationNeeded { .. })
+            | ls_train::Error::ApplicationData { .. } => {
+                failure.hint("train, resume and evaluate such a run in its application; `layersep report` shows its figures")
+            }
             ls_train::Error::Core(
                 ls_core::Error::NotFinite { .. }
                 | ls_core::Error::NotPositiveDefinite(_)

@@ -74,6 +74,12 @@ pub enum Error {
         "the Gram matrix of a stage's inputs is not positive definite ({0}); raise the damping"
     )]
     NotPositiveDefinite(String),
+    /// A network is known by name only.
+    #[error("only the application that made the network `{name}` can make it again")]
+    ApplicationNeeded {
+        /// What the application calls it.
+        name: String,
+    },
     /// What was saved of a method does not belong to it.
     #[error("the saved state of the method does not fit: {0}")]
     MethodState(String),

@@ -3,10 +3,10 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::network::Network;
 use crate::shape::FeatureShape;
 use crate::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
+use crate::{Error, Result};
 
 /// A network for any input shape and number of classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub enum ModelConfig {
     Cnn(CnnConfig),
     /// Any list of stages.
     Stages(StagesConfig),
+    /// Made by an application: the file names it, and only the application can make it again.
+    Application(ApplicationConfig),
 }
 
 /// Fully connected network: widths of the hidden stages, one activation.
@@ -53,6 +55,14 @@ pub struct StagesConfig {
     pub stages: Vec<StageConfig>,
 }
 
+/// A network that an application made, such as one with stages of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ApplicationConfig {
+    /// What the application calls it.
+    pub name: String,
+}
+
 fn kaiming() -> Init {
     Init::Kaiming
 }
@@ -71,28 +81,26 @@ pub struct StageLayout {
 }
 
 impl ModelConfig {
-    /// The hidden stages for inputs of a shape.
-    pub fn hidden_stages(&self, input: FeatureShape) -> Vec<StageConfig> {
+    /// The hidden stages for inputs of a shape, and the distribution of the initial weights.
+    ///
+    /// # Errors
+    /// [`Error::ApplicationNeeded`] for a network that an application made.
+    pub fn hidden_stages(&self, input: FeatureShape) -> Result<(Vec<StageConfig>, Init)> {
         match self {
-            Self::Mlp(config) => config.stages(),
-            Self::Cnn(config) => config.stages(input),
-            Self::Stages(config) => config.stages.clone(),
-        }
-    }
-
-    /// Distribution of the initial weights.
-    pub fn weights_init(&self) -> Init {
-        match self {
-            Self::Mlp(MlpConfig { init, .. })
-            | Self::Cnn(CnnConfig { init, .. })
-            | Self::Stages(StagesConfig { init, .. }) => *init,
+            Self::Mlp(config) => Ok((config.stages(), config.init)),
+            Self::Cnn(config) => Ok((config.stages(input), config.init)),
+            Self::Stages(config) => Ok((config.stages.clone(), config.init)),
+            Self::Application(ApplicationConfig { name }) => {
+                Err(Error::ApplicationNeeded { name: name.clone() })
+            }
         }
     }
 
     /// Builds the network.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidConfig`] or [`crate::Error::ShapeMismatch`] when the stages do not fit each other.
+    /// [`Error::InvalidConfig`] or [`Error::ShapeMismatch`] when the stages do not fit each other, [`Error::ApplicationNeeded`]
+    /// for a network that an application made.
     pub fn init(
         &self,
         input: FeatureShape,
@@ -100,8 +108,8 @@ impl ModelConfig {
         seed: u64,
         device: &Device,
     ) -> Result<Network> {
-        let stages = self.hidden_stages(input);
-        Network::init(&stages, self.weights_init(), input, classes, seed, device)
+        let (stages, init) = self.hidden_stages(input)?;
+        Network::init(&stages, init, input, classes, seed, device)
     }
 
     /// Shapes and sizes of all stages, the head last, without allocating any.
@@ -111,7 +119,7 @@ impl ModelConfig {
     pub fn layout(&self, input: FeatureShape, classes: usize) -> Result<Vec<StageLayout>> {
         let mut shape = input;
         let mut layout = Vec::new();
-        for stage in self.hidden_stages(input) {
+        for stage in self.hidden_stages(input)?.0 {
             // The shape comes first: it refuses what would overflow the others.
             let output = stage.output_shape(shape)?;
             let (parameters, patches) = (stage.parameters(shape)?, stage.patches(shape)?);
@@ -141,6 +149,7 @@ impl ModelConfig {
                 let count = config.stages.len();
                 format!("{count} stages {input}-{classes}")
             }
+            Self::Application(config) => format!("{} {input}-{classes}", config.name),
         }
     }
 }
@@ -155,7 +164,7 @@ impl MlpConfig {
     /// Builds the network.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidConfig`] for a width of 0 or fewer than two classes.
+    /// [`Error::InvalidConfig`] for a width of 0 or fewer than two classes.
     pub fn init(
         &self,
         input: FeatureShape,

@@ -25,6 +25,25 @@ pub enum Error {
     /// The data could not be read.
     #[error(transparent)]
     Data(#[from] ls_datasets::Error),
+    /// The data of a run are known by name only.
+    #[error("only the application that made the data `{name}` can load them again")]
+    ApplicationData {
+        /// What the application calls them.
+        name: String,
+    },
+    /// A network that was trained on the numbers of an application was given pixels.
+    #[error("the network was trained on numbers that an application made, not on pixels")]
+    NoPixels,
+    /// A sample of an application cannot be trained on.
+    #[error("sample {sample} of the {split} split: {reason}")]
+    InvalidSample {
+        /// `training` or `test`.
+        split: &'static str,
+        /// Index in the split, from 0.
+        sample: usize,
+        /// What is wrong with it, in words.
+        reason: String,
+    },
     /// A file of the run folder could not be written or read.
     #[error("cannot {action} {}: {reason}", path.display())]
     File {

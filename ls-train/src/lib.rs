@@ -34,5 +34,5 @@ mod train;
 mod trained;
 
 pub use error::{Error, Result};
-pub use train::{CheckpointRule, Dashboard, Outcome, Session, Start, train};
+pub use train::{CheckpointRule, Dashboard, Outcome, Session, Start, train, train_network};
 pub use trained::{Evaluation, Prediction, Trained};

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use burn::optim::lr_scheduler::constant::ConstantLr;
@@ -16,9 +16,10 @@ use burn::train::{
     SupervisedTraining, TrainingStrategy,
 };
 use ls_core::method::Separated;
+use ls_core::model::{ApplicationConfig, ModelConfig};
 use ls_core::network::Network;
 
-use crate::config::{OptimizerKind, Plan, RunConfig};
+use crate::config::{APPLICATION, DataConfig, OptimizerKind, Plan, RunConfig};
 use crate::data::{Blocks, Fingerprint, SplitLoader, Splits};
 use crate::learner::{
     self, LayerSeparation, Limits, MeasuredSplits, Observer, Position, SeparatedLearner, Standing,
@@ -105,7 +106,9 @@ pub struct Outcome {
     pub run: RunDir,
 }
 
-/// Trains as planned on data that [`Splits::load`] or the caller has put on the device, and leaves a run folder.
+/// Trains the network of a plan on data that [`Splits::load`] or the caller has put on the device, and leaves a run folder.
+///
+/// Where the data are an application's, the folder says so and not what the plan says.
 ///
 /// # Errors
 /// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`], [`Error::RunExists`],
@@ -113,16 +116,79 @@ pub struct Outcome {
 /// cannot go on. After an error in the middle of a run the folder holds the history so far and the
 /// weights before the failing sweep, or the best so far with a validation split.
 pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
-    let mut config = plan.config().clone();
+    let config = plan.config();
+    let (classes, seed) = (splits.classes.len(), config.seed);
+    let network = config
+        .model
+        .init(splits.shape, classes, seed, &session.device)?;
+    run(config.clone(), network, splits, session)
+}
+
+/// Trains a network of the application's own, which lives on the session's device, in place of the one that the plan describes.
+///
+/// The run folder calls it `name`. To resume, hand in a network that was made in the same way; its weights are replaced by those of
+/// the checkpoint. [`Trained::load_into`](crate::Trained::load_into) loads what was trained.
+///
+/// # Errors
+/// [`Error::Core`] with [`ls_core::Error::ShapeMismatch`] for a network that does not take the samples or has another number of
+/// classes, and as [`train`].
+pub fn train_network(
+    plan: &Plan,
+    name: &str,
+    network: Network,
+    splits: Splits,
+    session: Session<'_>,
+) -> Result<Outcome> {
+    let sizes = [
+        (
+            "inputs of the network",
+            splits.shape.features(),
+            network.stages()[0].input_shape().features(),
+        ),
+        (
+            "classes of the network",
+            splits.classes.len(),
+            network.classes(),
+        ),
+    ];
+    for (what, expected, found) in sizes {
+        if expected != found {
+            return Err(Error::Core(ls_core::Error::ShapeMismatch {
+                what: what.into(),
+                expected,
+                found,
+            }));
+        }
+    }
+    let model = ModelConfig::Application(ApplicationConfig { name: name.into() });
+    let config = RunConfig {
+        model,
+        ..plan.config().clone()
+    };
+    run(config, network, splits, session)
+}
+
+fn run(
+    mut config: RunConfig,
+    network: Network,
+    splits: Splits,
+    session: Session<'_>,
+) -> Result<Outcome> {
     // The run may be used from another working directory.
     if let Some(folder) = &mut config.data.folder {
         *folder = std::path::absolute(&*folder).unwrap_or_else(|_| folder.clone());
     }
+    if splits.preprocessing.is_identity() {
+        config.data = DataConfig {
+            dataset: APPLICATION.into(),
+            name: Some(splits.name.clone()),
+            folder: None,
+            test_share: None,
+            ..config.data
+        };
+    }
     let config = &config;
     let classes = splits.classes.len();
-    let network = config
-        .model
-        .init(splits.shape, classes, config.seed, &session.device)?;
     let blocks = Blocks::new(splits.train.len(), config.batch_size, config.seed);
     let total_steps = blocks.len().saturating_mul(config.sweeps);
     let mut method = config.method.init(&network, &splits.train, total_steps)?;
@@ -187,7 +253,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
     };
     let limits = Limits {
         target_loss: config.target_loss,
-        time: plan.time_limit(),
+        time: config.time_limit.map(Duration::from_secs_f64),
         patience: config.patience,
     };
     let first_sweep = start.position.sweep as u64 + 1;

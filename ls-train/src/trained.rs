@@ -54,14 +54,10 @@ impl Trained {
     /// Loads the network of the run in a folder.
     ///
     /// # Errors
-    /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or wrong.
+    /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or wrong; [`Error::Core`] with
+    /// [`ls_core::Error::ApplicationNeeded`] for a network that an application made, which [`load_into`](Self::load_into) loads.
     pub fn load(run: &Path, device: &Device) -> Result<Self> {
-        let config = RunDir::read_config(run)?;
-        // A run that has not read its data has no weights either; one that has weights is told what is missing.
-        if !RunDir::has_weights(run) {
-            return Err(Error::NoWeights { path: run.into() });
-        }
-        let preprocessing = RunDir::read_preprocessing(run)?;
+        let (config, preprocessing) = Self::read(run)?;
         let network = config.model.init(
             preprocessing.feature_shape(),
             preprocessing.classes.len(),
@@ -75,10 +71,33 @@ impl Trained {
         })
     }
 
+    /// Loads the weights of the run in a folder into a network that was made as the one of the run.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or does not fit.
+    pub fn load_into(network: Network, run: &Path) -> Result<Self> {
+        let (config, preprocessing) = Self::read(run)?;
+        Ok(Self {
+            network: RunDir::read_model(run, network)?,
+            config,
+            preprocessing,
+        })
+    }
+
+    fn read(run: &Path) -> Result<(RunConfig, Preprocessing)> {
+        let config = RunDir::read_config(run)?;
+        // A run that has not read its data has no weights either; one that has weights is told what is missing.
+        if !RunDir::has_weights(run) {
+            return Err(Error::NoWeights { path: run.into() });
+        }
+        Ok((config, RunDir::read_preprocessing(run)?))
+    }
+
     /// Classifies images, by a plain forward pass.
     ///
     /// # Errors
-    /// [`Error::Core`] when the device failed.
+    /// [`Error::Core`] when the device failed, [`Error::NoPixels`] for a network that was trained on numbers of an application:
+    /// those go through [`Network::forward`].
     pub fn predict(&self, images: &Images, device: &Device) -> Result<Vec<Prediction>> {
         self.classify(&images.pixels, images.pixel_max, device)
     }
@@ -88,7 +107,7 @@ impl Trained {
         let classes = self.preprocessing.classes.len();
         let mut predictions = Vec::with_capacity(pixels.len() / features);
         for chunk in pixels.chunks(CHUNK * features) {
-            let inputs = self.preprocessing.inputs(chunk, pixel_max, device);
+            let inputs = self.preprocessing.inputs(chunk, pixel_max, device)?;
             // Leaves the device once per chunk.
             let logits = to_f64(self.network.forward(inputs)).map_err(Error::Core)?;
             let rows = logits.chunks(classes);

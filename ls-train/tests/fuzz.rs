@@ -146,7 +146,7 @@ fn use_network(run: &Path) {
     let features = trained.preprocessing.shape().features();
     let images = Images {
         pixels: vec![1; features],
-        pixel_max: trained.preprocessing.pixel_max,
+        pixel_max: trained.preprocessing.pixel_max.unwrap_or(1),
     };
     if let Ok(predictions) = trained.predict(&images, &device) {
         assert_eq!(predictions.len(), 1);

@@ -97,7 +97,8 @@ pub(crate) fn run(args: &PredictArgs, ui: &Ui) -> Result<ExitCode, Failure> {
 
 fn read(args: &PredictArgs, trained: &Trained, path: &std::path::Path) -> Result<Images, Failure> {
     let own = &trained.preprocessing;
-    let images = Images::read(path, own.shape(), own.pixel_max, args.resize);
+    let pixel_max = own.pixel_max.ok_or(ls_train::Error::NoPixels)?;
+    let images = Images::read(path, own.shape(), pixel_max, args.resize);
     images.map_err(|error| {
         // Only pictures can be resized.
         let is_picture = path.extension().is_some_and(|ending| {

@@ -203,8 +203,9 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         (None, Some(run)) if args.overwrite => (run.clone(), Start::Overwrite),
         (None, Some(run)) => (run.clone(), Start::New),
         (None, None) => {
-            let (data, method) = (plan.source().name(), plan.config().method.name());
-            (new_folder(data, method)?, Start::New)
+            let config = plan.config();
+            let folder = new_folder(&config.data.dataset, config.method.name())?;
+            (folder, Start::New)
         }
     };
     let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);

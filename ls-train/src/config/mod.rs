@@ -7,7 +7,6 @@ mod method;
 mod optimizer;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 pub use method::{
     AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig, Schedule,
@@ -75,12 +74,18 @@ impl Default for RunConfig {
     }
 }
 
+/// What [`DataConfig::dataset`] says of data that an application made.
+pub const APPLICATION: &str = "application";
+
 /// Which samples a run uses.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct DataConfig {
-    /// Name of the data set.
+    /// Name of the data set, or `application` for data that an application made.
     pub dataset: String,
+    /// What the application calls them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Folder that holds its files; none for embedded data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
@@ -99,6 +104,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             dataset: "digits".into(),
+            name: None,
             folder: None,
             limit: None,
             validation: None,
@@ -108,6 +114,36 @@ impl Default for DataConfig {
 }
 
 impl DataConfig {
+    /// What the data are called.
+    pub fn title(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.dataset)
+    }
+
+    /// Where the samples come from; none for those of an application.
+    fn source(&self) -> Result<Option<Source>> {
+        let not_used = |field, value: Option<String>, allowed| match value {
+            Some(value) => Err(Error::InvalidConfig {
+                field,
+                value,
+                allowed,
+            }),
+            None => Ok(()),
+        };
+        if self.dataset != APPLICATION {
+            let allowed = "it names the data of an application, with dataset = \"application\"";
+            not_used("name", self.name.clone(), allowed)?;
+            let source = self.dataset.parse()?;
+            self.check_test_share(source)?;
+            return Ok(Some(source));
+        }
+        let folder = self.folder.as_ref().map(|path| path.display().to_string());
+        not_used("folder", folder, "the data of an application have none")?;
+        match self.test_share {
+            Some(share) => Err(test_share_not_used(share)),
+            None => Ok(None),
+        }
+    }
+
     fn check_test_share(&self, source: Source) -> Result<()> {
         match self.test_share {
             None => Ok(()),
@@ -187,7 +223,7 @@ impl core::str::FromStr for BatchSize {
 #[derive(Clone, Debug)]
 pub struct Plan {
     config: RunConfig,
-    source: Source,
+    source: Option<Source>,
 }
 
 impl Plan {
@@ -200,20 +236,21 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Data`], naming the file, what was found and what was expected; [`Error::InvalidConfig`] for a test share of data
-    /// that brings a test split.
+    /// that brings a test split; [`Error::ApplicationData`] for data that an application made.
     pub fn dataset(&self) -> Result<ls_datasets::Dataset> {
         let data = &self.config.data;
-        let dataset = self
-            .source
-            .load(data.folder.as_deref(), &self.split_rule())?;
+        let source = self.source.ok_or_else(|| Error::ApplicationData {
+            name: data.title().into(),
+        })?;
+        let dataset = source.load(data.folder.as_deref(), &self.split_rule())?;
         match (data.test_share, dataset.is_dealt) {
             (Some(share), false) => Err(test_share_not_used(share)),
             _ => Ok(dataset),
         }
     }
 
-    /// Where the samples come from.
-    pub fn source(&self) -> Source {
+    /// Where the samples come from; `None` for those of an application.
+    pub fn source(&self) -> Option<Source> {
         self.source
     }
 
@@ -223,11 +260,6 @@ impl Plan {
             seed: self.config.seed,
             test_share: self.config.data.test_share.unwrap_or(SplitRule::TEST_SHARE),
         }
-    }
-
-    /// The time limit, if there is one.
-    pub fn time_limit(&self) -> Option<Duration> {
-        self.config.time_limit.map(Duration::from_secs_f64)
     }
 }
 
@@ -304,8 +336,7 @@ impl RunConfig {
                 allowed: "`exact` fits least squares, which takes batches of 2 or more",
             });
         }
-        let source = self.data.dataset.parse()?;
-        self.data.check_test_share(source)?;
+        let source = self.data.source()?;
         Ok(Plan {
             config: self,
             source,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 
-/// Checksums of the samples of a run: pixels as they were read, and labels.
+/// Checksums of the samples of a run: pixels as they were read, or the numbers of an application, and labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Fingerprint {

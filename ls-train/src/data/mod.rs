@@ -1,15 +1,17 @@
 //! A data set on a device.
 
+mod application;
 mod fingerprint;
 mod loader;
 mod preprocessing;
 mod standardization;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use ls_core::batch::Batch;
+use burn::tensor::Device;
+use ls_core::batch::{Batch, index_tensor};
 use ls_core::shape::FeatureShape;
 use ls_datasets::{Dataset, ImageShape, Samples};
 
+pub use application::SampleKind;
 pub use fingerprint::Fingerprint;
 pub use loader::{Blocks, SplitLoader};
 pub use preprocessing::Preprocessing;
@@ -20,7 +22,7 @@ use rand::seq::SliceRandom;
 use crate::config::{DataConfig, Plan};
 use crate::{Error, Result};
 
-/// Both splits, standardised by the training split.
+/// Both splits: images standardised by the training split, or the numbers of an application as they are.
 #[derive(Clone, Debug)]
 pub struct Splits {
     /// Name of the data set.
@@ -80,30 +82,35 @@ impl Splits {
             name: dataset.name,
             shape: feature_shape(train.shape()),
             classes: train.classes().to_vec(),
-            train: batch(&train),
-            validation: validation.as_ref().map(batch),
-            test: batch(&dataset.test),
+            train: batch(&train)?,
+            validation: validation.as_ref().map(batch).transpose()?,
+            test: batch(&dataset.test)?,
             preprocessing,
             note: dataset.note,
         })
     }
 }
 
-/// Deals `count` samples into a split of their own; both keep the order of the data set.
 fn hold_out(samples: &Samples, count: usize, seed: u64) -> Result<(Samples, Samples)> {
-    if count >= samples.len() {
+    let (rest, held_out) = deal(samples.len(), count, seed)?;
+    Ok((samples.select(&rest)?, samples.select(&held_out)?))
+}
+
+/// Deals `count` of `samples` samples into a split of their own, which comes last; both keep the order of the data set.
+fn deal(samples: usize, count: usize, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+    if count >= samples {
         return Err(Error::InvalidConfig {
             field: "validation",
             value: count.to_string(),
             allowed: "it must leave at least one of the training samples",
         });
     }
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.shuffle(&mut loader::random(seed, loader::VALIDATION_STREAM, 0));
-    let (held_out, rest) = order.split_at_mut(count);
+    let mut held_out: Vec<usize> = (0..samples).collect();
+    held_out.shuffle(&mut loader::random(seed, loader::VALIDATION_STREAM, 0));
+    let mut rest = held_out.split_off(count);
     held_out.sort_unstable();
     rest.sort_unstable();
-    Ok((samples.select(rest)?, samples.select(held_out)?))
+    Ok((rest, held_out))
 }
 
 /// The shape of an image as features.
@@ -115,11 +122,10 @@ pub fn feature_shape(shape: ImageShape) -> FeatureShape {
     }
 }
 
-fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Batch {
-    let labels: Vec<i64> = samples.labels().iter().map(|&y| i64::from(y)).collect();
-    let count = labels.len();
-    Batch::full(
-        preprocessing.inputs(samples.pixels(), samples.pixel_max(), device),
-        Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device),
-    )
+fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Result<Batch> {
+    let labels: Vec<usize> = samples.labels().iter().map(|&y| usize::from(y)).collect();
+    Ok(Batch::full(
+        preprocessing.inputs(samples.pixels(), samples.pixel_max(), device)?,
+        index_tensor(&labels, device),
+    ))
 }

@@ -1,13 +1,18 @@
 //! How pixels become the inputs of a network: stored with every model, so that it can be used without its data set.
+//! Data of an application are no pixels: they are taken as they are.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ls_core::shape::FeatureShape;
 use ls_datasets::{ImageShape, Samples};
 use serde::{Deserialize, Serialize};
 
-use super::{Standardization, feature_shape};
+use super::{SampleKind, Standardization, feature_shape};
+use crate::Error;
 
 /// Shape and range of the images of a network, the names of its classes, and the standardisation of its training split.
+///
+/// Range and standardisation are missing where the inputs are numbers of an application; a plain vector is then an image of
+/// one row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Preprocessing {
@@ -18,11 +23,13 @@ pub struct Preprocessing {
     /// Columns of an image.
     pub width: usize,
     /// Pixel value of full intensity.
-    pub pixel_max: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel_max: Option<u8>,
     /// Names of the classes, in the order of the logits.
     pub classes: Vec<String>,
     /// Mean and deviation of the training split.
-    pub standardization: Standardization,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standardization: Option<Standardization>,
 }
 
 impl Preprocessing {
@@ -33,10 +40,35 @@ impl Preprocessing {
             channels: shape.channels,
             height: shape.height,
             width: shape.width,
-            pixel_max: train.pixel_max(),
+            pixel_max: Some(train.pixel_max()),
             classes: train.classes().to_vec(),
-            standardization: Standardization::fit(train),
+            standardization: Some(Standardization::fit(train)),
         }
+    }
+
+    /// None at all: the numbers of an application.
+    pub(super) fn identity(kind: &SampleKind) -> Self {
+        let [channels, height, width] = match kind.shape {
+            FeatureShape::Flat(features) => [1, 1, features],
+            FeatureShape::Image {
+                channels,
+                height,
+                width,
+            } => [channels, height, width],
+        };
+        Self {
+            channels,
+            height,
+            width,
+            pixel_max: None,
+            classes: kind.classes.clone(),
+            standardization: None,
+        }
+    }
+
+    /// Whether the inputs are numbers of an application.
+    pub fn is_identity(&self) -> bool {
+        self.standardization.is_none()
     }
 
     /// Checks that every image of the shape can be standardised to finite numbers.
@@ -44,13 +76,25 @@ impl Preprocessing {
     /// # Errors
     /// What is wrong, in words.
     pub fn check(&self) -> Result<(), &'static str> {
-        let own = &self.standardization;
+        if self.classes.len() < 2 {
+            return Err("there must be two classes or more");
+        }
         let sides = [self.channels, self.height, self.width];
+        let (Some(pixel_max), Some(own)) = (self.pixel_max, &self.standardization) else {
+            if self.pixel_max.is_some() || self.standardization.is_some() {
+                return Err("pixel-max and standardization must be given both or not at all");
+            }
+            let is_sensible = sides.iter().all(|side| (1..=1_000_000).contains(side));
+            return match is_sensible {
+                true => Ok(()),
+                false => Err("channels, height and width must be from 1 to 1,000,000"),
+            };
+        };
         if !sides.iter().all(|side| (1..=4096).contains(side)) {
             return Err("channels, height and width must be from 1 to 4096");
         }
-        if self.pixel_max == 0 || self.classes.len() < 2 {
-            return Err("pixel-max must be 1 or more, and there must be two classes or more");
+        if pixel_max == 0 {
+            return Err("pixel-max must be 1 or more");
         }
         if own.mean.len() != self.channels || own.deviation.len() != self.channels {
             return Err("there must be a mean and a deviation for each channel");
@@ -79,10 +123,19 @@ impl Preprocessing {
 
     /// Inputs of a network, `[images, features]`, from the pixels of images one after the other, of which `pixel_max` is full
     /// intensity.
-    pub fn inputs(&self, pixels: &[u8], pixel_max: u8, device: &Device) -> Tensor<2> {
+    ///
+    /// # Errors
+    /// [`Error::NoPixels`] when the inputs are numbers of an application.
+    pub fn inputs(
+        &self,
+        pixels: &[u8],
+        pixel_max: u8,
+        device: &Device,
+    ) -> crate::Result<Tensor<2>> {
+        let own = self.standardization.as_ref().ok_or(Error::NoPixels)?;
         let features = self.shape().features();
-        let values = self.standardization.apply(pixels, self.shape(), pixel_max);
+        let values = own.apply(pixels, self.shape(), pixel_max);
         let data = TensorData::new(values, [pixels.len() / features, features]);
-        Tensor::from_data(data, device)
+        Ok(Tensor::from_data(data, device))
     }
 }

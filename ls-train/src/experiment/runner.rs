@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use ls_core::Error::{NotFinite, NotPositiveDefinite};
+use ls_core::shape::FeatureShape;
+use ls_datasets::Source;
 use serde::Serialize;
 
 use super::{Budget, Case, Contender, plot};
@@ -120,9 +122,13 @@ pub fn run(
         for (_, config) in &contender.settings {
             let plan = plan(config, 1, seconds, scope)?;
             let folder = plan.config().data.folder.as_deref();
-            if plan.source().needs_folder() && !folder.is_some_and(Path::exists) {
-                plan.source().load(folder, &plan.split_rule())?;
+            let is_missing =
+                |source: Source| source.needs_folder() && !folder.is_some_and(Path::exists);
+            if plan.source().is_none_or(is_missing) {
+                plan.dataset()?;
             }
+            // Of a network that only an application can make there are no stages.
+            config.model.hidden_stages(FeatureShape::Flat(1))?;
         }
     }
     let seeds = |contender: &Contender| scope.seeds.min(contender.seeds);
@@ -259,8 +265,10 @@ fn plan(config: &RunConfig, seed: u64, seconds: Option<f64>, scope: &Scope<'_>) 
         time_limit: seconds,
         ..config.clone()
     };
-    let source: ls_datasets::Source = config.data.dataset.parse()?;
-    if source.needs_folder() && config.data.folder.is_none() {
+    let source = config.data.dataset.parse::<Source>().ok();
+    if let Some(source) = source.filter(|source| source.needs_folder())
+        && config.data.folder.is_none()
+    {
         config.data.folder = scope.data.map(|folder| folder.join(source.name()));
     }
     config.check()

@@ -112,12 +112,12 @@ fn metadata(trained: &Trained) -> HashMap<String, String> {
     let model = &trained.config.model;
     let facts = serde_json::json!({
         "model": model.describe(input, own.classes.len()),
-        "stages": model.hidden_stages(input),
+        "stages": model.hidden_stages(input).ok().map(|(stages, _)| stages),
         "shape": [own.channels, own.height, own.width],
         "classes": own.classes,
         "pixel_max": own.pixel_max,
-        "mean": own.standardization.mean,
-        "deviation": own.standardization.deviation,
+        "mean": own.standardization.as_ref().map(|own| &own.mean),
+        "deviation": own.standardization.as_ref().map(|own| &own.deviation),
     });
     HashMap::from([("layersep".to_owned(), facts.to_string())])
 }

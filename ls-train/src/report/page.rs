@@ -61,7 +61,7 @@ fn run_title(run: &Section) -> String {
     format!(
         "{} on {}",
         run.config.method.name(),
-        run.config.data.dataset
+        run.config.data.title()
     )
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ls_datasets::Source;
+
 use super::Scope;
 use super::charts::{self, Named};
 use super::figures::Standing;
@@ -77,7 +79,14 @@ impl Section {
             self.notes.push(note.into());
             return Ok(());
         }
-        let trained = Trained::load(run, scope.device)?;
+        let trained = match Trained::load(run, scope.device) {
+            Err(error @ Error::Core(ls_core::Error::ApplicationNeeded { .. })) => {
+                let note = format!("there are no test images and no weights: {error}");
+                self.notes.push(note);
+                return Ok(());
+            }
+            trained => trained?,
+        };
         self.weights = Weights::of(&trained)?;
         match test_images(run, &trained, scope) {
             Ok((images, difference)) => {
@@ -131,7 +140,8 @@ fn test_images(
 ) -> Result<(TestImages, Option<String>)> {
     let mut plan = trained.config.clone().check()?;
     // Embedded data have no folder.
-    if let Some(folder) = scope.data.filter(|_| plan.source().needs_folder()) {
+    let needs_folder = plan.source().is_some_and(Source::needs_folder);
+    if let Some(folder) = scope.data.filter(|_| needs_folder) {
         let mut config = trained.config.clone();
         // Runs on several data sets have their folders side by side.
         let own = folder.join(&config.data.dataset);

@@ -1,0 +1,220 @@
+//! Samples that an application made: numbers are taken as they are, and checked before anything trains on them.
+
+use burn::data::dataset::Dataset;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use ls_core::batch::{Batch, index_tensor};
+use ls_core::linalg::to_f64;
+use ls_core::shape::FeatureShape;
+
+use super::{Fingerprint, Preprocessing, Splits, deal};
+use crate::config::Plan;
+use crate::{Error, Result};
+
+/// Samples that are read from their device at once; bounds the memory of the checks.
+const CHUNK: usize = 8192;
+
+/// What the samples of an application are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleKind {
+    /// Name of the data, as run folders will show it.
+    pub name: String,
+    /// Shape of one sample.
+    pub shape: FeatureShape,
+    /// Names of the classes, in the order of their labels; two or more.
+    pub classes: Vec<String>,
+}
+
+impl Splits {
+    /// Splits from features `[samples, d_0]` and labels `[samples]`, which stay on their device. Of the training samples the first
+    /// [`limit`](crate::config::DataConfig::limit) of the plan are used, of which its
+    /// [`validation`](crate::config::DataConfig::validation) are held out by its seed; the data set that it names is not.
+    ///
+    /// The run folder will say that the data were made by an application and what it calls them; a run can be resumed with the
+    /// same samples only.
+    ///
+    /// # Errors
+    /// [`Error::Core`] with [`ls_core::Error::ShapeMismatch`] for sizes that do not fit each other, [`Error::InvalidSample`] for a
+    /// feature that is not finite or a label without a class, [`Error::InvalidConfig`] for a split without samples, fewer than two
+    /// classes, or a validation split that leaves no sample to train with.
+    pub fn from_tensors(
+        plan: &Plan,
+        kind: &SampleKind,
+        train: (Tensor<2>, Tensor<1, Int>),
+        test: (Tensor<2>, Tensor<1, Int>),
+    ) -> Result<Self> {
+        let config = plan.config();
+        let classes = kind.classes.len();
+        if classes < 2 {
+            return Err(Error::InvalidConfig {
+                field: "classes",
+                value: classes.to_string(),
+                allowed: "there must be two or more",
+            });
+        }
+        let (train, test) = (Split::new("training", train), Split::new("test", test));
+        let train = train.first(config.data.limit);
+        let fingerprint = Fingerprint {
+            name: kind.name.clone(),
+            train_samples: train.samples.len(),
+            train: train.check(kind)?,
+            test_samples: test.samples.len(),
+            test: test.check(kind)?,
+        };
+        let train = train.samples;
+        let (train, validation) = match config.data.validation {
+            Some(count) => {
+                let (rest, held_out) = deal(train.len(), count, config.seed)?;
+                (select(&train, &rest), Some(select(&train, &held_out)))
+            }
+            None => (train, None),
+        };
+        Ok(Self {
+            name: kind.name.clone(),
+            shape: kind.shape,
+            classes: kind.classes.clone(),
+            train,
+            validation,
+            test: test.samples,
+            preprocessing: Preprocessing::identity(kind),
+            fingerprint,
+            note: None,
+        })
+    }
+
+    /// Splits from two data sets of Burn, of whose items `sample` makes features and label.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSample`] also for an item that cannot be read or has another number of features, and otherwise as
+    /// [`from_tensors`](Self::from_tensors).
+    pub fn from_datasets<I, E: core::error::Error + Send + Sync + 'static>(
+        plan: &Plan,
+        kind: &SampleKind,
+        [train, test]: [&dyn Dataset<I, E>; 2],
+        sample: impl Fn(I) -> (Vec<f32>, usize),
+        device: &Device,
+    ) -> Result<Self> {
+        let read = |split: &'static str, items: &dyn Dataset<I, E>| {
+            let features = kind.shape.features();
+            let mut values = Vec::with_capacity(items.len() * features);
+            let mut labels = Vec::with_capacity(items.len());
+            for index in 0..items.len() {
+                let invalid = |reason: String| Error::InvalidSample {
+                    split,
+                    sample: index,
+                    reason,
+                };
+                let item = items.get(index);
+                let item = item.map_err(|error| invalid(format!("it cannot be read: {error}")))?;
+                let (own, label) = sample(item);
+                if own.len() != features {
+                    let found = own.len();
+                    return Err(invalid(format!(
+                        "it has {found} features, and the others {features}"
+                    )));
+                }
+                values.extend(own);
+                labels.push(label);
+            }
+            let data = TensorData::new(values, [labels.len(), features]);
+            Ok((
+                Tensor::from_data(data, device),
+                index_tensor(&labels, device),
+            ))
+        };
+        let (train, test) = (read("training", train)?, read("test", test)?);
+        Self::from_tensors(plan, kind, train, test)
+    }
+}
+
+/// One split and what messages call it.
+struct Split {
+    name: &'static str,
+    samples: Batch,
+}
+
+impl Split {
+    fn new(name: &'static str, (inputs, labels): (Tensor<2>, Tensor<1, Int>)) -> Self {
+        // Samples are constants, whatever made them.
+        let samples = Batch::full(inputs.without_autodiff(), labels.without_autodiff());
+        Self { name, samples }
+    }
+
+    fn first(self, limit: Option<usize>) -> Self {
+        let [samples] = self.samples.labels.dims();
+        match limit {
+            Some(limit) if limit < samples.min(self.samples.len()) => {
+                let Batch { inputs, labels, .. } = self.samples;
+                let first = (inputs.narrow(0, 0, limit), labels.narrow(0, 0, limit));
+                Self::new(self.name, first)
+            }
+            _ => self,
+        }
+    }
+
+    /// Checks all samples, and returns their checksum.
+    fn check(&self, kind: &SampleKind) -> Result<u32> {
+        let [samples, features] = self.samples.inputs.dims();
+        let [labels] = self.samples.labels.dims();
+        if samples == 0 {
+            return Err(Error::InvalidConfig {
+                field: "samples",
+                value: "0".into(),
+                allowed: "the training and the test split must have at least one",
+            });
+        }
+        let sizes = [
+            ("features", kind.shape.features(), features),
+            ("labels", samples, labels),
+        ];
+        for (what, expected, found) in sizes {
+            if expected != found {
+                return Err(Error::Core(ls_core::Error::ShapeMismatch {
+                    what: format!("{what} of the {} split", self.name),
+                    expected,
+                    found,
+                }));
+            }
+        }
+        let mut hasher = crc32fast::Hasher::new();
+        let mut start = 0;
+        for chunk in self.samples.chunks(CHUNK) {
+            let invalid = |row: usize, reason: String| Error::InvalidSample {
+                split: self.name,
+                sample: start + row,
+                reason,
+            };
+            // Leaves the device once per chunk.
+            for (i, value) in to_f64(chunk.inputs)?.into_iter().enumerate() {
+                if !value.is_finite() {
+                    let (row, column) = (i / features, i % features);
+                    return Err(invalid(row, format!("feature {column} is {value}")));
+                }
+                hasher.update(&(value as f32).to_le_bytes());
+            }
+            for (row, label) in integers(chunk.labels)?.into_iter().enumerate() {
+                let classes = kind.classes.len();
+                if usize::try_from(label).is_ok_and(|label| label < classes) {
+                    hasher.update(&label.to_le_bytes());
+                } else {
+                    let reason = format!("its label is {label}, and there are {classes} classes");
+                    return Err(invalid(row, reason));
+                }
+            }
+            start += CHUNK;
+        }
+        Ok(hasher.finalize())
+    }
+}
+
+fn integers(values: Tensor<1, Int>) -> Result<Vec<i64>> {
+    let failed = |error: String| Error::Core(ls_core::Error::Device(error));
+    let data = values.try_into_data_as::<i64>();
+    let data = data.map_err(|error| failed(error.to_string()))?;
+    let values = data.try_to_vec::<i64>();
+    values.map_err(|error| failed(format!("{error:?}")))
+}
+
+fn select(samples: &Batch, indices: &[usize]) -> Batch {
+    let Batch { inputs, labels, .. } = samples.pick(0, indices);
+    Batch::full(inputs, labels)
+}
