@@ -22,6 +22,23 @@ use crate::run_dir::SCHEMA;
 use crate::{Error, Result};
 
 /// A complete run. Every field has a value, so that the file in the run folder says all.
+///
+/// ```
+/// use ls_train::config::{BatchSize, ExactSettings, MethodConfig, RunConfig};
+///
+/// let config = RunConfig {
+///     sweeps: 6,
+///     batch_size: BatchSize::Samples(250),
+///     method: MethodConfig::Exact(ExactSettings { weight_decay: 2e-3, ..ExactSettings::default() }),
+///     ..RunConfig::default()
+/// };
+/// let plan = config.clone().check()?;
+/// assert_eq!(plan.config(), &config);
+///
+/// let wrong = RunConfig { sweeps: 0, ..config }.check().unwrap_err();
+/// assert_eq!(wrong.to_string(), "sweeps = 0 is not possible: it must be 1 or more");
+/// # Ok::<(), ls_train::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RunConfig {
