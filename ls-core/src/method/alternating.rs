@@ -1,4 +1,7 @@
 //! Method `alternating`: auxiliary blocks backwards, then weight blocks forwards, each lowering the separated loss.
+//!
+//! Under [`BlockRule::LineSearch`] the weights of a stage with the affine view move by a [`GramStep`], those of any other stage
+//! by a [`GradientStep`].
 
 use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
@@ -14,8 +17,9 @@ use crate::error::ensure;
 use crate::linalg::{Cholesky, mean_f64};
 use crate::network::{LipschitzConstant, Network};
 use crate::objective::{OutputLoss, Weighting, Weights};
+use crate::stage::AnyStage;
 use crate::update::{
-    AuxiliaryBlock, GramStep, Penalty, WeightBlock, armijo_pass, optimize_auxiliary,
+    AuxiliaryBlock, GradientStep, GramStep, Penalty, WeightBlock, armijo_pass, optimize_auxiliary,
     optimize_weights, restart,
 };
 use crate::{Error, Result};
@@ -49,8 +53,8 @@ impl AlternatingConfig {
 
 /// How the blocks move.
 pub enum BlockRule {
-    /// Armijo steps per sample and Gram-preconditioned weight steps with a line search: in full batch the separated loss
-    /// never rises.
+    /// Armijo steps per sample and weight steps with a line search, preconditioned by the Gram matrix of the inputs where the
+    /// stage has the affine view and entry by entry elsewhere: in full batch the separated loss never rises.
     LineSearch {
         /// Damping `μ` of the Gram matrices.
         damping: f64,
@@ -69,6 +73,9 @@ pub enum BlockRule {
 }
 
 /// The paper's scheme, alternating minimization of the separated loss.
+///
+/// A stage without the affine view still trains, with the same guarantee. Self-adaptive weights ask every stage for a Lipschitz
+/// constant; fixed ones ask for nothing.
 pub struct Alternating {
     config: AlternatingConfig,
     rule: BlockRule,
@@ -81,8 +88,10 @@ struct Memory {
     auxiliary_steps: AuxiliaryStore,
     /// First lengths of the weight blocks' line searches.
     weight_steps: Vec<f64>,
-    /// Factor of the first stage's Gram matrix.
+    /// Factor of the first stage's Gram matrix, when it has one.
     first_preconditioner: Option<Cholesky>,
+    /// Steps of the stages without the affine view, by stage; of nobody under optimizers.
+    gradient_steps: Vec<Option<GradientStep>>,
     /// Names of the auxiliary rows in the optimizer's state, by stage and block of samples.
     auxiliary_ids: Vec<Vec<ParamId>>,
 }
@@ -109,9 +118,18 @@ impl Alternating {
         }
         let hidden = network.hidden();
         let device = split.inputs.device();
+        if let BlockRule::LineSearch { damping } = &rule {
+            ensure(*damping >= 1e-9, "damping", *damping, "1e-9 or more")?;
+        }
+        let gradient_step = |stage: &AnyStage| match rule {
+            BlockRule::LineSearch { .. } if stage.affine().is_none() => {
+                Some(GradientStep::default())
+            }
+            _ => None,
+        };
+        let gradient_steps: Vec<_> = network.stages().iter().map(gradient_step).collect();
         let first_preconditioner = match &rule {
-            BlockRule::LineSearch { damping } => {
-                ensure(*damping >= 1e-9, "damping", *damping, "1e-9 or more")?;
+            BlockRule::LineSearch { damping } if gradient_steps[0].is_none() => {
                 let rows = split.len().min(PRECONDITIONER_ROWS);
                 let sample = split.inputs.clone().narrow(0, 0, rows);
                 let step = GramStep {
@@ -120,7 +138,11 @@ impl Alternating {
                 };
                 Some(step.precondition(&network.stages()[0], sample)?)
             }
-            BlockRule::Optimizer { .. } => None,
+            _ => None,
+        };
+        let first_length = |step: &Option<GradientStep>| match step {
+            Some(_) => GradientStep::FIRST_LENGTH,
+            None => 1.0,
         };
         let widths = vec![1; hidden];
         Ok(Self {
@@ -133,8 +155,9 @@ impl Alternating {
                     FIRST_AUXILIARY_STEP,
                     &device,
                 ),
-                weight_steps: vec![1.0; hidden + 1],
+                weight_steps: gradient_steps.iter().map(first_length).collect(),
                 first_preconditioner,
+                gradient_steps,
                 auxiliary_ids: vec![Vec::new(); hidden],
             },
         })
@@ -220,29 +243,31 @@ impl Alternating {
             let stage = network.stage_mut(l);
             match &mut self.rule {
                 BlockRule::LineSearch { damping } => {
-                    let features = stage.input_shape().features();
-                    let longest = match batch.selection {
-                        Selection::All => f64::INFINITY,
-                        _ => GramStep::longest_for(batch.len(), features),
-                    };
-                    let rule = GramStep {
-                        damping: *damping,
-                        longest,
-                    };
-                    // The inputs stand still between the passes of a sweep, and so do their Gram matrices.
-                    let slot = if l == 0 {
-                        &mut self.memory.first_preconditioner
-                    } else {
-                        &mut preconditioners[l]
-                    };
-                    let preconditioner = match slot {
-                        Some(factor) => factor,
-                        None => slot.insert(rule.precondition(stage, input.clone())?),
-                    };
                     let first = self.memory.weight_steps[l];
-                    let step = rule
-                        .update(stage, &block, preconditioner, first)
-                        .map_err(|error| at_stage(error, l))?;
+                    let step = if let Some(step) = &mut self.memory.gradient_steps[l] {
+                        step.update_weights(stage, &block, first)?
+                    } else {
+                        let features = stage.input_shape().features();
+                        let longest = match batch.selection {
+                            Selection::All => f64::INFINITY,
+                            _ => GramStep::longest_for(batch.len(), features),
+                        };
+                        let rule = GramStep {
+                            damping: *damping,
+                            longest,
+                        };
+                        // The inputs stand still between the passes of a sweep, and so do their Gram matrices.
+                        let slot = if l == 0 {
+                            &mut self.memory.first_preconditioner
+                        } else {
+                            &mut preconditioners[l]
+                        };
+                        let preconditioner = match slot {
+                            Some(factor) => factor,
+                            None => slot.insert(rule.precondition(stage, input.clone())?),
+                        };
+                        rule.update(stage, &block, preconditioner, first)?
+                    };
                     self.memory.weight_steps[l] = step.next;
                     counts.accepted += usize::from(step.accepted.is_some());
                     counts.rejected += usize::from(step.accepted.is_none());
@@ -317,6 +342,9 @@ impl Method for Alternating {
         for steps in self.memory.auxiliary_steps.gather(&Selection::All) {
             state.push(steps);
         }
+        for step in self.memory.gradient_steps.iter().flatten() {
+            state.optimizers.push_back(step.to_record());
+        }
         if let BlockRule::Optimizer {
             weights, auxiliary, ..
         } = &self.rule
@@ -342,6 +370,9 @@ impl Method for Alternating {
         self.memory.weight_steps = values.weight_steps;
         let steps = (0..hidden).map(|_| state.take());
         self.memory.auxiliary_steps = AuxiliaryStore::from_values(steps.collect::<Result<_>>()?);
+        for step in self.memory.gradient_steps.iter_mut().flatten() {
+            *step = step.clone().load_record(state.take_optimizer()?);
+        }
         if let BlockRule::Optimizer {
             weights, auxiliary, ..
         } = &mut self.rule
@@ -419,17 +450,6 @@ impl Separation {
         }
         self.weights = self.weighting.weights(&self.lipschitz)?;
         Ok(())
-    }
-}
-
-fn at_stage(error: Error, l: usize) -> Error {
-    match error {
-        Error::Unsupported { update, needs, .. } => Error::Unsupported {
-            update,
-            stage: l + 1,
-            needs,
-        },
-        other => other,
     }
 }
 

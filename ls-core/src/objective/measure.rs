@@ -85,15 +85,6 @@ impl SampleTerms {
             residual_square_means,
         }
     }
-
-    fn append(&mut self, mut other: Self) {
-        self.head_loss.append(&mut other.head_loss);
-        self.residual_squares
-            .resize_with(other.residual_squares.len(), Vec::new);
-        for (all, mut new) in self.residual_squares.iter_mut().zip(other.residual_squares) {
-            all.append(&mut new);
-        }
-    }
 }
 
 /// The separated terms of a batch whose auxiliary variables are given.
@@ -105,19 +96,34 @@ pub fn sample_terms(
     auxiliary: &[Tensor<2>],
     batch: &Batch,
 ) -> Result<SampleTerms> {
+    let mut terms = rows(Tensor::stack(term_rows(network, auxiliary, batch), 0))?;
+    Ok(SampleTerms {
+        head_loss: terms.remove(0),
+        residual_squares: terms,
+    })
+}
+
+/// The separated terms of a batch, `[samples]` each and still on the device: the head's losses, then each stage's `r²`.
+fn term_rows(network: &Network, auxiliary: &[Tensor<2>], batch: &Batch) -> Vec<Tensor<1>> {
     let mut previous = batch.inputs.clone();
     let mut residual_squares = Vec::with_capacity(auxiliary.len());
     for (stage, value) in network.stages().iter().zip(auxiliary) {
-        let residual = value.clone() - stage.forward(previous);
-        // Leaves the device once per report and stage: the certificate mixes all stages sample by sample, in f64.
-        residual_squares.push(to_f64(square_norms(residual))?);
+        residual_squares.push(square_norms(value.clone() - stage.forward(previous)));
         previous = value.clone();
     }
     let logits = network.stages()[network.hidden()].forward(previous);
-    Ok(SampleTerms {
-        head_loss: to_f64(cross_entropy::per_sample(logits, &batch.labels))?,
-        residual_squares,
-    })
+    let head_loss = cross_entropy::per_sample(logits, &batch.labels);
+    core::iter::once(head_loss)
+        .chain(residual_squares)
+        .collect()
+}
+
+/// The rows of a table with a column for each sample.
+fn rows(table: Tensor<2>) -> Result<Vec<Vec<f64>>> {
+    let samples = table.dims()[1];
+    // Leaves the device once per report: the certificate mixes all stages sample by sample, in f64.
+    let values = to_f64(table)?;
+    Ok(values.chunks(samples.max(1)).map(<[f64]>::to_vec).collect())
 }
 
 /// Measures a whole split: original loss and accuracy by a plain forward pass, and with auxiliary variables also the
@@ -131,26 +137,26 @@ pub fn measure(
     auxiliary: Option<(&AuxiliaryStore, &Weights)>,
     split: &Batch,
 ) -> Result<Measurement> {
-    let samples = split.len();
-    let (mut losses, mut correct) = (Vec::with_capacity(samples), Vec::with_capacity(samples));
-    let mut terms = SampleTerms::default();
-    for chunk in split.chunks(CHUNK) {
+    let tables = split.chunks(CHUNK).map(|chunk| {
         let logits = network.forward(chunk.inputs.clone());
-        correct.extend(to_f64(cross_entropy::correct(
-            logits.clone(),
-            &chunk.labels,
-        ))?);
-        losses.extend(to_f64(cross_entropy::per_sample(logits, &chunk.labels))?);
+        let mut figures = vec![
+            cross_entropy::per_sample(logits.clone(), &chunk.labels),
+            cross_entropy::correct(logits, &chunk.labels),
+        ];
         if let Some((store, _)) = auxiliary {
-            terms.append(sample_terms(
-                network,
-                &store.gather(&chunk.selection),
-                &chunk,
-            )?);
+            figures.extend(term_rows(network, &store.gather(&chunk.selection), &chunk));
         }
-    }
+        Tensor::stack::<2>(figures, 0)
+    });
+    let mut figures = rows(Tensor::cat(tables.collect(), 1))?.into_iter();
+    let mut next = || figures.next().unwrap_or_default();
+    let (losses, correct, head_loss) = (next(), next(), next());
+    let terms = SampleTerms {
+        head_loss,
+        residual_squares: figures.collect(),
+    };
     let measurement = Measurement {
-        samples,
+        samples: split.len(),
         original_loss_mean: mean(&losses),
         accuracy: mean(&correct),
         separated: auxiliary.map(|(_, weights)| terms.figures(weights)),

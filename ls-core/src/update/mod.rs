@@ -4,14 +4,20 @@
 //! loss, so a step that would raise it is not taken. The laws in `tests/laws.rs` hold for every update here.
 
 mod armijo;
+mod gradient_step;
 mod gram_step;
 mod optimizer_step;
 mod restart;
 
 pub use armijo::{AuxiliaryBlock, armijo_pass};
+pub use gradient_step::{GradientSearch, GradientStep, add_gradients};
 pub use gram_step::{GramStep, Penalty, WeightBlock, WeightStep};
 pub use optimizer_step::{optimize_auxiliary, optimize_weights};
 pub use restart::restart;
 
 /// Share of the decrease that the gradient promises which a step must achieve (Armijo).
 pub const SUFFICIENT_DECREASE: f64 = 0.1;
+
+/// A decrease of a loss over a whole split counts when it is more than this share of the loss: trials and reports may sum
+/// in different orders, and f32 logits move a mean cross-entropy by a few 1e-6 of itself.
+pub const NOTICEABLE: f64 = 1e-5;

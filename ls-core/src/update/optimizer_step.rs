@@ -15,6 +15,12 @@ pub fn optimize_weights(
     learning_rate: f64,
 ) -> AnyStage {
     let tracked = stage.clone().train();
+    let gradients = weight_gradients(&tracked, block);
+    optimizer.step(learning_rate, tracked, gradients).valid()
+}
+
+/// The gradient of `φ` at a stage whose parameters are tracked ([`Module::train`]).
+pub(super) fn weight_gradients(tracked: &AnyStage, block: &WeightBlock) -> GradientsParams {
     let output = tracked.forward(block.input.clone());
     let samples = block.input.dims()[0] as f64;
     let cotangent = block.loss.gradient(output.clone().inner()) / samples;
@@ -23,8 +29,7 @@ pub fn optimize_weights(
         let constant = block.penalty.norm.bound(form.kernel) * form.factor + form.offset;
         surrogate = surrogate + constant.clone() * constant * block.penalty.coefficient;
     }
-    let gradients = GradientsParams::from_grads(surrogate.backward(), &tracked);
-    optimizer.step(learning_rate, tracked, gradients).valid()
+    GradientsParams::from_grads(surrogate.backward(), tracked)
 }
 
 /// The rows of one auxiliary block as a module, so that an optimizer keeps a state for them.

@@ -14,6 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
+use crate::update::NOTICEABLE;
 
 /// What the fits of a sweep aim at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,18 +61,25 @@ impl Scaling {
         }
     }
 
-    /// The factors `c_l`, relative to the last stage, given the sum of the squares of each stage's gradients `∂ce/∂u_l` and
-    /// their shape, `[rows, d_out]`.
-    pub(super) fn factors(self, squares: &[f64], dims: &[[usize; 2]]) -> Vec<f64> {
-        let size = |(&square, &[rows, columns]): (&f64, &[usize; 2])| match self {
-            Self::None => 1.0,
-            Self::Rms => (square / (rows * columns) as f64).sqrt(),
-            Self::Norm => (square / rows as f64).sqrt(),
+    /// The factors `c_l`, relative to the last stage that has one, given the sum of the squares of each stage's gradients
+    /// `∂ce/∂u_l` and their shape, `[rows, d_out]`; without a shape, as of a stage without pre-activations, a stage has no
+    /// displacement: its factor is 0.
+    pub(super) fn factors(self, squares: &[f64], dims: &[Option<[usize; 2]>]) -> Vec<f64> {
+        let size = |(&square, dims): (&f64, &Option<[usize; 2]>)| {
+            dims.map(|[rows, columns]| match self {
+                Self::None => 1.0,
+                Self::Rms => (square / (rows * columns) as f64).sqrt(),
+                Self::Norm => (square / rows as f64).sqrt(),
+            })
         };
-        let sizes: Vec<f64> = squares.iter().zip(dims).map(size).collect();
-        let last = sizes.last().copied().unwrap_or(1.0);
-        // A stage whose gradients vanish stays where it is.
-        let factor = |&size: &f64| if size > 0.0 { last / size } else { 1.0 };
+        let sizes: Vec<_> = squares.iter().zip(dims).map(size).collect();
+        let last = sizes.iter().rev().find_map(|&size| size).unwrap_or(1.0);
+        let factor = |&size: &Option<f64>| match size {
+            Some(size) if size > 0.0 => last / size,
+            // A stage whose gradients vanish stays where it is.
+            Some(_) => 1.0,
+            None => 0.0,
+        };
         sizes.iter().map(factor).collect()
     }
 }
@@ -99,10 +107,6 @@ pub(super) struct Fixed {
     /// The scaling.
     pub scaling: Option<Scaling>,
 }
-
-/// A decrease counts when it is more than rounding: trials and reports may sum in different orders, and f32 logits move a
-/// mean cross-entropy by a few 1e-6 of itself.
-const NOTICEABLE: f64 = 1e-5;
 
 /// Decrease of `ln F` in a sweep below which the leading arm has to face the others.
 const SLOW: f64 = 0.1;

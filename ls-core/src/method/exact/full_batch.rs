@@ -1,23 +1,27 @@
 //! The full-batch sweep: targets from one backward pass, fits from front to back.
 //!
+//! Stages without the affine view stand still in the fits and pass on what comes, forward and back; [`FullBatch::parameter_gradients`] are
+//! what they move along afterwards.
+//!
 //! Everything runs over consecutive chunks of samples, so that working memory does not grow with their number; what does
 //! is decided by [`Storage`]. On the CPU the chunks of a pass run in parallel; what they sum up is added in their order, so
 //! that a result does not depend on the number of threads.
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::affine;
-use super::backward::backward;
+use super::backward::{Backward, Parameters, backward, output, response};
 use super::control::{Candidate, Form};
 use crate::batch::{Batch, index_tensor};
 use crate::linalg::{Affine, Cholesky, Gram, Ridge, to_f64};
 use crate::network::Network;
 use crate::objective::cross_entropy;
-use crate::stage::AffineStage;
+use crate::stage::{AffineStage, AnyStage};
+use crate::update::add_gradients;
 use crate::{Error, Result};
 
 /// What a full-batch sweep keeps of its samples.
@@ -46,12 +50,15 @@ pub(super) struct Settings {
 /// One tensor per chunk.
 type Chunks = Vec<Tensor<2>>;
 
+/// A number for each sample, one tensor per chunk.
+type Losses = Vec<Tensor<1>>;
+
 /// Factors of the first stage's Gram matrix that are kept; the damping walks between a few values.
 const KEPT_FACTORS: usize = 4;
 
 /// A network with its samples in chunks.
 pub(super) struct FullBatch<'a> {
-    stages: Vec<&'a dyn AffineStage>,
+    network: &'a Network,
     chunks: Vec<Batch>,
     samples: usize,
     settings: Settings,
@@ -61,30 +68,31 @@ pub(super) struct FullBatch<'a> {
 
 /// A point in the space of weights, with what a forward pass found there.
 pub(super) struct Point {
-    /// `V_1, …, V_L`.
-    pub coefficients: Vec<Affine>,
-    /// `u_l`, by stage and chunk; empty when recomputed.
-    pre_activations: Vec<Chunks>,
+    /// `V_1, …, V_L`; `None` for a stage without the affine view, whose weights are those of the network.
+    pub coefficients: Vec<Option<Affine>>,
+    /// `u_l`, or `h_l` of a stage without the affine view, by stage and chunk; empty when recomputed.
+    responses: Vec<Chunks>,
     /// `F + λ/2 Σ ‖W_l‖²`, the loss that sweeps lower.
     pub loss: f64,
-    /// Estimates of the condition of each stage's Gram matrix with its ridge; empty where nothing was fitted.
+    /// Estimates of the condition of each stage's Gram matrix with its ridge, NaN where a stage has none; empty where nothing
+    /// was fitted.
     pub conditions: Vec<f64>,
 }
 
-/// `∂ce_n/∂u_l` at a point.
+/// `∂ce_n/∂u_l` at a point, or `∂ce_n/∂h_l` of a stage without the affine view.
 pub(super) struct Gradients {
     /// By stage and chunk; empty when recomputed.
     stored: Vec<Chunks>,
     /// Sum of the squares of each stage's entries.
     squares: Vec<f64>,
-    /// Rows and columns of each stage's entries.
-    dims: Vec<[usize; 2]>,
-    /// `Â_1ᵀ G_1`, which no trial changes: the first stage's inputs stand still.
-    first: Affine,
+    /// Rows and columns of each stage's entries; `None` for a stage without the affine view.
+    dims: Vec<Option<[usize; 2]>>,
+    /// `Â_1ᵀ G_1`, which no trial changes: the first stage's inputs stand still. `None` when it has no affine view.
+    first: Option<Affine>,
 }
 
 impl Gradients {
-    /// `τ c_l` of all stages.
+    /// `τ c_l` of all stages; 0 where a stage has no displacement.
     pub(super) fn steps(&self, candidate: &Candidate) -> Vec<f64> {
         let factors = candidate.scaling.factors(&self.squares, &self.dims);
         factors.iter().map(|c| candidate.step * c).collect()
@@ -134,78 +142,103 @@ impl FirstStage {
 }
 
 impl<'a> FullBatch<'a> {
-    /// # Errors
-    /// [`Error::Unsupported`] for a stage that is not affine before its activation.
-    pub(super) fn new(network: &'a Network, batch: &Batch, settings: Settings) -> Result<Self> {
-        Ok(Self {
-            stages: (0..network.stages().len())
-                .map(|l| affine(network, l))
-                .collect::<Result<_>>()?,
+    pub(super) fn new(network: &'a Network, batch: &Batch, settings: Settings) -> Self {
+        Self {
+            network,
             chunks: batch.chunks(settings.chunk).collect(),
             samples: batch.len(),
-            // An accelerator works through one queue.
-            wave: if batch.inputs.device() == Device::flex() {
-                rayon::current_num_threads()
-            } else {
+            wave: if is_accelerator(&batch.inputs.device()) {
                 1
+            } else {
+                rayon::current_num_threads()
             },
             settings,
-        })
+        }
+    }
+
+    /// The same samples with other stages.
+    pub(super) fn with<'b>(&self, network: &'b Network) -> FullBatch<'b> {
+        FullBatch {
+            network,
+            chunks: self.chunks.clone(),
+            ..*self
+        }
     }
 
     /// Forward pass at the network's own weights.
     pub(super) fn forward(&self) -> Result<Point> {
-        let coefficients: Vec<_> = self
-            .stages
-            .iter()
-            .map(|stage| stage.coefficients())
-            .collect();
-        let mut pre_activations = vec![Chunks::new(); self.stages.len()];
-        let mut sum = 0.0;
+        let stages = self.stages().iter();
+        let coefficients = stages.map(|stage| Some(stage.affine()?.coefficients()));
+        self.evaluate(coefficients.collect(), &[], Vec::new())
+    }
+
+    /// Forward pass where the stages from `first` on have changed since a point was found, though not their coefficients.
+    pub(super) fn forward_from(&self, first: usize, point: &Point) -> Result<Point> {
+        let known = point.responses.get(..first).unwrap_or_default();
+        let conditions = point.conditions.clone();
+        self.evaluate(point.coefficients.clone(), known, conditions)
+    }
+
+    /// Forward pass at any coefficients; `known` are the responses of the first stages.
+    fn evaluate(
+        &self,
+        coefficients: Vec<Option<Affine>>,
+        known: &[Chunks],
+        conditions: Vec<f64>,
+    ) -> Result<Point> {
+        let mut responses = vec![Chunks::new(); self.stages().len()];
+        let mut losses = Losses::new();
         self.for_each_chunk(
             |c| {
-                let (us, logits) = self.pass(&coefficients, &self.chunks[c]);
-                Ok((us, self.loss_sum(logits, &self.chunks[c])?))
+                let (responses, logits) = self.pass(&coefficients, c, known);
+                Ok((responses, self.losses(logits, c)))
             },
-            |(us, loss)| {
-                sum += loss;
+            |(own, loss)| {
+                losses.push(loss);
                 if self.settings.storage == Storage::Stored {
-                    for (stored, u) in pre_activations.iter_mut().zip(us) {
-                        stored.push(u);
+                    for (stored, response) in responses.iter_mut().zip(own) {
+                        stored.push(response);
                     }
                 }
             },
         )?;
         Ok(Point {
-            loss: sum / self.samples as f64 + self.penalty(&coefficients)?,
+            loss: self.loss(losses, &coefficients)?,
             coefficients,
-            pre_activations,
-            conditions: Vec::new(),
+            responses,
+            conditions,
         })
     }
 
     /// Backward pass at a point.
     pub(super) fn backward(&self, point: &Point) -> Result<Gradients> {
-        let count = self.stages.len();
+        let count = self.stages().len();
         let mut stored = vec![Chunks::new(); count];
         let mut squares: Vec<Tensor<1>> = Vec::new();
-        let mut dims = vec![[0, 0]; count];
+        let mut dims = vec![None; count];
         let mut first: Option<Affine> = None;
         self.for_each_chunk(
             |c| {
                 let gradients = self.gradients(point, c);
-                let rows = self.stages[0].rows(self.chunks[c].inputs.clone());
-                let part = Affine::pull_back(rows, gradients[0].clone());
+                let part = self.stages()[0].affine().map(|stage| {
+                    let rows = stage.rows(self.chunks[c].inputs.clone());
+                    Affine::pull_back(rows, gradients[0].clone())
+                });
                 let sums = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
                 let sums = Tensor::cat(sums.collect(), 0);
                 Ok((gradients, part, sums))
             },
             |(gradients, part, sums)| {
-                add(&mut first, part, |sum, part| sum.plus(&part));
+                if let Some(part) = part {
+                    add(&mut first, part, |sum, part| sum.plus(&part));
+                }
                 squares.push(sums);
                 for (l, gradient) in gradients.into_iter().enumerate() {
-                    let [rows, columns] = gradient.dims();
-                    dims[l] = [dims[l][0] + rows, columns];
+                    if self.stages()[l].affine().is_some() {
+                        let [rows, columns] = gradient.dims();
+                        let [before, _] = dims[l].unwrap_or_default();
+                        dims[l] = Some([before + rows, columns]);
+                    }
                     if self.settings.storage == Storage::Stored {
                         stored[l].push(gradient);
                     }
@@ -219,8 +252,22 @@ impl<'a> FullBatch<'a> {
             stored,
             squares: (0..count).map(total).collect(),
             dims,
-            first: first.unwrap_or_else(|| point.coefficients[0].scaled(0.0)),
+            first,
         })
+    }
+
+    /// `∂F/∂θ` of the stages without the affine view, at a point.
+    pub(super) fn parameter_gradients(&self, point: &Point) -> Result<GradientsParams> {
+        let mut sum = GradientsParams::new();
+        self.for_each_chunk(
+            |c| Ok(self.backward_pass(point, c, Parameters::Moving).parameters),
+            |parts| {
+                for (stage, part) in self.stages().iter().zip(parts) {
+                    add_gradients(stage, &mut sum, &part, 1.0 / self.samples as f64);
+                }
+            },
+        )?;
+        Ok(sum)
     }
 
     /// The fits of one candidate, front to back; `None` when they do not stay finite.
@@ -231,11 +278,12 @@ impl<'a> FullBatch<'a> {
         candidate: &Candidate,
         first: &mut FirstStage,
     ) -> Result<Option<Point>> {
+        let count = self.stages().len();
         let mut fitted = Point {
-            coefficients: Vec::with_capacity(self.stages.len()),
-            pre_activations: Vec::with_capacity(self.stages.len()),
+            coefficients: Vec::with_capacity(count),
+            responses: Vec::with_capacity(count),
             loss: 0.0,
-            conditions: Vec::with_capacity(self.stages.len()),
+            conditions: Vec::with_capacity(count),
         };
         let mut inputs: Chunks = self
             .chunks
@@ -249,47 +297,45 @@ impl<'a> FullBatch<'a> {
             damping: candidate.damping,
             steps: gradients.steps(candidate),
         };
-        for l in 0..self.stages.len() {
-            let solved = if l == 0 {
-                self.solve_first(&aim, first)
-            } else {
-                self.solve(l, &aim, &fitted, &inputs)
-            };
-            let (update, condition) = match solved {
-                Ok(solved) => solved,
+        let mut losses = Losses::new();
+        for l in 0..count {
+            let (coefficients, condition) = match self.fit(l, &aim, &fitted, &inputs, first) {
+                Ok(Some((coefficients, condition))) => (Some(coefficients), condition),
+                Ok(None) => (None, f64::NAN),
                 // Too little damping for these inputs: another trial has more.
                 Err(Error::NotPositiveDefinite(_)) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            fitted
-                .coefficients
-                .push(point.coefficients[l].plus(&update));
+            fitted.coefficients.push(coefficients);
             fitted.conditions.push(condition);
-            self.propagate(l, &mut fitted, &mut inputs)?;
+            losses = self.propagate(l, &mut fitted, &mut inputs)?;
         }
-        fitted.loss = fitted.loss / self.samples as f64 + self.penalty(&fitted.coefficients)?;
+        fitted.loss = self.loss(losses, &fitted.coefficients)?;
         Ok(fitted.loss.is_finite().then_some(fitted))
     }
 
-    /// The targets seen after the activations, `a_l = post(u*_l)`, of the hidden stages.
+    /// The targets seen after the activations, `a_l = post(u*_l)`, of the hidden stages; `h_l` of those without the affine
+    /// view, which have no displacement.
     pub(super) fn targets(
         &self,
         point: &Point,
         gradients: &Gradients,
         candidate: &Candidate,
     ) -> Result<Vec<Tensor<2>>> {
-        let hidden = self.stages.len() - 1;
+        let hidden = self.network.hidden();
         let steps = gradients.steps(candidate);
         let mut targets = vec![Chunks::new(); hidden];
         self.for_each_chunk(
             |c| {
-                let us = self.pre_activations(point, c);
+                let us = self.responses(point, c);
                 let gs = self.gradients_at(point, gradients, c);
                 let mut input = self.chunks[c].inputs.clone();
                 let pairs = us.into_iter().zip(gs).take(hidden).enumerate();
                 let target = |(l, (u, g)): (usize, (Tensor<2>, Tensor<2>))| {
-                    let target = u - g * steps[l];
-                    input = self.stages[l].post(target, &input);
+                    input = match self.stages()[l].affine() {
+                        Some(stage) => stage.post(u - g * steps[l], &input),
+                        None => u,
+                    };
                     input.clone()
                 };
                 Ok(pairs.map(target).collect::<Vec<_>>())
@@ -304,21 +350,48 @@ impl<'a> FullBatch<'a> {
         Ok(targets.into_iter().map(whole).collect())
     }
 
+    /// New coefficients of stage `l` and the condition of its Gram matrix; `None` for a stage without the affine view.
+    fn fit(
+        &self,
+        l: usize,
+        aim: &Aim<'_>,
+        fitted: &Point,
+        inputs: &Chunks,
+        first: &mut FirstStage,
+    ) -> Result<Option<(Affine, f64)>> {
+        let old = aim.point.coefficients[l].as_ref();
+        let Some((stage, old)) = self.stages()[l].affine().zip(old) else {
+            return Ok(None);
+        };
+        let (update, condition) = match &aim.gradients.first {
+            Some(gradient) if l == 0 => self.solve_first(stage, old, gradient, aim, first)?,
+            _ => self.solve(l, stage, old, aim, fitted, inputs)?,
+        };
+        Ok(Some((old.plus(&update), condition)))
+    }
+
     /// The first stage's inputs stand still, so that its residual is the displacement itself in both forms.
-    fn solve_first(&self, aim: &Aim<'_>, first: &mut FirstStage) -> Result<(Affine, f64)> {
-        let rows = self.rows(0);
+    fn solve_first(
+        &self,
+        stage: &dyn AffineStage,
+        old: &Affine,
+        gradient: &Affine,
+        aim: &Aim<'_>,
+        first: &mut FirstStage,
+    ) -> Result<(Affine, f64)> {
+        let rows = self.rows(stage);
         let gram = || {
             let mut gram = None;
-            let rows = |c: usize| self.stages[0].rows(self.chunks[c].inputs.clone());
+            let rows = |c: usize| stage.rows(self.chunks[c].inputs.clone());
             self.for_each_chunk(
-                |c| Ok(Gram::of(self.subset(0, c, rows(c)))),
+                |c| Ok(Gram::of(self.subset(0, c, stage, rows(c)))),
                 |part| add(&mut gram, part, Gram::plus),
             )?;
             gram.ok_or_else(no_samples)
         };
         let factor = first.factor(aim.damping, self.settings.ridge, gram)?;
         let scale = -aim.steps[0] / rows as f64;
-        let right = self.decayed(0, aim.gradients.first.scaled(scale), aim);
+        let right = self.decayed(stage, old, gradient.scaled(scale), aim.steps[0]);
         Ok((factor.solve(&right)?, factor.condition()))
     }
 
@@ -326,11 +399,12 @@ impl<'a> FullBatch<'a> {
     fn solve(
         &self,
         l: usize,
+        stage: &dyn AffineStage,
+        old: &Affine,
         aim: &Aim<'_>,
         fitted: &Point,
         inputs: &Chunks,
     ) -> Result<(Affine, f64)> {
-        let stage = self.stages[l];
         let mut cross: Option<Affine> = None;
         let mut gram: Option<Gram> = None;
         self.for_each_chunk(
@@ -339,10 +413,10 @@ impl<'a> FullBatch<'a> {
                 let (u, g) = self.at(l, c, aim.point, aim.gradients);
                 let mut residual = g * -aim.steps[l];
                 if aim.form == Form::Corrected {
-                    residual = residual + u - aim.point.coefficients[l].apply(rows.clone());
+                    residual = residual + u - old.apply(rows.clone());
                 }
                 let part = Affine::pull_back(rows.clone(), residual);
-                Ok((part, Gram::of(self.subset(l, c, rows))))
+                Ok((part, Gram::of(self.subset(l, c, stage, rows))))
             },
             |(part, own)| {
                 add(&mut cross, part, |sum, part| sum.plus(&part));
@@ -353,77 +427,72 @@ impl<'a> FullBatch<'a> {
             return Err(no_samples());
         };
         let factor = gram.factor(aim.damping, self.settings.ridge)?;
-        let mean = cross.scaled(1.0 / self.rows(l) as f64);
-        let right = self.decayed(l, mean, aim);
+        let mean = cross.scaled(1.0 / self.rows(stage) as f64);
+        let right = self.decayed(stage, old, mean, aim.steps[l]);
         Ok((factor.solve(&right)?, factor.condition()))
     }
 
     /// The right-hand side of a fit, a mean over rows, with the pull of weight decay towards zero: `-τ c_l λ W_l`, in the units of
     /// a mean over samples as the loss.
-    fn decayed(&self, l: usize, right: Affine, aim: &Aim<'_>) -> Affine {
+    fn decayed(&self, stage: &dyn AffineStage, old: &Affine, right: Affine, step: f64) -> Affine {
         if self.settings.weight_decay == 0.0 {
             return right;
         }
-        let rows = self.stages[l].rows_per_sample() as f64;
-        let pull = -aim.steps[l] * self.settings.weight_decay / rows;
+        let rows = stage.rows_per_sample() as f64;
+        let pull = -step * self.settings.weight_decay / rows;
         Affine {
-            kernel: right.kernel + aim.point.coefficients[l].kernel.clone() * pull,
+            kernel: right.kernel + old.kernel.clone() * pull,
             bias: right.bias,
         }
     }
 
-    /// `λ/2 Σ ‖W_l‖²`.
-    fn penalty(&self, coefficients: &[Affine]) -> Result<f64> {
-        if self.settings.weight_decay == 0.0 {
-            return Ok(0.0);
-        }
-        let squares = coefficients.iter().map(|stage| {
-            let kernel = stage.kernel.clone();
-            (kernel.clone() * kernel).sum()
-        });
-        // Leaves the device once per trial, as the loss does.
-        let squares = to_f64(Tensor::cat(squares.collect(), 0))?;
-        Ok(0.5 * self.settings.weight_decay * squares.iter().sum::<f64>())
+    /// `F + λ/2 Σ ‖W_l‖²` from the cross-entropies of all samples.
+    fn loss(&self, losses: Losses, coefficients: &[Option<Affine>]) -> Result<f64> {
+        let decay = self.settings.weight_decay;
+        let kernels = coefficients.iter().flatten().map(|stage| &stage.kernel);
+        let squares = kernels
+            .filter(|_| decay > 0.0)
+            .map(|kernel| (kernel.clone() * kernel.clone()).sum());
+        // Leaves the device once per trial: the loss decides whether the step is taken.
+        let mut figures = to_f64(Tensor::cat(losses.into_iter().chain(squares).collect(), 0))?;
+        let squares: f64 = figures.split_off(self.samples).iter().sum();
+        let chunks = figures.chunks(self.settings.chunk.max(1));
+        let sum: f64 = chunks.map(|chunk| chunk.iter().sum::<f64>()).sum();
+        Ok(sum / self.samples as f64 + 0.5 * decay * squares)
     }
 
-    /// Pre-activations and outputs of stage `l` at its new coefficients; the loss behind the last stage.
-    fn propagate(&self, l: usize, fitted: &mut Point, inputs: &mut Chunks) -> Result<()> {
+    /// Responses and outputs of stage `l` at its new coefficients; the cross-entropies behind the last stage.
+    fn propagate(&self, l: usize, fitted: &mut Point, inputs: &mut Chunks) -> Result<Losses> {
         let stored = self.settings.storage == Storage::Stored;
-        let is_last = l + 1 == self.stages.len();
+        let is_last = l == self.network.hidden();
         if !stored && !is_last {
-            return Ok(());
+            return Ok(Losses::new());
         }
-        let mut pre_activations = Chunks::new();
+        let stage = &self.stages()[l];
+        let mut responses = Chunks::new();
         let mut outputs = Chunks::new();
-        let mut sum = 0.0;
+        let mut losses = Losses::new();
         self.for_each_chunk(
             |c| {
                 let input = self.input(l, c, fitted, inputs);
-                let u = fitted.coefficients[l].apply(self.stages[l].rows(input.clone()));
-                let output = self.stages[l].post(u.clone(), &input);
-                let loss = if is_last {
-                    self.loss_sum(output.clone(), &self.chunks[c])?
-                } else {
-                    0.0
-                };
-                Ok((u, output, loss))
+                let response = response(stage, fitted.coefficients[l].as_ref(), &input);
+                let output = output(stage, response.clone(), &input);
+                let losses = is_last.then(|| self.losses(output.clone(), c));
+                Ok((response, output, losses))
             },
-            |(u, output, loss)| {
+            |(response, output, own)| {
                 if stored {
-                    pre_activations.push(u);
+                    responses.push(response);
                     outputs.push(output);
                 }
-                sum += loss;
+                losses.extend(own);
             },
         )?;
-        fitted.loss += sum;
         if stored {
             *inputs = outputs;
+            fitted.responses.push(responses);
         }
-        if stored {
-            fitted.pre_activations.push(pre_activations);
-        }
-        Ok(())
+        Ok(losses)
     }
 
     /// `h_{l-1}` of a chunk at the coefficients fitted so far.
@@ -431,9 +500,9 @@ impl<'a> FullBatch<'a> {
         match self.settings.storage {
             Storage::Stored => inputs[c].clone(),
             Storage::Recomputed => {
-                let stages = self.stages.iter().zip(&fitted.coefficients).take(l);
+                let stages = self.stages().iter().zip(&fitted.coefficients).take(l);
                 stages.fold(inputs[c].clone(), |h, (stage, coefficients)| {
-                    stage.post(coefficients.apply(stage.rows(h.clone())), &h)
+                    output(stage, response(stage, coefficients.as_ref(), &h), &h)
                 })
             }
         }
@@ -449,25 +518,25 @@ impl<'a> FullBatch<'a> {
     ) -> (Tensor<2>, Tensor<2>) {
         match self.settings.storage {
             Storage::Stored => (
-                point.pre_activations[l][c].clone(),
+                point.responses[l][c].clone(),
                 gradients.stored[l][c].clone(),
             ),
             Storage::Recomputed => (
-                self.pre_activations(point, c).swap_remove(l),
+                self.responses(point, c).swap_remove(l),
                 self.gradients(point, c).swap_remove(l),
             ),
         }
     }
 
     /// `u_1, …, u_L` of a chunk at a point.
-    fn pre_activations(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
+    fn responses(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
         match self.settings.storage {
             Storage::Stored => point
-                .pre_activations
+                .responses
                 .iter()
                 .map(|chunks| chunks[c].clone())
                 .collect(),
-            Storage::Recomputed => self.pass(&point.coefficients, &self.chunks[c]).0,
+            Storage::Recomputed => self.pass(&point.coefficients, c, &[]).0,
         }
     }
 
@@ -482,25 +551,45 @@ impl<'a> FullBatch<'a> {
         }
     }
 
-    /// Pre-activations of all stages, and the logits.
-    fn pass(&self, coefficients: &[Affine], chunk: &Batch) -> (Vec<Tensor<2>>, Tensor<2>) {
-        let mut h = chunk.inputs.clone();
-        let stages = self.stages.iter().zip(coefficients);
-        let us = stages.map(|(stage, coefficients)| {
-            let u = coefficients.apply(stage.rows(h.clone()));
-            h = stage.post(u.clone(), &h);
-            u
+    /// Responses of all stages, and the logits; `known` are the responses of the first stages.
+    fn pass(
+        &self,
+        coefficients: &[Option<Affine>],
+        c: usize,
+        known: &[Chunks],
+    ) -> (Vec<Tensor<2>>, Tensor<2>) {
+        let mut h = self.chunks[c].inputs.clone();
+        let stages = self.stages().iter().zip(coefficients).enumerate();
+        let responses = stages.map(|(l, (stage, coefficients))| {
+            let response = match known.get(l) {
+                Some(chunks) => chunks[c].clone(),
+                None => response(stage, coefficients.as_ref(), &h),
+            };
+            h = output(stage, response.clone(), &h);
+            response
         });
-        (us.collect(), h)
+        (responses.collect(), h)
     }
 
     /// `∂ce_n/∂u_{l,n}` of all stages, of single samples: not divided by their number.
     fn gradients(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
+        self.backward_pass(point, c, Parameters::Standing).gradients
+    }
+
+    fn backward_pass(&self, point: &Point, c: usize, parameters: Parameters) -> Backward {
         let pre_activation = |l: usize, input: &Tensor<2>| match self.settings.storage {
-            Storage::Stored => point.pre_activations[l][c].clone(),
-            Storage::Recomputed => point.coefficients[l].apply(self.stages[l].rows(input.clone())),
+            Storage::Stored => point.responses[l][c].clone(),
+            Storage::Recomputed => {
+                let coefficients = point.coefficients[l].as_ref();
+                response(&self.stages()[l], coefficients, input)
+            }
         };
-        backward(&self.stages, &self.chunks[c], pre_activation).1
+        let chunk = &self.chunks[c];
+        backward(self.stages(), chunk, parameters, pre_activation, |_, _| ())
+    }
+
+    fn stages(&self) -> &'a [AnyStage] {
+        self.network.stages()
     }
 
     /// Computes something for every chunk, and hands it over in order.
@@ -525,16 +614,16 @@ impl<'a> FullBatch<'a> {
         Ok(())
     }
 
-    /// Rows of stage `l` over all samples: samples, times the positions of a convolution.
-    fn rows(&self, l: usize) -> usize {
-        self.samples * self.stages[l].rows_per_sample()
+    /// Rows of a stage over all samples: samples, times the positions of a convolution.
+    fn rows(&self, stage: &dyn AffineStage) -> usize {
+        self.samples * stage.rows_per_sample()
     }
 
     /// The rows that enter the Gram matrix: all, or a seeded subset of a convolution's patches. The loss is accepted on
     /// all of them, and any positive definite preconditioner keeps the descent form a descent.
-    fn subset(&self, l: usize, c: usize, rows: Tensor<2>) -> Tensor<2> {
-        let (total, count) = (self.rows(l), rows.dims()[0]);
-        if self.stages[l].rows_per_sample() == 1 || total <= self.settings.gram_rows {
+    fn subset(&self, l: usize, c: usize, stage: &dyn AffineStage, rows: Tensor<2>) -> Tensor<2> {
+        let (total, count) = (self.rows(stage), rows.dims()[0]);
+        if stage.rows_per_sample() == 1 || total <= self.settings.gram_rows {
             return rows;
         }
         let kept = (count * self.settings.gram_rows).div_ceil(total);
@@ -544,13 +633,15 @@ impl<'a> FullBatch<'a> {
         rows.select(0, index_tensor(&indices, &device))
     }
 
-    /// Sum of the cross-entropies of a chunk, in f64.
-    fn loss_sum(&self, logits: Tensor<2>, chunk: &Batch) -> Result<f64> {
-        // Leaves the device once per chunk and trial: the loss decides whether the step is taken.
-        Ok(to_f64(cross_entropy::per_sample(logits, &chunk.labels))?
-            .iter()
-            .sum())
+    /// The cross-entropies of a chunk, still on the device.
+    fn losses(&self, logits: Tensor<2>, c: usize) -> Tensor<1> {
+        cross_entropy::per_sample(logits, &self.chunks[c].labels)
     }
+}
+
+/// Whether a device works through one queue, and is best fed large arrays; otherwise chunks run in parallel.
+pub(super) fn is_accelerator(device: &Device) -> bool {
+    *device != Device::flex()
 }
 
 fn add<T>(sum: &mut Option<T>, part: T, plus: impl FnOnce(T, T) -> T) {

@@ -86,6 +86,11 @@ fn matrix(affine: &Affine) -> Mat<f64> {
     Mat::from_fn(d + 1, columns, |i, j| entries[i * columns + j])
 }
 
+/// The coefficients of stage `l` at a point, all of whose stages have the affine view.
+fn at(point: &Point, l: usize) -> Mat<f64> {
+    matrix(point.coefficients[l].as_ref().unwrap())
+}
+
 /// What the proposition on the descent form speaks of, for one stage.
 struct Slope {
     /// `∇F`.
@@ -180,7 +185,7 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
         for storage in [Storage::Stored, Storage::Recomputed] {
             for scaling in Scaling::ALL {
                 let ridge = ridges.next().expect("a cycle");
-                let samples = FullBatch::new(network, &batch, settings(storage, 4, ridge)).unwrap();
+                let samples = FullBatch::new(network, &batch, settings(storage, 4, ridge));
                 let point = samples.forward().unwrap();
                 let gradients = samples.backward(&point).unwrap();
                 let candidate = |form| Candidate {
@@ -207,8 +212,7 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                     };
                     let factor = factor / slope.positions / 512.0;
                     let expected = &slope.preconditioned * -factor;
-                    let moved =
-                        |to: &Point| matrix(&to.coefficients[l]) - matrix(&point.coefficients[l]);
+                    let moved = |to: &Point| at(to, l) - at(&point, l);
                     let error = norm(&(moved(&descent) - &expected)) / norm(&expected);
                     // f32 weights round steps of 1e-3 by 1e-4 of themselves, and the second order in `τ` is
                     // some percent of the first.
@@ -320,7 +324,6 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
             for (storage, chunk) in [(Storage::Stored, 7), (Storage::Recomputed, 100)] {
                 let settings = settings(storage, chunk, Ridge::SecondMoment);
                 let samples = FullBatch::new(&network, &batch, settings);
-                let samples = samples.unwrap();
                 let point = samples.forward().unwrap();
                 let gradients = samples.backward(&point).unwrap();
                 let mut first = FirstStage::default();
@@ -331,8 +334,8 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
                 assert!((fitted.loss / loss - 1.0).abs() < 1e-4, "{}", fitted.loss);
                 for (l, expected) in list(&record["stages"]).iter().enumerate() {
                     let expected = matrix(&affine(expected));
-                    let error = norm(&(matrix(&fitted.coefficients[l]) - &expected));
-                    let moved = norm(&(matrix(&point.coefficients[l]) - &expected));
+                    let error = norm(&(at(&fitted, l) - &expected));
+                    let moved = norm(&(at(&point, l) - &expected));
                     // Relative to the step, which is smaller than the weights.
                     assert!(error < 1e-4 * moved, "stage {l}: off by {error} of {moved}");
                 }
@@ -346,7 +349,7 @@ fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
     let batch = batch();
     for network in networks() {
         let settings = settings(Storage::Stored, 4, Ridge::Variance);
-        let samples = FullBatch::new(&network, &batch, settings).unwrap();
+        let samples = FullBatch::new(&network, &batch, settings);
         let point = samples.forward().unwrap();
         let gradients = samples.backward(&point).unwrap();
         let update = |damping: f64, first: &mut FirstStage| {
@@ -363,8 +366,9 @@ fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
                 damping,
                 steps: gradients.steps(&candidate),
             };
-            let solved = samples.solve_first(&aim, first);
-            matrix(&solved.unwrap().0)
+            let none = Chunks::new();
+            let fitted = samples.fit(0, &aim, &point, &none, first);
+            matrix(&fitted.unwrap().unwrap().0)
         };
         let mut kept = FirstStage::default();
         // More dampings than are kept, some of them again while they are, some afterwards.
@@ -400,18 +404,17 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
                     let report = method.sweep(&mut model, &batch).unwrap();
                     assert_eq!(report.accepted, accepted);
                     let settings = settings(storage, 4, Ridge::Variance);
-                    let samples = FullBatch::new(&model.network, &batch, settings).unwrap();
+                    let samples = FullBatch::new(&model.network, &batch, settings);
                     let fresh = samples.forward().unwrap();
                     let kept = method.full_batch.point.as_ref().unwrap();
                     for l in 0..fresh.coefficients.len() {
-                        let [kept, fresh] =
-                            [kept, &fresh].map(|point| matrix(&point.coefficients[l]));
+                        let [kept, fresh] = [kept, &fresh].map(|point| at(point, l));
                         assert_eq!(kept, fresh);
                     }
                     // Kernels in another memory layout may be summed in another order.
                     assert!((kept.loss / fresh.loss - 1.0).abs() < 1e-6);
                     let values = |point: &Point| -> Vec<f64> {
-                        let chunks = point.pre_activations.iter().flatten();
+                        let chunks = point.responses.iter().flatten();
                         chunks.flat_map(|u| to_f64(u.clone()).unwrap()).collect()
                     };
                     // Sums of at most 28 f32 products, in another order: 28 ε of the largest of them.

@@ -11,13 +11,18 @@
 //! This is the descent form of the full-batch sweep, so it needs no targets beyond one step; on a batch, a decrease of its
 //! own loss says little, and none is asked for. But where the loss of a batch is not finite, or far above that of the first,
 //! the weights return to what they were some steps before, and all further steps are half as long.
+//!
+//! Stages without the affine view move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate
+//! of [`ADAM_RATE`] that falls and is halved as `τ` is; they return with the others.
 
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::affine;
-use super::backward::backward;
+use super::backward::{Backward, Parameters, backward, response};
 use super::control::Scaling;
+use super::snapshot::Snapshot;
 use crate::Result;
 use crate::batch::Batch;
 use crate::error::ensure;
@@ -25,6 +30,8 @@ use crate::linalg::{Affine, Covariance, Preconditioner, scalar_f64, to_f64};
 use crate::method::{LearningRate, MethodState};
 use crate::network::Network;
 use crate::objective::cross_entropy;
+use crate::stage::AffineStage;
+use crate::update::add_gradients;
 
 /// Settings of the mini-batch form.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +84,9 @@ const FIRST_STAGE_ROWS: f64 = 8192.0;
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
 
+/// Adam's usual learning rate: it moves each entry by about so much.
+const ADAM_RATE: f64 = 1e-3;
+
 /// What is kept between batches.
 pub(super) struct MiniBatch {
     config: MiniBatchConfig,
@@ -89,7 +99,18 @@ pub(super) struct MiniBatch {
     /// `F` of the first batch, at least that of a guess.
     first_loss: Option<f64>,
     /// Weights of the last refresh at which the loss was in order.
-    safe: Vec<Affine>,
+    safe: Safe,
+    /// Of the stages without the affine view; `None` when there are none.
+    adam: Option<ModuleOptimizer>,
+}
+
+/// Weights to return to; empty before the first refresh.
+#[derive(Default)]
+struct Safe {
+    /// Of the stages with the affine view, in their order.
+    coefficients: Vec<Affine>,
+    /// Of the others.
+    parameters: Snapshot,
 }
 
 /// What is known of one stage.
@@ -110,6 +131,9 @@ pub(super) struct MiniBatchValues {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_loss: Option<f64>,
     safe: usize,
+    /// Arrays of safe weights of stages without the affine view.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    safe_parameters: usize,
     stages: Vec<MemoryValues>,
 }
 
@@ -124,6 +148,10 @@ struct MemoryValues {
     #[serde(skip_serializing_if = "Option::is_none")]
     ridge: Option<f64>,
     moves: bool,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn push_affine(state: &mut MethodState, affine: &Affine) {
@@ -146,7 +174,7 @@ pub(super) struct Step {
     pub(super) length: f64,
     /// Condition estimates by stage.
     pub(super) conditions: Vec<f64>,
-    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages.
+    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those without the affine view.
     pub(super) targets: Vec<Tensor<2>>,
 }
 
@@ -160,7 +188,8 @@ impl MiniBatch {
             steps: 0,
             factor: 1.0,
             first_loss: None,
-            safe: Vec::new(),
+            safe: Safe::default(),
+            adam: has_opaque(network).then(fresh_adam),
         }
     }
 
@@ -182,7 +211,8 @@ impl MiniBatch {
             steps: self.steps,
             factor: self.factor,
             first_loss: self.first_loss,
-            safe: self.safe.len(),
+            safe: self.safe.coefficients.len(),
+            safe_parameters: self.safe.parameters.len(),
             stages: self.stages.iter().map(memory).collect(),
         }
     }
@@ -204,8 +234,12 @@ impl MiniBatch {
                 push_affine(state, velocity);
             }
         }
-        for coefficients in &self.safe {
+        for coefficients in &self.safe.coefficients {
             push_affine(state, coefficients);
+        }
+        self.safe.parameters.push(state);
+        if let Some(adam) = &self.adam {
+            state.optimizers.push_back(adam.to_record());
         }
     }
 
@@ -213,6 +247,7 @@ impl MiniBatch {
     pub(super) fn restored(
         config: MiniBatchConfig,
         weight_decay: f64,
+        is_opaque: bool,
         values: MiniBatchValues,
         state: &mut MethodState,
     ) -> Result<Self> {
@@ -235,30 +270,40 @@ impl MiniBatch {
             }
             Ok(memory)
         };
+        let stages = values
+            .stages
+            .iter()
+            .map(&mut memory)
+            .collect::<Result<_>>()?;
+        let coefficients = (0..values.safe).map(|_| take_affine(state));
+        let safe = Safe {
+            coefficients: coefficients.collect::<Result<_>>()?,
+            parameters: Snapshot::take(values.safe_parameters, state)?,
+        };
+        let adam = match is_opaque.then(fresh_adam) {
+            Some(adam) => Some(adam.load_record(state.take_optimizer()?)),
+            None => None,
+        };
         Ok(Self {
             config,
             weight_decay,
-            stages: values
-                .stages
-                .iter()
-                .map(&mut memory)
-                .collect::<Result<_>>()?,
+            stages,
             steps: values.steps,
             factor: values.factor,
             first_loss: values.first_loss,
-            safe: (0..values.safe)
-                .map(|_| take_affine(state))
-                .collect::<Result<_>>()?,
+            safe,
+            adam,
         })
     }
 
     /// One step on a batch.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] for a stage that is not affine before its activation, [`crate::Error::NotPositiveDefinite`] for
-    /// inputs that are not finite.
+    /// [`crate::Error::NotPositiveDefinite`] for inputs that are not finite.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
-        let length = self.length();
+        let depth = 3.0 / self.stages.len().max(3) as f64;
+        let length = self.falling(self.config.step * depth);
+        let adam_rate = self.falling(ADAM_RATE);
         let refresh = self.steps.is_multiple_of(self.config.refresh);
         self.steps += 1;
         let pass = Pass::new(network, batch, self.config.scaling)?;
@@ -266,49 +311,53 @@ impl MiniBatch {
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
         let moved = if in_order {
-            self.moved(network, &pass, length, refresh)?
+            self.moved(network, &pass, length, adam_rate, refresh)?
         } else {
             None
         };
         let accepted = moved.is_some();
         if let Some(moved) = moved {
             if refresh {
-                self.safe = coefficients(network)?;
+                self.safe = Safe::of(network);
             }
-            for (memory, (_, velocity)) in self.stages.iter_mut().zip(&moved) {
-                memory.velocity = Some(velocity.clone());
+            for (memory, velocity) in self.stages.iter_mut().zip(moved.velocities) {
+                memory.velocity = velocity;
             }
-            set(
-                network,
-                moved.into_iter().map(|(coefficients, _)| coefficients),
-            );
+            *network = moved.network;
+            self.adam = moved.adam;
         } else {
             self.factor /= 2.0;
             for memory in &mut self.stages {
                 memory.velocity = None;
             }
-            set(network, self.safe.iter().cloned());
+            self.safe.restore(network);
+            self.adam = self.adam.as_ref().map(|_| fresh_adam());
         }
         Ok(Step {
             accepted,
             length,
             conditions: self.conditions(),
-            targets: pass.targets(network, length)?,
+            targets: pass.targets(network, length),
         })
     }
 
-    /// New coefficients and velocities of all stages; `None` when they are not finite.
+    /// The moved network; `None` when its weights are not finite.
     fn moved(
         &mut self,
         network: &Network,
         pass: &Pass,
         length: f64,
+        adam_rate: f64,
         refresh: bool,
-    ) -> Result<Option<Vec<(Affine, Affine)>>> {
-        let mut moved = Vec::with_capacity(self.stages.len());
+    ) -> Result<Option<Moved>> {
+        let mut moved = network.clone();
+        let mut velocities = Vec::with_capacity(self.stages.len());
         let mut check = Tensor::zeros([1], &pass.inputs[0].device());
         for (l, memory) in self.stages.iter_mut().enumerate() {
-            let stage = affine(network, l)?;
+            let Some(stage) = network.stages()[l].affine() else {
+                velocities.push(None);
+                continue;
+            };
             let rows = stage.rows(pass.inputs[l].clone());
             let count = rows.dims()[0] as f64;
             memory.take_in(&self.config, &rows, l == 0, refresh)?;
@@ -331,10 +380,25 @@ impl MiniBatch {
                 coefficients.bias.clone().abs().sum(),
             ];
             check = sums.into_iter().fold(check, |check, sum| check + sum);
-            moved.push((coefficients, velocity));
+            velocities.push(Some(velocity));
+            if let Some(stage) = moved.stage_mut(l).affine_mut() {
+                stage.set_coefficients(coefficients);
+            }
+        }
+        let mut adam = self.adam.clone();
+        if let Some(adam) = &mut adam {
+            let gradients = pass.parameter_gradients(network);
+            moved = adam.step(adam_rate, moved.train(), gradients).valid();
+            if let Some(sum) = Snapshot::of(&moved).absolute_sum() {
+                check = check + sum;
+            }
         }
         // Leaves the device once per step: a sum that is finite only if every new weight is.
-        Ok(scalar_f64(check)?.is_finite().then_some(moved))
+        Ok(scalar_f64(check)?.is_finite().then_some(Moved {
+            network: moved,
+            velocities,
+            adam,
+        }))
     }
 
     fn conditions(&self) -> Vec<f64> {
@@ -345,14 +409,52 @@ impl MiniBatch {
             .collect()
     }
 
-    fn length(&self) -> f64 {
-        let depth = 3.0 / self.stages.len().max(3) as f64;
+    /// A length or rate that starts at `initial`, falls to zero over the run, and halves with every return.
+    fn falling(&self, initial: f64) -> f64 {
         let rate = LearningRate {
-            initial: self.config.step * depth * self.factor,
+            initial: initial * self.factor,
             total_steps: self.config.total_steps,
         };
         rate.at(self.steps)
     }
+}
+
+/// A network after a step, and what the step leaves to the next.
+struct Moved {
+    network: Network,
+    velocities: Vec<Option<Affine>>,
+    adam: Option<ModuleOptimizer>,
+}
+
+impl Safe {
+    fn of(network: &Network) -> Self {
+        let affine = network.stages().iter().filter_map(|stage| stage.affine());
+        Self {
+            coefficients: affine.map(AffineStage::coefficients).collect(),
+            parameters: Snapshot::of(network),
+        }
+    }
+
+    fn restore(&self, network: &mut Network) {
+        let mut coefficients = self.coefficients.iter();
+        for l in 0..network.stages().len() {
+            if let Some(stage) = network.stage_mut(l).affine_mut()
+                && let Some(coefficients) = coefficients.next()
+            {
+                stage.set_coefficients(coefficients.clone());
+            }
+        }
+        self.parameters.restore(network);
+    }
+}
+
+fn has_opaque(network: &Network) -> bool {
+    let mut stages = network.stages().iter();
+    stages.any(|stage| stage.affine().is_none())
+}
+
+fn fresh_adam() -> ModuleOptimizer {
+    AdamConfig::new().init()
 }
 
 impl Memory {
@@ -388,10 +490,12 @@ impl Memory {
 struct Pass {
     /// `h_{l-1}`.
     inputs: Vec<Tensor<2>>,
-    /// `u_l`.
-    pre_activations: Vec<Tensor<2>>,
-    /// `∂ce_n/∂u_{l,n}`.
+    /// `u_l`, or `h_l` of a stage without the affine view.
+    responses: Vec<Tensor<2>>,
+    /// `∂ce_n/∂u_{l,n}`, or `∂ce_n/∂h_{l,n}`.
     gradients: Vec<Tensor<2>>,
+    /// Gradients of `Σ_n ce_n` by the parameters of the stages without the affine view, by stage.
+    parameters: Vec<GradientsParams>,
     /// `c_l`.
     scales: Vec<f64>,
     /// `F` of the batch.
@@ -402,19 +506,26 @@ struct Pass {
 
 impl Pass {
     fn new(network: &Network, batch: &Batch, scaling: Scaling) -> Result<Self> {
-        let stages: Vec<_> = (0..network.stages().len())
-            .map(|l| affine(network, l))
-            .collect::<Result<_>>()?;
+        let stages = network.stages();
         let mut inputs = Vec::with_capacity(stages.len());
-        let mut pre_activations = Vec::with_capacity(stages.len());
-        let (logits, gradients) = backward(&stages, batch, |l, input| {
-            let u = stages[l]
-                .coefficients()
-                .apply(stages[l].rows(input.clone()));
-            inputs.push(input.clone());
-            pre_activations.push(u.clone());
-            u
-        });
+        let mut responses = Vec::with_capacity(stages.len());
+        let Backward {
+            logits,
+            gradients,
+            parameters,
+        } = backward(
+            stages,
+            batch,
+            Parameters::Moving,
+            |l, input| {
+                let coefficients = stages[l].affine().map(AffineStage::coefficients);
+                response(&stages[l], coefficients.as_ref(), input)
+            },
+            |input, response| {
+                inputs.push(input.clone());
+                responses.push(response.clone());
+            },
+        );
         let classes = logits.dims()[1] as f64;
         let losses = cross_entropy::per_sample(logits, &batch.labels);
         let squares = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
@@ -423,42 +534,45 @@ impl Pass {
             core::iter::once(losses.mean()).chain(squares).collect(),
             0,
         ))?;
-        let dims: Vec<_> = gradients.iter().map(Tensor::dims).collect();
+        let pairs = stages.iter().zip(&gradients);
+        let dims: Vec<_> = pairs
+            .map(|(stage, gradient)| stage.affine().map(|_| gradient.dims()))
+            .collect();
         let scales = scaling.factors(&figures[1..], &dims);
         Ok(Self {
             inputs,
-            pre_activations,
+            responses,
             gradients,
+            parameters,
             scales,
             loss: figures[0],
             guess: classes.ln(),
         })
     }
 
-    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages.
-    fn targets(self, network: &Network, length: f64) -> Result<Vec<Tensor<2>>> {
+    /// Gradients of the batch's mean loss by the parameters of the stages without the affine view.
+    fn parameter_gradients(&self, network: &Network) -> GradientsParams {
+        let mut mean = GradientsParams::new();
+        let share = 1.0 / self.inputs[0].dims()[0] as f64;
+        for (stage, gradients) in network.stages().iter().zip(&self.parameters) {
+            add_gradients(stage, &mut mean, gradients, share);
+        }
+        mean
+    }
+
+    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those without the affine view.
+    fn targets(self, network: &Network, length: f64) -> Vec<Tensor<2>> {
         let mut input = self.inputs[0].clone();
-        let pairs = self.pre_activations.into_iter().zip(self.gradients);
+        let pairs = self.responses.into_iter().zip(self.gradients);
         let hidden = pairs.take(network.hidden()).enumerate();
         hidden
             .map(|(l, (u, gradient))| {
-                let displacement = gradient * (length * self.scales[l]);
-                input = affine(network, l)?.post(u - displacement, &input);
-                Ok(input.clone())
+                input = match network.stages()[l].affine() {
+                    Some(stage) => stage.post(u - gradient * (length * self.scales[l]), &input),
+                    None => u,
+                };
+                input.clone()
             })
             .collect()
-    }
-}
-
-fn coefficients(network: &Network) -> Result<Vec<Affine>> {
-    let of = |l| Ok(affine(network, l)?.coefficients());
-    (0..network.stages().len()).map(of).collect()
-}
-
-fn set(network: &mut Network, coefficients: impl Iterator<Item = Affine>) {
-    for (l, coefficients) in coefficients.enumerate() {
-        if let Some(stage) = network.stage_mut(l).affine_mut() {
-            stage.set_coefficients(coefficients);
-        }
     }
 }

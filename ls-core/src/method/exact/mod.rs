@@ -11,35 +11,47 @@
 //! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that never rises, and there is no
 //! learning rate; [`control`] finds
 //! `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which promise nothing.
+//!
+//! A stage without the affine view has no pre-activations to fit. It stands still in the fits, has no displacement and no
+//! part in the factors `c_l`. Afterwards, also where no fit was accepted, all such stages move together by one
+//! [`GradientStep`] on the same loss, which is taken only if the loss falls. The penalty of weight decay is on the kernels of
+//! stages with the affine view alone.
 
 mod backward;
 mod control;
 mod full_batch;
 mod mini_batch;
+mod snapshot;
 
 pub use control::{Candidate, Form, Scaling};
 pub use full_batch::Storage;
 pub use mini_batch::MiniBatchConfig;
 
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use control::{Controller, Fixed};
-use full_batch::{FirstStage, FullBatch, Point, Settings};
+use full_batch::{FirstStage, FullBatch, Point, Settings, is_accelerator};
 use mini_batch::{MiniBatch, MiniBatchValues};
 
+use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::{Norm, Ridge};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
-use crate::stage::AffineStage;
+use crate::stage::AnyStage;
+use crate::update::{GradientSearch, GradientStep};
 use crate::{Error, Result};
 
-/// Floats of the largest temporary array: more would not fit into a CPU's cache, fewer would leave an accelerator idle.
+/// Floats of the largest temporary array: more would not fit into a CPU's cache.
 const CHUNK_FLOATS: usize = 1 << 20;
 
-/// Samples of a chunk at most, so that a small data set still occupies several cores.
+/// The same on an accelerator, which fewer would leave idle.
+const ACCELERATOR_CHUNK_FLOATS: usize = 1 << 24;
+
+/// Samples of a chunk on the CPU at most, so that a small data set still occupies several cores.
 const CHUNK_SAMPLES: usize = 2048;
 
 /// Weights of the residuals in the reports of networks that have no self-adaptive ones.
@@ -56,13 +68,14 @@ pub struct ExactConfig {
     pub scaling: Option<Scaling>,
     /// What is kept of the samples.
     pub storage: Storage,
-    /// Samples of a chunk; by default so many that its largest array has four million entries.
+    /// Samples of a chunk; by default so many that its largest array has a million entries, on an accelerator sixteen.
     pub chunk: Option<usize>,
     /// What `μ` is relative to.
     pub ridge: Ridge,
     /// Patches that enter a convolution's Gram matrix; a seeded subset when there are more.
     pub gram_rows: usize,
-    /// `λ` of the penalty `λ/2 Σ ‖W_l‖²` on the kernels, which is added to the loss that sweeps lower; 0 for none.
+    /// `λ` of the penalty `λ/2 Σ ‖W_l‖²`, which is added to the loss that sweeps lower; 0 for none. It is on the kernels of
+    /// stages with the affine view, not on the parameters of others.
     pub weight_decay: f64,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights. Where self-adaptive ones do
     /// not exist because a stage states no Lipschitz constant, reports are of fixed weights `ω = 1`.
@@ -123,6 +136,9 @@ impl ExactConfig {
 }
 
 /// Restarted separation with exact weight blocks.
+///
+/// Stages with the affine view are fitted. A stage without it still trains, with the same guarantee: by one gradient step with
+/// a line search after the fits of each full-batch sweep, by Adam on batches.
 ///
 /// Between full-batch sweeps the method keeps the pre-activations of the accepted step, which are the next sweep's forward
 /// pass: nobody else may move the weights meanwhile.
@@ -203,7 +219,29 @@ struct FullBatchSweeps {
     settings: Settings,
     controller: Controller,
     first: FirstStage,
+    /// Of the stages without the affine view; `None` when there are none.
+    opaque: Option<Opaque>,
     point: Option<Point>,
+}
+
+/// The stages without the affine view, and what is remembered of their steps.
+struct Opaque {
+    /// The first of them, counted from 0.
+    first: usize,
+    step: GradientStep,
+    /// Length to try first.
+    length: f64,
+}
+
+impl Opaque {
+    fn of(network: &Network) -> Option<Self> {
+        let mut stages = network.stages().iter();
+        Some(Self {
+            first: stages.position(|stage| stage.affine().is_none())?,
+            step: GradientStep::default(),
+            length: GradientStep::FIRST_LENGTH,
+        })
+    }
 }
 
 impl FullBatchSweeps {
@@ -218,16 +256,48 @@ impl FullBatchSweeps {
             },
             controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
+            opaque: Opaque::of(network),
             point: None,
         }
     }
 
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
-        let samples = FullBatch::new(&model.network, batch, self.settings)?;
+        let network = model.network.clone();
+        let samples = FullBatch::new(&network, batch, self.settings);
         let point = match self.point.take() {
             Some(point) => point,
             None => samples.forward()?,
         };
+        let is_affine = |stage: &AnyStage| stage.affine().is_some();
+        let (mut report, mut point) = if network.stages().iter().any(is_affine) {
+            self.fit(model, &samples, point, batch)?
+        } else {
+            (SweepReport::default(), point)
+        };
+        if let Some(opaque) = &mut self.opaque {
+            let samples = samples.with(&model.network);
+            let found = opaque.descend(&samples, &point, &model.network)?;
+            let trials = found.trials;
+            let taken = usize::from(found.best.is_some());
+            report.accepted += taken;
+            report.rejected += trials - taken;
+            if let Some((moved, reached)) = found.best {
+                (model.network, point) = (moved, reached);
+            }
+        }
+        report.penalized_loss = (self.settings.weight_decay > 0.0).then_some(point.loss);
+        self.point = Some(point);
+        Ok(report)
+    }
+
+    /// The fits of all stages with the affine view, and the point that they lead to: the old one when no trial was accepted.
+    fn fit(
+        &mut self,
+        model: &mut Separated,
+        samples: &FullBatch<'_>,
+        point: Point,
+        batch: &Batch,
+    ) -> Result<(SweepReport, Point)> {
         let gradients = samples.backward(&point)?;
         let mut best: Option<(Candidate, Point)> = None;
         let (first, mut trials) = (&mut self.first, 0);
@@ -242,14 +312,8 @@ impl FullBatchSweeps {
             }
             Ok(loss)
         })?;
-        let decays = self.settings.weight_decay > 0.0;
         let Some((accepted, (candidate, fitted))) = accepted.zip(best) else {
-            let penalized_loss = decays.then_some(point.loss);
-            self.point = Some(point);
-            return Ok(SweepReport {
-                penalized_loss,
-                ..SweepReport::counts(0, trials)
-            });
+            return Ok((SweepReport::counts(0, trials), point));
         };
         debug_assert_eq!(accepted.candidate, candidate);
         if model.auxiliary.stages() > 0 {
@@ -257,20 +321,39 @@ impl FullBatchSweeps {
             model.auxiliary.scatter(&batch.selection, auxiliary);
         }
         for (l, coefficients) in fitted.coefficients.iter().enumerate() {
-            if let Some(stage) = model.network.stage_mut(l).affine_mut() {
-                stage.set_coefficients(coefficients.clone());
+            let stage = model.network.stage_mut(l).affine_mut();
+            if let Some((stage, coefficients)) = stage.zip(coefficients.clone()) {
+                stage.set_coefficients(coefficients);
             }
         }
-        let conditions = fitted.conditions.clone();
-        let penalized_loss = decays.then_some(fitted.loss);
-        self.point = Some(fitted);
-        Ok(SweepReport {
-            accepted: 1,
-            rejected: trials - 1,
+        let report = SweepReport {
             candidate: Some(candidate),
-            penalized_loss,
-            conditions,
-        })
+            conditions: fitted.conditions.clone(),
+            ..SweepReport::counts(1, trials - 1)
+        };
+        Ok((report, fitted))
+    }
+}
+
+impl Opaque {
+    /// One gradient step of all stages without the affine view, from a point at the network's weights.
+    fn descend(
+        &mut self,
+        samples: &FullBatch<'_>,
+        point: &Point,
+        network: &Network,
+    ) -> Result<GradientSearch<Network, Point>> {
+        let gradients = samples.parameter_gradients(point)?;
+        let (first, length) = (self.first, self.length);
+        let loss_at = |moved: &Network| {
+            let reached = samples.with(moved).forward_from(first, point)?;
+            Ok((reached.loss, reached))
+        };
+        let found = self
+            .step
+            .update(network, &gradients, point.loss, length, loss_at)?;
+        self.length = found.next;
+        Ok(found)
     }
 }
 
@@ -301,10 +384,15 @@ impl Method for Exact {
     }
 
     fn save(&self) -> Result<MethodState> {
+        let opaque = self.full_batch.opaque.as_ref();
         let mut state = MethodState::new(&Values {
             controller: self.full_batch.controller.clone(),
+            gradient_length: opaque.map(|opaque| opaque.length),
             mini_batch: self.mini_batch.as_ref().map(MiniBatch::values),
         })?;
+        if let Some(opaque) = opaque {
+            state.optimizers.push_back(opaque.step.to_record());
+        }
         if let Some(mini_batch) = &self.mini_batch {
             mini_batch.push_arrays(&mut state);
         }
@@ -316,11 +404,18 @@ impl Method for Exact {
         self.full_batch.controller = values.controller;
         // The pre-activations are those of a forward pass from the same weights.
         self.full_batch.point = None;
+        if let Some(opaque) = &mut self.full_batch.opaque {
+            let length = values.gradient_length;
+            opaque.length = length.ok_or_else(|| mismatch(&"it knows all stages as affine"))?;
+            opaque.step = opaque.step.clone().load_record(state.take_optimizer()?);
+        }
         self.mini_batch = None;
         if let Some(saved) = values.mini_batch {
             let config = &self.config;
             let (settings, decay) = (config.mini_batch, config.weight_decay);
-            self.mini_batch = Some(MiniBatch::restored(settings, decay, saved, &mut state)?);
+            let is_opaque = self.full_batch.opaque.is_some();
+            let restored = MiniBatch::restored(settings, decay, is_opaque, saved, &mut state)?;
+            self.mini_batch = Some(restored);
         }
         Ok(())
     }
@@ -347,25 +442,28 @@ impl Method for Exact {
 #[derive(Serialize, Deserialize)]
 struct Values {
     controller: Controller,
+    /// Of stages without the affine view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gradient_length: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mini_batch: Option<MiniBatchValues>,
 }
 
-/// Stage `l`, counted from 0, as the affine map that fits work on.
-fn affine(network: &Network, l: usize) -> Result<&dyn AffineStage> {
-    network.stages()[l].affine().ok_or(Error::Unsupported {
-        update: "method exact",
-        stage: l + 1,
-        needs: "affine form",
-    })
-}
-
 fn default_chunk(network: &Network) -> usize {
-    let widest = network.stages().iter().filter_map(|stage| {
-        let stage = stage.affine()?;
-        let coefficients = stage.coefficients();
-        let [d_in, d_out] = coefficients.kernel.dims();
-        Some(stage.rows_per_sample() * d_in.max(d_out))
+    let widest = network.stages().iter().map(|stage| match stage.affine() {
+        Some(affine) => {
+            let [d_in, d_out] = affine.coefficients().kernel.dims();
+            affine.rows_per_sample() * d_in.max(d_out)
+        }
+        // What it computes inside is not known.
+        None => {
+            let (input, output) = (stage.input_shape(), stage.output_shape());
+            input.features().max(output.features())
+        }
     });
-    (CHUNK_FLOATS / widest.max().unwrap_or(1)).clamp(1, CHUNK_SAMPLES)
+    let widest = widest.max().unwrap_or(1).max(1);
+    if network.devices().iter().any(is_accelerator) {
+        return (ACCELERATOR_CHUNK_FLOATS / widest).max(1);
+    }
+    (CHUNK_FLOATS / widest).clamp(1, CHUNK_SAMPLES)
 }

@@ -1,0 +1,91 @@
+//! The parameters of the stages without the affine view, as arrays.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+use crate::method::MethodState;
+use crate::network::Network;
+use crate::stage::AnyStage;
+use crate::{Error, Result};
+
+/// Their values in the order in which the stages and their modules have them: dimensions, and entries row by row.
+#[derive(Clone, Default)]
+pub(super) struct Snapshot {
+    arrays: Vec<(Vec<usize>, Tensor<1>)>,
+}
+
+fn is_opaque(stage: &AnyStage) -> bool {
+    stage.affine().is_none()
+}
+
+impl Snapshot {
+    /// The values that a network has now.
+    pub(super) fn of(network: &Network) -> Self {
+        let mut found = Self::default();
+        for stage in network.stages().iter().filter(|stage| is_opaque(stage)) {
+            stage.visit(&mut found);
+        }
+        found
+    }
+
+    /// Gives the values back to the network that they come from.
+    pub(super) fn restore(&self, network: &mut Network) {
+        let mut values = Values(self.arrays.iter());
+        for l in 0..network.stages().len() {
+            let stage = network.stage_mut(l);
+            if is_opaque(stage) {
+                *stage = stage.clone().map(&mut values);
+            }
+        }
+    }
+
+    /// `Σ |v|` over all values, `[1]`: finite only if every one is.
+    pub(super) fn absolute_sum(&self) -> Option<Tensor<1>> {
+        let sums = self
+            .arrays
+            .iter()
+            .map(|(_, values)| values.clone().abs().sum());
+        sums.reduce(|sum, next| sum + next)
+    }
+
+    /// Number of arrays.
+    pub(super) fn len(&self) -> usize {
+        self.arrays.len()
+    }
+
+    /// Adds the arrays to a method's state.
+    pub(super) fn push(&self, state: &mut MethodState) {
+        state.arrays.extend(self.arrays.iter().cloned());
+    }
+
+    /// Takes so many arrays out of a method's state.
+    ///
+    /// # Errors
+    /// [`Error::MethodState`] when there are fewer.
+    pub(super) fn take(len: usize, state: &mut MethodState) -> Result<Self> {
+        if state.arrays.len() < len {
+            return Err(Error::MethodState("too few arrays".into()));
+        }
+        let arrays = state.arrays.drain(..len).collect();
+        Ok(Self { arrays })
+    }
+}
+
+impl ModuleVisitor for Snapshot {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let value = parameter.val().inner();
+        let dims = value.dims();
+        self.arrays.push((dims.to_vec(), value.flatten(0, D - 1)));
+    }
+}
+
+struct Values<'a>(core::slice::Iter<'a, (Vec<usize>, Tensor<1>)>);
+
+impl ModuleMapper for Values<'_> {
+    fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        parameter.map(|value| match self.0.next() {
+            Some((_, saved)) => saved.clone().reshape(value.dims()),
+            None => value,
+        })
+    }
+}

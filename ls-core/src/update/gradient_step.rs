@@ -1,0 +1,224 @@
+//! Any stage: a gradient step scaled entry by entry, with a length found by trials of the objective itself.
+//!
+//! The direction is that of Burn's `RMSprop` without momentum, `-g/(√v + ε)` with `v` the running mean of `g²`: a positive
+//! multiple of the negative gradient in every entry, so the objective falls for every small enough length. What is asked
+//! of the stage is its forward map; the gradient comes from autodiff.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord, RmsPropConfig};
+use burn::tensor::Tensor;
+
+use super::optimizer_step::weight_gradients;
+use super::{NOTICEABLE, WeightBlock, WeightStep};
+use crate::Result;
+use crate::linalg::mean_f64;
+use crate::stage::AnyStage;
+
+/// Weight of the past in the running mean of squared gradients.
+const PAST: f32 = 0.9;
+
+/// Keeps the direction finite where a gradient vanishes; far below the root mean square of any gradient that still tells
+/// something.
+const EPSILON: f32 = 1e-12;
+
+const TRIALS: usize = 6;
+const GROWTH: f64 = 2.0;
+const SHRINK: f64 = 3.0;
+
+/// Lengths stay in this range, so that neither a long series of failures nor one of successes ends where no trial leads
+/// back from.
+const LENGTHS: [f64; 2] = [1e-12, 1e6];
+
+/// A preconditioned gradient step of any module, and what it remembers: the running mean of squared gradients.
+#[derive(Clone)]
+pub struct GradientStep {
+    optimizer: ModuleOptimizer,
+}
+
+/// What a search along one direction found.
+#[derive(Clone, Debug)]
+pub struct GradientSearch<M, T> {
+    /// The moved module with what the objective returned for it; `None` when no length lowered the objective.
+    pub best: Option<(M, T)>,
+    /// Length that was accepted.
+    pub accepted: Option<f64>,
+    /// Length to try first the next time.
+    pub next: f64,
+    /// Number of lengths tried.
+    pub trials: usize,
+}
+
+impl Default for GradientStep {
+    fn default() -> Self {
+        let rule = RmsPropConfig::new()
+            .with_alpha(PAST)
+            .with_momentum(0.0)
+            .with_epsilon(EPSILON);
+        Self {
+            optimizer: rule.init(),
+        }
+    }
+}
+
+impl GradientStep {
+    /// Length to try at first: entries of the direction start at `1/√(1 - PAST) ≈ 3`.
+    pub const FIRST_LENGTH: f64 = 0.01;
+
+    /// Moves `module` along the scaled negative gradient, if some length lowers the objective by more than rounding
+    /// ([`NOTICEABLE`]). `before` is the objective at `module`, `first` the length to try first; it doubles while that pays, or
+    /// shrinks by three until the objective falls. Parameters without a gradient stay.
+    ///
+    /// # Errors
+    /// What `objective` returns.
+    pub fn update<M: Module, T>(
+        &mut self,
+        module: &M,
+        gradients: &GradientsParams,
+        before: f64,
+        first: f64,
+        mut objective: impl FnMut(&M) -> Result<(f64, T)>,
+    ) -> Result<GradientSearch<M, T>> {
+        let start = self.optimizer.clone();
+        let mut best: Option<(f64, f64, M, T)> = None;
+        let (mut length, mut trials) = (first.clamp(LENGTHS[0], LENGTHS[1]), 0);
+        while trials < TRIALS && length <= LENGTHS[1] {
+            trials += 1;
+            // The squares do not depend on the length: every trial takes them in from the same start.
+            self.optimizer = start.clone();
+            let tracked = module.clone().train();
+            let own = copied(module, gradients);
+            let moved = self.optimizer.step(length, tracked, own).valid();
+            let (value, found) = objective(&moved)?;
+            // A comparison with NaN is false: what is not finite is not accepted.
+            let falls = value < before - NOTICEABLE * before.abs();
+            let improves = best.as_ref().is_none_or(|(best, ..)| value < *best);
+            if falls && improves {
+                let was_shrunk = trials > 1 && best.is_none();
+                best = Some((value, length, moved, found));
+                if was_shrunk {
+                    break;
+                }
+                length *= GROWTH;
+            } else if best.is_some() {
+                break;
+            } else {
+                length /= SHRINK;
+            }
+        }
+        Ok(match best {
+            Some((_, length, moved, found)) => GradientSearch {
+                best: Some((moved, found)),
+                accepted: Some(length),
+                next: length,
+                trials,
+            },
+            None => GradientSearch {
+                best: None,
+                accepted: None,
+                next: length,
+                trials,
+            },
+        })
+    }
+
+    /// The same for the weights of one stage in the separated loss: the objective is `φ` of its [`WeightBlock`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] when the device failed.
+    pub fn update_weights(
+        &mut self,
+        stage: &mut AnyStage,
+        block: &WeightBlock,
+        first: f64,
+    ) -> Result<WeightStep> {
+        let (before, start) = value(stage, block)?;
+        let gradients = weight_gradients(&stage.clone().train(), block);
+        let search = self.update(stage, &gradients, before, first, |stage| {
+            let (value, parts) = value(stage, block)?;
+            Ok((value, (value, parts)))
+        })?;
+        let (after, parts) = match search.best {
+            Some((moved, found)) => {
+                *stage = moved;
+                found
+            }
+            None => (before, start),
+        };
+        Ok(WeightStep {
+            before,
+            after,
+            misfit_mean: parts.misfit,
+            lipschitz: parts.lipschitz,
+            accepted: search.accepted,
+            next: search.next,
+            trials: search.trials,
+        })
+    }
+
+    /// What the step remembers.
+    pub fn to_record(&self) -> OptimizerRecord {
+        self.optimizer.to_record()
+    }
+
+    /// Takes over what [`to_record`](Self::to_record) wrote.
+    #[must_use]
+    pub fn load_record(self, record: OptimizerRecord) -> Self {
+        Self {
+            optimizer: self.optimizer.load_record(record),
+        }
+    }
+}
+
+/// What `φ` is made of.
+struct Parts {
+    misfit: f64,
+    lipschitz: Option<f64>,
+}
+
+/// `φ` at a stage's own weights.
+fn value(stage: &AnyStage, block: &WeightBlock) -> Result<(f64, Parts)> {
+    // Leaves the device once per trial: the search needs the value to decide.
+    let misfit = mean_f64(block.loss.misfit(stage.forward(block.input.clone())))?;
+    let bound = stage.lipschitz().map(|form| form.value(block.penalty.norm));
+    let lipschitz = bound.transpose()?;
+    let pressure = lipschitz.map_or(0.0, |k| block.penalty.coefficient * k * k);
+    let value = block.loss.weight() * misfit + pressure;
+    Ok((value, Parts { misfit, lipschitz }))
+}
+
+/// The gradients of a module again: an optimizer consumes those that it is given.
+fn copied(module: &impl Module, gradients: &GradientsParams) -> GradientsParams {
+    let mut copy = GradientsParams::new();
+    add_gradients(module, &mut copy, gradients, 1.0);
+    copy
+}
+
+/// `sum ← sum + factor · part` for all parameters of a module; those that neither has stay without.
+pub fn add_gradients(
+    module: &impl Module,
+    sum: &mut GradientsParams,
+    part: &GradientsParams,
+    factor: f64,
+) {
+    module.visit(&mut Add { sum, part, factor });
+}
+
+struct Add<'a> {
+    sum: &'a mut GradientsParams,
+    part: &'a GradientsParams,
+    factor: f64,
+}
+
+impl ModuleVisitor for Add<'_> {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let Some(part) = self.part.get::<D>(parameter.id) else {
+            return;
+        };
+        let part = part * self.factor;
+        let sum = match self.sum.remove::<D>(parameter.id) {
+            Some(sum) => sum + part,
+            None => part,
+        };
+        self.sum.register(parameter.id, sum);
+    }
+}
