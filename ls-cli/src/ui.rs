@@ -199,6 +199,9 @@ fn summary_text(summary: &Summary, run: &RunDir) -> String {
     if let Some(certificate) = train.certificate {
         text += &format!("  certificate     {:>10}\n", figure(certificate));
     }
+    if let Some(reason) = &train.certificate_reason {
+        text += &format!("  certificate     {:>10}: {reason}\n", "none");
+    }
     if let Some(separated) = train.separated_loss {
         text += &format!("  separated loss  {:>10}\n", figure(separated));
     }

@@ -211,6 +211,8 @@ fn run(
     }
     let hidden = network.hidden();
     let parameters = network.num_params();
+    let mut unbounded = network.without_bound().into_iter();
+    let no_certificate = unbounded.find(|stage| separated && stage.stage > 1);
     let mut model = if separated {
         Separated::feasible(network, &splits.train)
     } else {
@@ -270,7 +272,10 @@ fn run(
     );
     let ending = strategy.ending();
     let description = config.model.describe(splits.shape, classes);
-    let label = format!("{} on {}: {description}", config.method.name(), splits.name);
+    let mut label = format!("{} on {}: {description}", config.method.name(), splits.name);
+    if let Some(reason) = no_certificate {
+        label += &format!(", no certificate: {reason}");
+    }
     let label = match first_sweep {
         1 if session.start == Start::Resume => {
             format!("{label}, from the start: there is no checkpoint")

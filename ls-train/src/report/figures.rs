@@ -31,6 +31,8 @@ pub(super) struct Standing {
     pub(super) seconds: Option<f64>,
     pub(super) original_loss: Option<f64>,
     pub(super) certificate: Option<f64>,
+    /// Why there is no certificate where there could be one.
+    certificate_reason: Option<String>,
     pub(super) separated_loss: Option<f64>,
     /// Of the training, validation and test split, 0 to 1.
     pub(super) accuracies: [Option<f64>; 3],
@@ -49,6 +51,7 @@ impl Standing {
             seconds: Some(summary.seconds),
             original_loss: Some(summary.train.original_loss),
             certificate: summary.train.certificate,
+            certificate_reason: summary.train.certificate_reason.clone(),
             separated_loss: summary.train.separated_loss,
             accuracies: [
                 Some(summary.train.accuracy),
@@ -67,6 +70,7 @@ impl Standing {
             seconds: history.last("seconds"),
             original_loss: history.last("train_original_loss"),
             certificate: history.last("certificate"),
+            certificate_reason: None,
             separated_loss: history.last("separated_loss"),
             accuracies: ["train", "validation", "test"].map(accuracy),
             parameters: None,
@@ -76,6 +80,10 @@ impl Standing {
     /// The cards; figures that the method or the run does not have are left out.
     pub(super) fn figures(&self, config: &RunConfig) -> Vec<Figure> {
         let loss = |name, value: Option<f64>, of| Some(Figure::new(name, number(value?), of));
+        let none = || {
+            let reason = self.certificate_reason.as_ref()?;
+            Some(Figure::new("Certificate C", "none".into(), reason))
+        };
         let accuracy = |name, i: usize| {
             let share = self.accuracies[i]?;
             Some(Figure::new(name, percent(share), "of the plain network"))
@@ -93,7 +101,7 @@ impl Standing {
         let parameters = |count| Figure::new("Parameters", grouped(count), "weights and biases");
         [
             loss("Original loss F", self.original_loss, "training split"),
-            loss("Certificate C", self.certificate, "F is at most this"),
+            loss("Certificate C", self.certificate, "F is at most this").or_else(none),
             loss(
                 "Separated loss S",
                 self.separated_loss,

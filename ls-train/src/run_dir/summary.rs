@@ -50,6 +50,9 @@ pub struct TrainFigures {
     pub separated_loss: Option<f64>,
     /// `C`, mean over samples.
     pub certificate: Option<f64>,
+    /// Why a method that has certificates gives none for this network; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_reason: Option<String>,
     /// Share of correct samples, 0 to 1.
     pub accuracy: f64,
 }
@@ -70,6 +73,8 @@ impl From<&SweepRecord> for TrainFigures {
             original_loss: record.train.original_loss_mean,
             separated_loss: separated.map(|s| s.separated_loss_mean),
             certificate: separated.and_then(|s| s.certificate_mean),
+            certificate_reason: separated
+                .and_then(|s| Some(s.no_certificate.as_ref()?.to_string())),
             accuracy: record.train.accuracy,
         }
     }
