@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use burn::data::dataset::{Dataset, InMemDataset};
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::Interrupter;
@@ -81,6 +81,26 @@ impl AffineStage for Swish {
     }
 }
 
+/// `a ⊙ exp(g)`, which is not affine in its parameters.
+#[derive(Module, Debug)]
+struct Scale {
+    exponents: Param<Tensor<1>>,
+}
+
+impl Stage for Scale {
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        input * self.exponents.val().exp().unsqueeze()
+    }
+
+    fn input_shape(&self) -> FeatureShape {
+        FeatureShape::Flat(self.exponents.val().dims()[0])
+    }
+
+    fn output_shape(&self) -> FeatureShape {
+        self.input_shape()
+    }
+}
+
 /// What a run printed.
 #[derive(Clone, Default)]
 struct Printed(Arc<Mutex<Vec<u8>>>);
@@ -105,6 +125,9 @@ fn network(seed: u64) -> Network {
         dense([2, 16], Activation::Tanh).into(),
         AnyStage::custom(Swish {
             affine: dense([16, 12], Activation::Identity),
+        }),
+        AnyStage::custom(Scale {
+            exponents: Param::from_tensor(Tensor::zeros([12], &device)),
         }),
         dense([12, 3], Activation::Identity).into(),
     ];

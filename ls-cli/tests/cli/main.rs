@@ -1,5 +1,6 @@
 //! The program as a user meets it: one file per command.
 
+mod application;
 mod compare;
 mod data;
 mod experiment;

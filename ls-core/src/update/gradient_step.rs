@@ -4,7 +4,7 @@
 //! multiple of the negative gradient in every entry, so the objective falls for every small enough length. What is asked
 //! of the stage is its forward map; the gradient comes from autodiff.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord, RmsPropConfig};
 use burn::tensor::Tensor;
 
@@ -132,7 +132,7 @@ impl GradientStep {
         first: f64,
     ) -> Result<WeightStep> {
         let (before, start) = value(stage, block)?;
-        let gradients = weight_gradients(&stage.clone().train(), block);
+        let gradients = weight_gradients(&tracked(stage), block);
         let search = self.update(stage, &gradients, before, first, |stage| {
             let (value, parts) = value(stage, block)?;
             Ok((value, (value, parts)))
@@ -184,6 +184,20 @@ fn value(stage: &AnyStage, block: &WeightBlock) -> Result<(f64, Parts)> {
     let pressure = lipschitz.map_or(0.0, |k| block.penalty.coefficient * k * k);
     let value = block.loss.weight() * misfit + pressure;
     Ok((value, Parts { misfit, lipschitz }))
+}
+
+/// A copy whose parameters are tracked, though it behaves as in validation: the gradient is to be that of the objective which
+/// trials evaluate, without dropout.
+pub fn tracked<M: Module>(module: &M) -> M {
+    module.clone().train().map(&mut AsInValidation)
+}
+
+struct AsInValidation;
+
+impl ModuleMapper for AsInValidation {
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        flag.with_value(false)
+    }
 }
 
 /// The gradients of a module again: an optimizer consumes those that it is given.

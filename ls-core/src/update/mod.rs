@@ -10,7 +10,7 @@ mod optimizer_step;
 mod restart;
 
 pub use armijo::{AuxiliaryBlock, armijo_pass};
-pub use gradient_step::{GradientSearch, GradientStep, add_gradients};
+pub use gradient_step::{GradientSearch, GradientStep, add_gradients, tracked};
 pub use gram_step::{GramStep, Penalty, WeightBlock, WeightStep};
 pub use optimizer_step::{optimize_auxiliary, optimize_weights};
 pub use restart::restart;

@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::linalg::Affine;
 use crate::objective::cross_entropy;
 use crate::stage::{AffineStage, AnyStage, PullBack};
+use crate::update::tracked;
 
 /// `u_l` at the given coefficients; for a stage without the affine view, which has none, its output.
 pub(super) fn response(
@@ -32,13 +33,15 @@ pub(super) fn output(stage: &AnyStage, response: Tensor<2>, input: &Tensor<2>) -
     }
 }
 
-/// Which parameters get gradients.
+/// Whether the parameters of the stages without the affine view get gradients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parameters {
-    /// None.
+    /// They do not.
     Standing,
-    /// Those of the stages without the affine view.
+    /// Of the loss as it is measured.
     Moving,
+    /// Of the loss as in training, which dropout makes another one.
+    Training,
 }
 
 /// What a backward pass over a batch finds.
@@ -131,20 +134,23 @@ fn through_any(
     parameters: Parameters,
     is_first: bool,
 ) -> (Tensor<2>, Link<'static>) {
-    if parameters == Parameters::Standing {
-        let (output, pull_back) = stage.linearize(input);
-        let link = move |cotangent: Tensor<2>| Pulled {
-            gradient: cotangent.clone(),
-            to_input: if is_first {
-                cotangent
-            } else {
-                pull_back(cotangent)
-            },
-            parameters: GradientsParams::new(),
-        };
-        return (output, Box::new(link));
-    }
-    let tracked = stage.clone().train();
+    let tracked = match parameters {
+        Parameters::Standing => {
+            let (output, pull_back) = stage.linearize(input);
+            let link = move |cotangent: Tensor<2>| Pulled {
+                gradient: cotangent.clone(),
+                to_input: if is_first {
+                    cotangent
+                } else {
+                    pull_back(cotangent)
+                },
+                parameters: GradientsParams::new(),
+            };
+            return (output, Box::new(link));
+        }
+        Parameters::Moving => tracked(stage),
+        Parameters::Training => stage.clone().train(),
+    };
     let leaf = input.autodiff().require_grad();
     let output = tracked.forward(leaf.clone());
     let value = output.clone().inner();

@@ -516,7 +516,7 @@ impl Pass {
         } = backward(
             stages,
             batch,
-            Parameters::Moving,
+            Parameters::Training,
             |l, input| {
                 let coefficients = stages[l].affine().map(AffineStage::coefficients);
                 response(&stages[l], coefficients.as_ref(), input)
