@@ -112,7 +112,8 @@ pub struct Outcome {
 /// Trains as planned on data that [`Splits::load`] or the caller has put on the device, and leaves a run folder.
 ///
 /// # Errors
-/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`], [`Error::RunExists`],
+/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::InvalidConfig`] for a device that
+/// computes in another precision than planned, [`Error::File`], [`Error::RunExists`],
 /// [`Error::NoRun`] and [`Error::RunLocked`] for the run folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that
 /// cannot go on. After an error in the middle of a run the folder holds the history so far and the
 /// weights before the failing sweep, or the best so far with a validation split.
@@ -123,6 +124,7 @@ pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcom
         *folder = std::path::absolute(&*folder).unwrap_or_else(|_| folder.clone());
     }
     let config = &config;
+    config.precision.ensure_set(&session.device)?;
     let classes = splits.classes.len();
     let network = config
         .model

@@ -2,9 +2,11 @@
 
 mod compare;
 mod data;
+mod devices;
 mod experiment;
 mod info;
 mod manners;
+mod precision;
 mod report;
 mod resume;
 mod train;
