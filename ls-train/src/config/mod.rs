@@ -5,6 +5,7 @@
 
 mod method;
 mod optimizer;
+mod precision;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ pub use method::{
     AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig, Schedule,
 };
 pub use optimizer::OptimizerKind;
+pub use precision::Precision;
 
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
@@ -61,6 +63,8 @@ pub struct RunConfig {
     pub patience: Option<usize>,
     /// Name of the device.
     pub device: String,
+    /// What the device computes in.
+    pub precision: Precision,
     /// Which samples.
     pub data: DataConfig,
     /// Which network.
@@ -80,6 +84,7 @@ impl Default for RunConfig {
             time_limit: None,
             patience: None,
             device: "flex".into(),
+            precision: Precision::default(),
             data: DataConfig::default(),
             model: ModelConfig::Mlp(MlpConfig {
                 hidden: vec![128, 128],

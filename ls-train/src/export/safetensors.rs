@@ -39,7 +39,7 @@ struct Entry {
 
 impl Entry {
     fn new(name: String, shape: Vec<usize>, values: impl Iterator<Item = f64>) -> Self {
-        // Weights are f32; their way through f64 changes nothing.
+        // The way of f32 weights through f64 changes nothing; weights in f64 are rounded.
         let bytes = values.flat_map(|value| (value as f32).to_le_bytes());
         Self {
             name,
