@@ -63,7 +63,7 @@ fn agrees(problem: &Problem, weighting: Weighting, what: &str) {
         problem.separated_mean(&weights),
         "S",
     );
-    if let Some(growth) = &weights.growth {
+    if let Ok(growth) = &weights.growth {
         let certificate = problem.certificate_mean(growth);
         close(figures.certificate_mean.unwrap(), certificate, "C");
     }
