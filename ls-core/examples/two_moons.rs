@@ -9,6 +9,8 @@
 
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
+use std::f64::consts::PI;
+
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use ls_core::batch::Batch;
 use ls_core::method::{Exact, ExactConfig, Method, Separated};
@@ -19,7 +21,7 @@ use ls_core::stage::{Activation, Init};
 
 /// `2 · half` noisy points, one moon after the other.
 fn moons(half: usize, device: &Device) -> Batch {
-    let angle = || Tensor::<1>::random([half], Distribution::Uniform(0.0, 3.14), device);
+    let angle = || Tensor::<1>::random([half], Distribution::Uniform(0.0, PI), device);
     let (upper, lower) = (angle(), angle());
     let upper = Tensor::stack::<2>(vec![upper.clone().cos(), upper.sin()], 1);
     let lower = Tensor::stack::<2>(vec![1.0 - lower.clone().cos(), 0.5 - lower.sin()], 1);

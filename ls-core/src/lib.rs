@@ -14,6 +14,9 @@
 //! | [`update`] | how one block moves while all others stand still |
 //! | [`method`] | the order of the blocks in a sweep |
 //!
+//! Next to the library's own stages, a network takes any Burn module of yours: see [writing a stage](stage#writing-a-stage). The
+//! folder `examples` has small programs that run as they are.
+//!
 //! The three types to know are [`Network`](network::Network), [`AuxiliaryStore`](auxiliary::AuxiliaryStore) and
 //! [`Method`](method::Method): a method moves the first two, held together by [`Separated`](method::Separated), and
 //! [`objective::measure`] says what came of it.

@@ -1,73 +1,16 @@
 //! A wrapped stage is the stage itself, for methods, records, optimizers and devices.
 
+mod common;
+
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::optim::AdamConfig;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use ls_core::batch::Batch;
+use burn::tensor::{Bool, Device, Int, Tensor};
+use common::block::{Block, batch, network, points, with_block};
 use ls_core::linalg::{Norm, to_f64};
-use ls_core::method::{
-    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, LearningRate, Method,
-    Separated,
-};
-use ls_core::model::MlpConfig;
+use ls_core::method::{Backprop, LearningRate, Method, Separated};
 use ls_core::network::Network;
-use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, AnyStage, CustomStage, Dense, Init, Stage};
-use ls_core::{Error, NoLipschitzConstant};
-
-/// Normalization, an affine map with a mask and dropout, around a skip connection: every kind of parameter.
-#[derive(Module, Debug)]
-struct Block {
-    norm: LayerNorm,
-    maps: Vec<Linear>,
-    dropout: Dropout,
-    mask: Param<Tensor<1, Bool>>,
-    permutation: Param<Tensor<1, Int>>,
-}
-
-impl Block {
-    fn new(width: usize, device: &Device) -> Self {
-        let reversed: Vec<i64> = (0..width as i64).rev().collect();
-        let mask: Vec<bool> = (0..width).map(|i| i % 3 != 0).collect();
-        Self {
-            norm: LayerNormConfig::new(width).init(device),
-            maps: [(); 2]
-                .map(|()| LinearConfig::new(width, width).init(device))
-                .into(),
-            dropout: DropoutConfig::new(0.5).init(),
-            mask: Param::initialized(
-                ParamId::new(),
-                Tensor::from_data(TensorData::new(mask, [width]), device),
-            ),
-            permutation: Param::initialized(
-                ParamId::new(),
-                Tensor::from_data(TensorData::new(reversed, [width]), device),
-            ),
-        }
-    }
-}
-
-impl Stage for Block {
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let mut h = self.norm.forward(input.clone());
-        for map in &self.maps {
-            h = map.forward(h).tanh();
-        }
-        let h = self.dropout.forward(h).select(1, self.permutation.val());
-        let mask = self.mask.val().unsqueeze::<2>().expand(h.dims());
-        input + h.mask_fill(mask.bool_not(), 0.0)
-    }
-
-    fn input_shape(&self) -> FeatureShape {
-        FeatureShape::Flat(self.mask.val().dims()[0])
-    }
-
-    fn output_shape(&self) -> FeatureShape {
-        self.input_shape()
-    }
-}
+use ls_core::stage::{AnyStage, CustomStage, Dense, Stage};
 
 /// What a traversal meets: paths with kinds, ranks and identities of parameters.
 #[derive(Default, PartialEq, Debug)]
@@ -146,18 +89,6 @@ impl ModuleMapper for Change {
     }
 }
 
-fn points() -> Tensor<2> {
-    let values = (0..60).map(|i| (0.37 * f64::from(i * i)).sin() as f32);
-    let data = TensorData::new(values.collect::<Vec<_>>(), [10, 6]);
-    Tensor::from_data(data, &Device::flex())
-}
-
-fn batch() -> Batch {
-    let labels: Vec<i64> = (0..10).map(|i| i % 3).collect();
-    let labels = Tensor::from_data(TensorData::new(labels, [10]), &Device::flex());
-    Batch::full(points(), labels)
-}
-
 /// A network, and the same one with its second hidden stage wrapped.
 fn pair() -> (Network, Network) {
     let plain = network(5);
@@ -165,23 +96,6 @@ fn pair() -> (Network, Network) {
     let inner = stages[1].downcast_ref::<Dense>().unwrap().clone();
     stages[1] = AnyStage::custom(inner);
     (plain, Network::new(stages).unwrap())
-}
-
-fn network(seed: u64) -> Network {
-    let mlp = MlpConfig {
-        hidden: vec![8, 6],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-    };
-    mlp.init(FeatureShape::Flat(6), 3, seed, &Device::flex())
-        .unwrap()
-}
-
-/// With a block behind the hidden stages.
-fn with_block(seed: u64) -> Network {
-    let mut stages = network(seed).stages().to_vec();
-    stages.insert(2, AnyStage::custom(Block::new(6, &Device::flex())));
-    Network::new(stages).unwrap()
 }
 
 fn bits(network: &Network) -> Vec<f64> {
@@ -387,111 +301,4 @@ fn a_network_prints_the_module_inside() {
     for line in ["Block {", "norm: LayerNorm {", "dropout: Dropout {"] {
         assert!(text.contains(line), "{text}");
     }
-}
-
-/// Sweeps that only a stage with an affine view allows are not needed to look at the weights of the residuals.
-fn exact(network: &Network) -> Exact {
-    Exact::new(ExactConfig::default(), network).unwrap()
-}
-
-fn alternating(network: &Network, weighting: Weighting) -> ls_core::Result<Alternating> {
-    let config = AlternatingConfig {
-        weighting,
-        auxiliary_passes: 1,
-        weight_passes: 1,
-        restart: true,
-    };
-    let rule = BlockRule::Optimizer {
-        weights: AdamConfig::new().init(),
-        auxiliary: AdamConfig::new().init(),
-        learning_rate: 0.01,
-        auxiliary_learning_rate: 0.01,
-    };
-    Alternating::new(config, rule, network, &batch())
-}
-
-const ADAPTIVE: Weighting = Weighting::SelfAdaptive {
-    norm: Norm::Spectral,
-    eta: 1.0,
-};
-
-#[test]
-fn without_a_lipschitz_constant_reports_say_why_there_is_no_certificate() {
-    let network = with_block(1);
-    let reason = NoLipschitzConstant {
-        stage: 3,
-        name: "Block",
-    };
-    assert_eq!(network.without_bound(), [reason.clone()]);
-    assert_eq!(
-        reason.to_string(),
-        "stage 3 (Block) states no Lipschitz constant"
-    );
-    let constants = network.lipschitz(Norm::Spectral).unwrap();
-    assert_eq!(constants[2], Err(reason.clone()));
-    assert!(
-        constants
-            .iter()
-            .enumerate()
-            .all(|(l, k)| l == 2 || k.is_ok())
-    );
-
-    let mut model = Separated::feasible(network.clone(), &batch());
-    let measured = exact(&network).measure(&model, &batch()).unwrap();
-    let figures = measured.separated.unwrap();
-    assert_eq!(figures.certificate_mean, None);
-    assert_eq!(figures.no_certificate, Some(reason.clone()));
-    // At a feasible point S = F with fixed weights; both are means of ten terms in f64 of the same f32 logits.
-    let (original, separated) = (measured.original_loss_mean, figures.separated_loss_mean);
-    assert_eq!(separated, original);
-    let weights = exact(&network).weights(&network).unwrap().unwrap();
-    assert_eq!((weights.head, weights.omega), (1.0, vec![1.0; 3]));
-
-    let refused = alternating(&network, ADAPTIVE).err().unwrap();
-    assert_eq!(refused, Error::NoSelfAdaptiveWeights(reason));
-    assert_eq!(
-        refused.to_string(),
-        "stage 3 (Block) states no Lipschitz constant, which self-adaptive weights need of every stage behind the first; \
-         fixed weights (`Weighting::Fixed`) need none"
-    );
-    let mut method = alternating(&network, Weighting::Fixed { omega: 1.0 }).unwrap();
-    for _ in 0..3 {
-        method.sweep(&mut model, &batch()).unwrap();
-    }
-    let after = method.measure(&model, &batch()).unwrap();
-    assert!(after.separated.unwrap().separated_loss_mean < separated);
-}
-
-#[test]
-fn the_first_stage_needs_no_lipschitz_constant() {
-    let stages = network(1).stages().to_vec();
-    let block = AnyStage::custom(Block::new(6, &Device::flex()));
-    let network = Network::new([vec![block], stages].concat()).unwrap();
-    assert_eq!(network.without_bound().len(), 1);
-    let mut method = alternating(&network, ADAPTIVE).unwrap();
-    let mut model = Separated::feasible(network, &batch());
-    for _ in 0..5 {
-        method.sweep(&mut model, &batch()).unwrap();
-        let measured = method.measure(&model, &batch()).unwrap();
-        let figures = measured.separated.unwrap();
-        let certificate = figures.certificate_mean.unwrap();
-        assert_eq!(figures.no_certificate, None);
-        // The residuals are no longer zero, and C exceeds F by far more than rounding.
-        assert!(measured.original_loss_mean < certificate);
-        assert!(certificate <= figures.separated_loss_mean);
-    }
-}
-
-#[test]
-fn a_model_without_auxiliary_variables_is_measured_and_refused_where_they_are_needed() {
-    let network = network(1);
-    let mut method = alternating(&network, ADAPTIVE).unwrap();
-    let mut model = Separated::new(network);
-    let measured = exact(&model.network).measure(&model, &batch()).unwrap();
-    assert_eq!(measured.separated, None);
-    let refused = method.sweep(&mut model, &batch()).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "hidden stages with auxiliary variables: expected 2, found 0"
-    );
 }

@@ -109,7 +109,7 @@ struct StageInfo {
     parameters: usize,
     /// Bytes of the auxiliary variables; none at the head.
     auxiliary_bytes: Option<u64>,
-    lipschitz: f64,
+    lipschitz: Option<f64>,
     growth: Option<f64>,
     omega: Option<f64>,
 }
@@ -131,7 +131,7 @@ impl Info {
             output: stage.output.to_string(),
             parameters: stage.parameters,
             auxiliary_bytes: need.auxiliary.get(l).copied(),
-            lipschitz: lipschitz[l].as_ref().copied().unwrap_or(f64::NAN),
+            lipschitz: lipschitz[l].as_ref().ok().copied(),
             growth: weights
                 .growth
                 .as_ref()
@@ -164,7 +164,7 @@ impl Info {
                 stage.output,
                 stage.parameters,
                 stage.auxiliary_bytes.map_or("-".into(), bytes),
-                number(Some(stage.lipschitz)),
+                number(stage.lipschitz),
                 number(stage.growth),
                 number(stage.omega)
             );

@@ -74,8 +74,8 @@ pub enum BlockRule {
 
 /// The paper's scheme, alternating minimization of the separated loss.
 ///
-/// A stage without the affine view still trains, with the same guarantee. Self-adaptive weights ask every stage for a Lipschitz
-/// constant; fixed ones ask for nothing.
+/// A stage without the affine view still trains, with the same guarantee. Self-adaptive weights ask every stage behind the first
+/// for a Lipschitz constant; fixed ones ask for nothing.
 pub struct Alternating {
     config: AlternatingConfig,
     rule: BlockRule,
@@ -109,12 +109,11 @@ impl Alternating {
         split: &Batch,
     ) -> Result<Self> {
         config.check()?;
-        if let Weighting::SelfAdaptive { .. } = config.weighting {
-            // Before anything is computed: the first sweep would refuse as well.
-            let mut later = network.without_bound().into_iter().filter(|s| s.stage > 1);
-            later
-                .next()
-                .map_or(Ok(()), |stage| Err(Error::NoSelfAdaptiveWeights(stage)))?;
+        let mut unbounded = network.without_bound().into_iter();
+        let reason = unbounded.find(|stage| stage.stage > 1);
+        if let (Weighting::SelfAdaptive { .. }, Some(reason)) = (config.weighting, reason) {
+            // The first sweep would refuse as well, but later.
+            return Err(Error::NoSelfAdaptiveWeights(reason));
         }
         let hidden = network.hidden();
         let device = split.inputs.device();

@@ -67,15 +67,18 @@ pub enum Guarantee {
 /// What happened in the sweep over one batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SweepReport {
-    /// Steps that were taken.
+    /// Steps that were taken. In a full-batch sweep of [`Exact`] these are the fits, and one step of the stages without the affine
+    /// view.
     pub accepted: usize,
     /// Steps that were tried and not taken.
     pub rejected: usize,
     /// The accepted step of a method that chooses among several.
     pub candidate: Option<Candidate>,
-    /// `F + λ/2 Σ ‖W_l‖²` after a full-batch sweep with weight decay, the loss that never rises; `None` without.
+    /// `F + λ/2 Σ ‖W_l‖²`, over the kernels of stages with the affine view, after a full-batch sweep with weight decay: the loss
+    /// that never rises; `None` without.
     pub penalized_loss: Option<f64>,
-    /// Estimates of the condition of each stage's Gram matrix with its ridge; empty when none were factored.
+    /// Estimates of the condition of each stage's Gram matrix with its ridge, NaN for a stage without one; empty when none were
+    /// factored.
     pub conditions: Vec<f64>,
 }
 
@@ -87,6 +90,12 @@ impl SweepReport {
             rejected,
             ..Self::default()
         }
+    }
+
+    /// The condition of stage `l`, counted from 0, if its Gram matrix was factored.
+    pub fn condition(&self, l: usize) -> Option<f64> {
+        let condition = self.conditions.get(l).copied();
+        condition.filter(|condition| !condition.is_nan())
     }
 
     /// Takes in the report of the next batch: counts add up, the rest is the later one's.

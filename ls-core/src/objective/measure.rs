@@ -96,10 +96,11 @@ pub fn sample_terms(
     auxiliary: &[Tensor<2>],
     batch: &Batch,
 ) -> Result<SampleTerms> {
-    let mut terms = rows(Tensor::stack(term_rows(network, auxiliary, batch), 0))?;
+    let terms = rows(Tensor::stack(term_rows(network, auxiliary, batch), 0))?;
+    let mut terms = terms.into_iter();
     Ok(SampleTerms {
-        head_loss: terms.remove(0),
-        residual_squares: terms,
+        head_loss: terms.next().unwrap_or_default(),
+        residual_squares: terms.collect(),
     })
 }
 
@@ -148,7 +149,12 @@ pub fn measure(
         }
         Tensor::stack::<2>(figures, 0)
     });
-    let mut figures = rows(Tensor::cat(tables.collect(), 1))?.into_iter();
+    let tables: Vec<_> = tables.collect();
+    let figures = match tables.is_empty() {
+        true => Vec::new(),
+        false => rows(Tensor::cat(tables, 1))?,
+    };
+    let mut figures = figures.into_iter();
     let mut next = || figures.next().unwrap_or_default();
     let (losses, correct, head_loss) = (next(), next(), next());
     let terms = SampleTerms {

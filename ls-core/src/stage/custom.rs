@@ -16,8 +16,24 @@ use crate::shape::FeatureShape;
 /// Any Burn module that is a [`Stage`], with its type forgotten.
 ///
 /// Parameters keep their names, identities and order: records, optimizers and device moves see the module itself. Ranks go
-/// up to 8. With a parameter of a higher rank a program cannot be built, though `cargo check`, which generates no code, does not
-/// see it.
+/// up to 8; a parameter of a higher rank does not compile:
+///
+/// ```compile_fail
+/// # use burn::module::{Module, Param};
+/// # use burn::tensor::{Device, Tensor};
+/// # use ls_core::{shape::FeatureShape, stage::{CustomStage, Stage}};
+/// #[derive(Module, Debug)]
+/// struct Deep {
+///     weight: Param<Tensor<9>>,
+/// }
+/// # impl Stage for Deep {
+/// #     fn forward(&self, input: Tensor<2>) -> Tensor<2> { input }
+/// #     fn input_shape(&self) -> FeatureShape { FeatureShape::Flat(1) }
+/// #     fn output_shape(&self) -> FeatureShape { FeatureShape::Flat(1) }
+/// # }
+/// let weight = Param::from_tensor(Tensor::zeros([1; 9], &Device::flex()));
+/// let stage = CustomStage::new(Deep { weight });
+/// ```
 #[derive(Debug)]
 pub struct CustomStage {
     stage: Box<dyn Erased>,

@@ -4,6 +4,60 @@
 //! downcast: a Lipschitz constant, and for stages that are affine before their activation the [`AffineStage`] view that
 //! preconditioned and exact weight updates work on. [`AnyStage`] holds the stages that configurations can name, and any Burn
 //! module of the user's own that implements [`Stage`].
+//!
+//! # Writing a stage
+//!
+//! A stage is a Burn module with a forward pass on rank 2 and two shapes. This one gates one linear layer by another:
+//!
+//! ```
+//! use burn::module::Module;
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::tensor::{Device, Tensor, activation::sigmoid};
+//! use ls_core::network::Network;
+//! use ls_core::shape::FeatureShape;
+//! use ls_core::stage::{Activation, AnyStage, Dense, Stage};
+//!
+//! #[derive(Module, Debug)]
+//! struct Gated {
+//!     value: Linear,
+//!     gate: Linear,
+//! }
+//!
+//! impl Stage for Gated {
+//!     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+//!         sigmoid(self.gate.forward(input.clone())) * self.value.forward(input)
+//!     }
+//!
+//!     fn input_shape(&self) -> FeatureShape {
+//!         FeatureShape::Flat(self.value.weight.dims()[0])
+//!     }
+//!
+//!     fn output_shape(&self) -> FeatureShape {
+//!         FeatureShape::Flat(self.value.weight.dims()[1])
+//!     }
+//! }
+//!
+//! # fn main() -> ls_core::Result<()> {
+//! let device = Device::flex();
+//! let gated = Gated {
+//!     value: LinearConfig::new(4, 8).init(&device),
+//!     gate: LinearConfig::new(4, 8).init(&device),
+//! };
+//! let head = LinearConfig::new(8, 3).init(&device);
+//! let network = Network::new(vec![
+//!     AnyStage::custom(gated),
+//!     Dense::from_linear(&head, Activation::Identity).into(),
+//! ])?;
+//! assert_eq!(network.forward(Tensor::ones([5, 4], &device)).dims(), [5, 3]);
+//! // The module is there to be taken out again, for instance when it is trained.
+//! assert!(network.stages()[0].downcast_ref::<Gated>().is_some());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! All else is optional. [`Stage::lipschitz`] keeps the certificate, where a bound is known. [`Stage::affine`], for a stage that is
+//! affine before its activation, lets methods fit it; without, they move it along gradients. [`Stage::linearize`] can be faster
+//! than the derivative that autodiff gives.
 
 mod activation;
 mod config;
@@ -35,7 +89,9 @@ use crate::shape::FeatureShape;
 
 /// One layer `h_l = f_l(h_{l-1})`.
 ///
-/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean.
+/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean. The output of a
+/// sample depends on its own input alone, and is the same each time outside of training: methods evaluate samples in other chunks
+/// than they train them in.
 pub trait Stage: Sync {
     /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.
     fn forward(&self, input: Tensor<2>) -> Tensor<2>;
@@ -58,12 +114,14 @@ pub trait Stage: Sync {
         autodiff(input, |leaf| self.forward(leaf))
     }
 
-    /// The affine view, for a stage that is affine before its activation.
+    /// The affine view, for a stage that is affine before its activation and has no other parameters: methods `exact` and
+    /// `alternating` move its coefficients alone, in steps that are made for them. A stage without the view still trains under
+    /// every method, by gradients of all its parameters.
     fn affine(&self) -> Option<&dyn AffineStage> {
         None
     }
 
-    /// The affine view, to write new coefficients.
+    /// The affine view, to write new coefficients; for the stages that have one.
     fn affine_mut(&mut self) -> Option<&mut dyn AffineStage> {
         None
     }

@@ -1,11 +1,11 @@
-//! Any stage: a gradient step scaled entry by entry, with a length found by trials of the objective itself.
+//! Any stage: a step of Burn's Adam, with a length found by trials of the objective itself.
 //!
-//! The direction is that of Burn's `RMSprop` without momentum, `-g/(√v + ε)` with `v` the running mean of `g²`: a positive
-//! multiple of the negative gradient in every entry, so the objective falls for every small enough length. What is asked
-//! of the stage is its forward map; the gradient comes from autodiff.
+//! What is asked of the stage is its forward map; the gradient comes from autodiff. Adam's direction remembers earlier
+//! gradients, so the objective need not fall along it. Where it does not, the past is forgotten: a fresh Adam moves every
+//! entry against its own gradient, `-g/(|g| + ε)`, along which the objective falls for every small enough length.
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord, RmsPropConfig};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Tensor;
 
 use super::optimizer_step::weight_gradients;
@@ -14,22 +14,20 @@ use crate::Result;
 use crate::linalg::mean_f64;
 use crate::stage::AnyStage;
 
-/// Weight of the past in the running mean of squared gradients.
-const PAST: f32 = 0.9;
+/// Keeps the direction finite where a gradient vanishes; far below any that still tells something.
+const EPSILON: f32 = 1e-10;
 
-/// Keeps the direction finite where a gradient vanishes; far below the root mean square of any gradient that still tells
-/// something.
-const EPSILON: f32 = 1e-12;
+/// Trials along the direction that remembers, and all trials.
+const TRIALS: [usize; 2] = [3, 7];
 
-const TRIALS: usize = 6;
-const GROWTH: f64 = 2.0;
+const GROWTH: f64 = 1.5;
 const SHRINK: f64 = 3.0;
 
 /// Lengths stay in this range, so that neither a long series of failures nor one of successes ends where no trial leads
 /// back from.
 const LENGTHS: [f64; 2] = [1e-12, 1e6];
 
-/// A preconditioned gradient step of any module, and what it remembers: the running mean of squared gradients.
+/// A gradient step of any module, and what it remembers: the running means of the gradients and their squares.
 #[derive(Clone)]
 pub struct GradientStep {
     optimizer: ModuleOptimizer,
@@ -50,23 +48,19 @@ pub struct GradientSearch<M, T> {
 
 impl Default for GradientStep {
     fn default() -> Self {
-        let rule = RmsPropConfig::new()
-            .with_alpha(PAST)
-            .with_momentum(0.0)
-            .with_epsilon(EPSILON);
         Self {
-            optimizer: rule.init(),
+            optimizer: AdamConfig::new().with_epsilon(EPSILON).init(),
         }
     }
 }
 
 impl GradientStep {
-    /// Length to try at first: entries of the direction start at `1/√(1 - PAST) ≈ 3`.
+    /// Length to try at first: by how much each entry moves.
     pub const FIRST_LENGTH: f64 = 0.01;
 
-    /// Moves `module` along the scaled negative gradient, if some length lowers the objective by more than rounding
-    /// ([`NOTICEABLE`]). `before` is the objective at `module`, `first` the length to try first; it doubles while that pays, or
-    /// shrinks by three until the objective falls. Parameters without a gradient stay.
+    /// Moves `module` if some length lowers the objective by more than rounding ([`NOTICEABLE`]): the first of falling ones that
+    /// does. `before` is the objective at `module`, `length` the [`next`](GradientSearch::next) of the last search. Parameters
+    /// without a gradient stay.
     ///
     /// # Errors
     /// What `objective` returns.
@@ -75,49 +69,39 @@ impl GradientStep {
         module: &M,
         gradients: &GradientsParams,
         before: f64,
-        first: f64,
+        length: f64,
         mut objective: impl FnMut(&M) -> Result<(f64, T)>,
     ) -> Result<GradientSearch<M, T>> {
-        let start = self.optimizer.clone();
-        let mut best: Option<(f64, f64, M, T)> = None;
-        let (mut length, mut trials) = (first.clamp(LENGTHS[0], LENGTHS[1]), 0);
-        while trials < TRIALS && length <= LENGTHS[1] {
-            trials += 1;
-            // The squares do not depend on the length: every trial takes them in from the same start.
-            self.optimizer = start.clone();
-            let tracked = module.clone().train();
+        let mut length = length.clamp(LENGTHS[0], LENGTHS[1]);
+        let tracked = module.clone().train();
+        for trial in 1..=TRIALS[1] {
+            // What an optimizer remembers does not depend on the length: every trial starts from the same.
+            let mut step = if trial <= TRIALS[0] {
+                self.clone()
+            } else {
+                Self::default()
+            };
             let own = copied(module, gradients);
-            let moved = self.optimizer.step(length, tracked, own).valid();
+            let moved = step.optimizer.step(length, tracked.clone(), own).valid();
             let (value, found) = objective(&moved)?;
             // A comparison with NaN is false: what is not finite is not accepted.
-            let falls = value < before - NOTICEABLE * before.abs();
-            let improves = best.as_ref().is_none_or(|(best, ..)| value < *best);
-            if falls && improves {
-                let was_shrunk = trials > 1 && best.is_none();
-                best = Some((value, length, moved, found));
-                if was_shrunk {
-                    break;
-                }
-                length *= GROWTH;
-            } else if best.is_some() {
-                break;
-            } else {
-                length /= SHRINK;
+            if value < before - NOTICEABLE * before.abs() {
+                *self = step;
+                return Ok(GradientSearch {
+                    best: Some((moved, found)),
+                    accepted: Some(length),
+                    next: length * GROWTH,
+                    trials: trial,
+                });
             }
+            length /= SHRINK;
         }
-        Ok(match best {
-            Some((_, length, moved, found)) => GradientSearch {
-                best: Some((moved, found)),
-                accepted: Some(length),
-                next: length,
-                trials,
-            },
-            None => GradientSearch {
-                best: None,
-                accepted: None,
-                next: length,
-                trials,
-            },
+        *self = Self::default();
+        Ok(GradientSearch {
+            best: None,
+            accepted: None,
+            next: length,
+            trials: TRIALS[1],
         })
     }
 
@@ -129,11 +113,11 @@ impl GradientStep {
         &mut self,
         stage: &mut AnyStage,
         block: &WeightBlock,
-        first: f64,
+        length: f64,
     ) -> Result<WeightStep> {
         let (before, start) = value(stage, block)?;
         let gradients = weight_gradients(&tracked(stage), block);
-        let search = self.update(stage, &gradients, before, first, |stage| {
+        let search = self.update(stage, &gradients, before, length, |stage| {
             let (value, parts) = value(stage, block)?;
             Ok((value, (value, parts)))
         })?;

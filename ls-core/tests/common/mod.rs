@@ -1,6 +1,7 @@
 //! What the tests share: random problems, fixtures, and the way between the f64 reference and the library.
 #![allow(dead_code)] // Each test file is a crate of its own and uses a part.
 
+pub(crate) mod block;
 pub(crate) mod differences;
 pub(crate) mod geometry;
 pub(crate) mod matrices;

@@ -5,16 +5,21 @@
 //! | `stages.{l}.weight` | `[d_out, d_in]` | weights of stage `l` from 0, the head last; residual stages: those of the inner stage |
 //! | `stages.{l}.weight` | `[c_out, c_in, k, k]` | kernel of a convolution, to be correlated with the image |
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
+//! | `stages.{l}.{path}` | as the module has it | parameters of a module of the user's own, by their path in it |
 //!
-//! All in little-endian f32. Images are flattened channel by channel, row by row. The metadata have one entry, `layersep`, a JSON object:
+//! All in little-endian f32; integers and booleans of a module of the user's own are i64 and bytes. Images are flattened channel by channel, row by row. The metadata have one entry, `layersep`, a JSON object:
 //! `model` (the architecture in short), `stages` (a list of the hidden stages as in configuration files), `shape` (channels, height,
 //! width), `classes` (names), `pixel_max`, `mean` and `deviation` (one per channel). An input is
 //! `(pixel / pixel_max - mean) / deviation`. The same weights always give the same file.
 
+use core::fmt::Debug;
 use std::collections::HashMap;
 use std::path::Path;
 
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Bool, Int, Tensor};
 use ls_core::linalg::to_f64;
+use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::AnyStage;
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -33,27 +38,34 @@ pub(super) const FORMAT: Format = Format {
 /// A tensor as bytes.
 struct Entry {
     name: String,
+    dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
 impl Entry {
     fn new(name: String, shape: Vec<usize>, values: impl Iterator<Item = f64>) -> Self {
-        // The way of f32 weights through f64 changes nothing; weights in f64 are rounded.
-        let bytes = values.flat_map(|value| (value as f32).to_le_bytes());
         Self {
             name,
+            dtype: Dtype::F32,
             shape,
-            bytes: bytes.collect(),
+            bytes: float_bytes(values),
         }
     }
 }
 
+/// The way of f32 weights through f64 changes nothing; weights in f64 are rounded.
+fn float_bytes(values: impl Iterator<Item = f64>) -> Vec<u8> {
+    values
+        .flat_map(|value| (value as f32).to_le_bytes())
+        .collect()
+}
+
 fn write(trained: &Trained, path: &Path) -> Result<()> {
     let failed = |reason: String| Error::file("write", path, reason);
-    let entries = entries(trained)?;
+    let entries = entries(&trained.network)?;
     let views = entries.iter().map(|entry| {
-        let view = TensorView::new(Dtype::F32, entry.shape.clone(), &entry.bytes);
+        let view = TensorView::new(entry.dtype, entry.shape.clone(), &entry.bytes);
         Ok((
             entry.name.as_str(),
             view.map_err(|e| failed(e.to_string()))?,
@@ -64,9 +76,15 @@ fn write(trained: &Trained, path: &Path) -> Result<()> {
     write_atomically(path, &bytes)
 }
 
-fn entries(trained: &Trained) -> Result<Vec<Entry>> {
+fn entries(network: &Network) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    for (l, stage) in trained.network.stages().iter().enumerate() {
+    for (l, stage) in network.stages().iter().enumerate() {
+        if let AnyStage::Custom(stage) = stage {
+            let mut parameters = Parameters::of_stage(l);
+            stage.visit(&mut parameters);
+            entries.extend(parameters.entries?);
+            continue;
+        }
         let affine = stage.affine().ok_or(ls_core::Error::Unsupported {
             update: "export",
             stage: l + 1,
@@ -89,6 +107,72 @@ fn entries(trained: &Trained) -> Result<Vec<Entry>> {
         ));
     }
     Ok(entries)
+}
+
+/// Collects the parameters of a module by their paths.
+struct Parameters {
+    path: Vec<String>,
+    entries: Result<Vec<Entry>>,
+}
+
+impl Parameters {
+    fn of_stage(l: usize) -> Self {
+        Self {
+            path: vec![format!("stages.{l}")],
+            entries: Ok(Vec::new()),
+        }
+    }
+
+    fn add(&mut self, dtype: Dtype, shape: &[usize], bytes: Result<Vec<u8>>) {
+        let Ok(entries) = &mut self.entries else {
+            return;
+        };
+        match bytes {
+            Ok(bytes) => entries.push(Entry {
+                name: self.path.join("."),
+                dtype,
+                shape: shape.to_vec(),
+                bytes,
+            }),
+            Err(error) => self.entries = Err(error),
+        }
+    }
+}
+
+fn integers<const D: usize>(tensor: Tensor<D, Int>) -> Result<Vec<i64>> {
+    let device = |error: &dyn Debug| ls_core::Error::Device(format!("{error:?}"));
+    let data = tensor
+        .try_into_data_as::<i64>()
+        .map_err(|error| device(&error))?;
+    Ok(data.try_to_vec::<i64>().map_err(|error| device(&error))?)
+}
+
+impl ModuleVisitor for Parameters {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        let values = to_f64(parameter.val()).map_err(Error::from);
+        let bytes = values.map(|values| float_bytes(values.into_iter()));
+        self.add(Dtype::F32, &parameter.dims(), bytes);
+    }
+
+    fn visit_int<const D: usize>(&mut self, parameter: &Param<Tensor<D, Int>>) {
+        let values = integers(parameter.val());
+        let bytes = values.map(|values| values.iter().flat_map(|v| v.to_le_bytes()).collect());
+        self.add(Dtype::I64, &parameter.dims(), bytes);
+    }
+
+    fn visit_bool<const D: usize>(&mut self, parameter: &Param<Tensor<D, Bool>>) {
+        let values = integers(parameter.val().int());
+        let bytes = values.map(|values| values.iter().map(|&v| u8::from(v != 0)).collect());
+        self.add(Dtype::BOOL, &parameter.dims(), bytes);
+    }
+
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
 }
 
 /// `[d_out, d_in]`, or `[c_out, c_in, k, k]` with `d_in = c_in k²`.
@@ -120,4 +204,69 @@ fn metadata(trained: &Trained) -> HashMap<String, String> {
         "deviation": own.standardization.as_ref().map(|own| &own.deviation),
     });
     HashMap::from([("layersep".to_owned(), facts.to_string())])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::ParamId;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+    use ls_core::stage::{Activation, Dense, Stage};
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Masked {
+        linear: Linear,
+        mask: Param<Tensor<1, Bool>>,
+        order: Param<Tensor<1, Int>>,
+    }
+
+    impl Stage for Masked {
+        fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+            self.linear.forward(input)
+        }
+
+        fn input_shape(&self) -> FeatureShape {
+            FeatureShape::Flat(3)
+        }
+
+        fn output_shape(&self) -> FeatureShape {
+            FeatureShape::Flat(2)
+        }
+    }
+
+    #[test]
+    fn a_module_of_the_users_own_gives_all_its_parameters_by_path() {
+        let device = Device::flex();
+        let masked = Masked {
+            linear: LinearConfig::new(3, 2).init(&device),
+            mask: Param::initialized(ParamId::new(), Tensor::from_data([true, false], &device)),
+            order: Param::initialized(ParamId::new(), Tensor::from_data([1, -2], &device)),
+        };
+        let head = LinearConfig::new(2, 2).init(&device);
+        let network = Network::new(vec![
+            AnyStage::custom(masked.clone()),
+            Dense::from_linear(&head, Activation::Identity).into(),
+        ]);
+        let entries = entries(&network.unwrap()).unwrap();
+        let shapes: Vec<_> = entries
+            .iter()
+            .map(|e| (e.name.as_str(), e.dtype, e.shape.as_slice()))
+            .collect();
+        let expected: [(&str, Dtype, &[usize]); 6] = [
+            ("stages.0.linear.weight", Dtype::F32, &[3, 2]),
+            ("stages.0.linear.bias", Dtype::F32, &[2]),
+            ("stages.0.mask", Dtype::BOOL, &[2]),
+            ("stages.0.order", Dtype::I64, &[2]),
+            ("stages.1.weight", Dtype::F32, &[2, 2]),
+            ("stages.1.bias", Dtype::F32, &[2]),
+        ];
+        assert_eq!(shapes, expected);
+        let weight = to_f64(masked.linear.weight.val()).unwrap();
+        assert_eq!(entries[0].bytes, float_bytes(weight.into_iter()));
+        assert_eq!(entries[2].bytes, [1, 0]);
+        let order = [1_i64.to_le_bytes(), (-2_i64).to_le_bytes()];
+        assert_eq!(entries[3].bytes, order.concat());
+    }
 }

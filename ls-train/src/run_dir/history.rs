@@ -83,7 +83,7 @@ impl History {
         let residuals = (0..self.hidden)
             .map(|l| optional(separated.and_then(|s| s.residual_square_means.get(l).copied())));
         let report = &record.report;
-        let conditions = (0..=self.hidden).map(|l| optional(report.conditions.get(l).copied()));
+        let conditions = (0..=self.hidden).map(|l| optional(report.condition(l)));
         let candidate = report.candidate;
         let name = |name: Option<&'static str>| name.unwrap_or_default().to_owned();
         let row: Vec<String> = [

@@ -165,3 +165,7 @@ fn through_any(
     };
     (value, Box::new(link))
 }
+
+#[cfg(test)]
+#[path = "backward_tests.rs"]
+mod tests;

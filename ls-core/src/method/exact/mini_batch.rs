@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use super::backward::{Backward, Parameters, backward, response};
 use super::control::Scaling;
-use super::snapshot::Snapshot;
+use super::set_coefficients;
+use super::snapshot::{Safe, Snapshot};
 use crate::Result;
 use crate::batch::Batch;
 use crate::error::ensure;
@@ -102,15 +103,6 @@ pub(super) struct MiniBatch {
     safe: Safe,
     /// Of the stages without the affine view; `None` when there are none.
     adam: Option<ModuleOptimizer>,
-}
-
-/// Weights to return to; empty before the first refresh.
-#[derive(Default)]
-struct Safe {
-    /// Of the stages with the affine view, in their order.
-    coefficients: Vec<Affine>,
-    /// Of the others.
-    parameters: Snapshot,
 }
 
 /// What is known of one stage.
@@ -299,7 +291,7 @@ impl MiniBatch {
     /// One step on a batch.
     ///
     /// # Errors
-    /// [`crate::Error::NotPositiveDefinite`] for inputs that are not finite.
+    /// [`crate::Error::NotPositiveDefinite`] for inputs that are not finite, and what a device returns.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let depth = 3.0 / self.stages.len().max(3) as f64;
         let length = self.falling(self.config.step * depth);
@@ -381,9 +373,7 @@ impl MiniBatch {
             ];
             check = sums.into_iter().fold(check, |check, sum| check + sum);
             velocities.push(Some(velocity));
-            if let Some(stage) = moved.stage_mut(l).affine_mut() {
-                stage.set_coefficients(coefficients);
-            }
+            set_coefficients(&mut moved, l, coefficients)?;
         }
         let mut adam = self.adam.clone();
         if let Some(adam) = &mut adam {
@@ -424,28 +414,6 @@ struct Moved {
     network: Network,
     velocities: Vec<Option<Affine>>,
     adam: Option<ModuleOptimizer>,
-}
-
-impl Safe {
-    fn of(network: &Network) -> Self {
-        let affine = network.stages().iter().filter_map(|stage| stage.affine());
-        Self {
-            coefficients: affine.map(AffineStage::coefficients).collect(),
-            parameters: Snapshot::of(network),
-        }
-    }
-
-    fn restore(&self, network: &mut Network) {
-        let mut coefficients = self.coefficients.iter();
-        for l in 0..network.stages().len() {
-            if let Some(stage) = network.stage_mut(l).affine_mut()
-                && let Some(coefficients) = coefficients.next()
-            {
-                stage.set_coefficients(coefficients.clone());
-            }
-        }
-        self.parameters.restore(network);
-    }
 }
 
 fn has_opaque(network: &Network) -> bool {

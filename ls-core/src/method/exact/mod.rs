@@ -14,13 +14,14 @@
 //!
 //! A stage without the affine view has no pre-activations to fit. It stands still in the fits, has no displacement and no
 //! part in the factors `c_l`. Afterwards, also where no fit was accepted, all such stages move together by one
-//! [`GradientStep`] on the same loss, which is taken only if the loss falls. The penalty of weight decay is on the kernels of
+//! [`GradientStep`](crate::update::GradientStep) on the same loss, which is taken only if the loss falls. The penalty of weight decay is on the kernels of
 //! stages with the affine view alone.
 
 mod backward;
 mod control;
 mod full_batch;
 mod mini_batch;
+mod opaque;
 mod snapshot;
 
 pub use control::{Candidate, Form, Scaling};
@@ -33,16 +34,16 @@ use serde::{Deserialize, Serialize};
 use control::{Controller, Fixed};
 use full_batch::{FirstStage, FullBatch, Point, Settings, is_accelerator};
 use mini_batch::{MiniBatch, MiniBatchValues};
+use opaque::Opaque;
 
 use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
-use crate::linalg::{Norm, Ridge};
+use crate::linalg::{Affine, Norm, Ridge};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::stage::AnyStage;
-use crate::update::{GradientSearch, GradientStep};
 use crate::{Error, Result};
 
 /// Floats of the largest temporary array: more would not fit into a CPU's cache.
@@ -224,26 +225,6 @@ struct FullBatchSweeps {
     point: Option<Point>,
 }
 
-/// The stages without the affine view, and what is remembered of their steps.
-struct Opaque {
-    /// The first of them, counted from 0.
-    first: usize,
-    step: GradientStep,
-    /// Length to try first.
-    length: f64,
-}
-
-impl Opaque {
-    fn of(network: &Network) -> Option<Self> {
-        let mut stages = network.stages().iter();
-        Some(Self {
-            first: stages.position(|stage| stage.affine().is_none())?,
-            step: GradientStep::default(),
-            length: GradientStep::FIRST_LENGTH,
-        })
-    }
-}
-
 impl FullBatchSweeps {
     fn new(fixed: Fixed, config: &ExactConfig, network: &Network) -> Self {
         Self {
@@ -321,9 +302,8 @@ impl FullBatchSweeps {
             model.auxiliary.scatter(&batch.selection, auxiliary);
         }
         for (l, coefficients) in fitted.coefficients.iter().enumerate() {
-            let stage = model.network.stage_mut(l).affine_mut();
-            if let Some((stage, coefficients)) = stage.zip(coefficients.clone()) {
-                stage.set_coefficients(coefficients);
+            if let Some(coefficients) = coefficients {
+                set_coefficients(&mut model.network, l, coefficients.clone())?;
             }
         }
         let report = SweepReport {
@@ -332,28 +312,6 @@ impl FullBatchSweeps {
             ..SweepReport::counts(1, trials - 1)
         };
         Ok((report, fitted))
-    }
-}
-
-impl Opaque {
-    /// One gradient step of all stages without the affine view, from a point at the network's weights.
-    fn descend(
-        &mut self,
-        samples: &FullBatch<'_>,
-        point: &Point,
-        network: &Network,
-    ) -> Result<GradientSearch<Network, Point>> {
-        let gradients = samples.parameter_gradients(point)?;
-        let (first, length) = (self.first, self.length);
-        let loss_at = |moved: &Network| {
-            let reached = samples.with(moved).forward_from(first, point)?;
-            Ok((reached.loss, reached))
-        };
-        let found = self
-            .step
-            .update(network, &gradients, point.loss, length, loss_at)?;
-        self.length = found.next;
-        Ok(found)
     }
 }
 
@@ -447,6 +405,19 @@ struct Values {
     gradient_length: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mini_batch: Option<MiniBatchValues>,
+}
+
+/// Writes new coefficients of stage `l`, counted from 0.
+fn set_coefficients(network: &mut Network, l: usize, coefficients: Affine) -> Result<()> {
+    let stage = network.stage_mut(l).affine_mut();
+    stage
+        .ok_or(Error::Unsupported {
+            update: "method exact",
+            stage: l + 1,
+            needs: "affine view to write to, though one to read",
+        })?
+        .set_coefficients(coefficients);
+    Ok(())
 }
 
 fn default_chunk(network: &Network) -> usize {

@@ -1,14 +1,47 @@
-//! The parameters of the stages without the affine view, as arrays.
+//! Weights to return to, among them the parameters of stages without the affine view, as arrays.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
+use crate::linalg::Affine;
 use crate::method::MethodState;
 use crate::network::Network;
-use crate::stage::AnyStage;
+use crate::stage::{AffineStage, AnyStage};
 use crate::{Error, Result};
 
-/// Their values in the order in which the stages and their modules have them: dimensions, and entries row by row.
+/// Weights to return to; empty before the first refresh.
+#[derive(Default)]
+pub(super) struct Safe {
+    /// Of the stages with the affine view, in their order.
+    pub coefficients: Vec<Affine>,
+    /// Of the others.
+    pub parameters: Snapshot,
+}
+
+impl Safe {
+    pub(super) fn of(network: &Network) -> Self {
+        let affine = network.stages().iter().filter_map(|stage| stage.affine());
+        Self {
+            coefficients: affine.map(AffineStage::coefficients).collect(),
+            parameters: Snapshot::of(network),
+        }
+    }
+
+    pub(super) fn restore(&self, network: &mut Network) {
+        let mut coefficients = self.coefficients.iter();
+        for l in 0..network.stages().len() {
+            if let Some(stage) = network.stage_mut(l).affine_mut()
+                && let Some(coefficients) = coefficients.next()
+            {
+                stage.set_coefficients(coefficients.clone());
+            }
+        }
+        self.parameters.restore(network);
+    }
+}
+
+/// Values of the parameters of stages without the affine view, in the order in which the stages and their modules have them:
+/// dimensions, and entries row by row.
 #[derive(Clone, Default)]
 pub(super) struct Snapshot {
     arrays: Vec<(Vec<usize>, Tensor<1>)>,

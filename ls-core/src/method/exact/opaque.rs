@@ -1,0 +1,46 @@
+//! The step of the stages without the affine view after the fits of a full-batch sweep.
+
+use super::full_batch::{FullBatch, Point};
+use crate::Result;
+use crate::network::Network;
+use crate::update::{GradientSearch, GradientStep};
+
+/// The stages without the affine view, and what is remembered of their steps.
+pub(super) struct Opaque {
+    /// The first of them, counted from 0.
+    first: usize,
+    pub step: GradientStep,
+    /// Length to try first.
+    pub length: f64,
+}
+
+impl Opaque {
+    pub(super) fn of(network: &Network) -> Option<Self> {
+        let mut stages = network.stages().iter();
+        Some(Self {
+            first: stages.position(|stage| stage.affine().is_none())?,
+            step: GradientStep::default(),
+            length: GradientStep::FIRST_LENGTH,
+        })
+    }
+
+    /// One gradient step of all stages without the affine view, from a point at the network's weights.
+    pub(super) fn descend(
+        &mut self,
+        samples: &FullBatch<'_>,
+        point: &Point,
+        network: &Network,
+    ) -> Result<GradientSearch<Network, Point>> {
+        let gradients = samples.parameter_gradients(point)?;
+        let (first, length) = (self.first, self.length);
+        let loss_at = |moved: &Network| {
+            let reached = samples.with(moved).forward_from(first, point)?;
+            Ok((reached.loss, reached))
+        };
+        let found = self
+            .step
+            .update(network, &gradients, point.loss, length, loss_at)?;
+        self.length = found.next;
+        Ok(found)
+    }
+}
