@@ -1,8 +1,8 @@
 //! Separated training of the last stages of a network that was trained elsewhere.
 //!
-//! A PyTorch network of three layers knows the digits 0 to 7 (`scripts/pretrained_digits.py`). It is read from safetensors into
+//! A `PyTorch` network of three layers knows the digits 0 to 7 (`scripts/pretrained_digits.py`). It is read from safetensors into
 //! plain Burn modules. Its first layer stays as it is: the images go through it once. The second layer and a new head for all ten
-//! digits become stages, are trained by `exact`, and go back into the Burn module, which is written in PyTorch's layout again.
+//! digits become stages, are trained by `exact`, and go back into the Burn module, which is written in `PyTorch`'s layout again.
 //!
 //! ```sh
 //! cargo run --release -p ls-train --example finetune_head [RUN_FOLDER]
@@ -24,10 +24,9 @@ use ls_core::stage::{Activation, Dense};
 use ls_datasets::{Samples, Source, SplitRule};
 use ls_train::config::{ExactSettings, MethodConfig, RunConfig};
 use ls_train::data::{SampleKind, Splits};
-use ls_train::renderer::LineRenderer;
 use ls_train::{Session, Start, train_network};
 
-/// The network as a Burn application would write it, with the names of its PyTorch original.
+/// The network as a Burn application would write it, with the names of its `PyTorch` original.
 #[derive(Module, Debug)]
 struct Classifier {
     fc1: Linear,
@@ -54,7 +53,7 @@ impl Classifier {
         self.fc3.forward(hidden)
     }
 
-    /// Reads a file with PyTorch's names and its transposed weights.
+    /// Reads a file with `PyTorch`'s names and its transposed weights.
     fn read(&mut self, path: &Path) -> Result<(), Box<dyn Error>> {
         let mut file = SafetensorsStore::from_file(path).with_from_adapter(PyTorchToBurnAdapter);
         self.load_from(&mut file)?;
@@ -77,7 +76,7 @@ impl Classifier {
     }
 }
 
-/// Pixels from 0 to 1, as the PyTorch network was trained, and labels.
+/// Pixels from 0 to 1, as the `PyTorch` network was trained, and labels.
 fn tensors(samples: &Samples, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
     let scale = 1.0 / f32::from(samples.pixel_max());
     let pixels: Vec<f32> = samples
@@ -141,8 +140,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let session = Session {
         start: Start::Overwrite,
-        dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::stdout())))),
-        ..Session::new(device.clone(), &run)
+        ..Session::new(device.clone(), &run).with_lines(std::io::stdout())
     };
     let outcome = train_network(&plan, "fc2 and fc3", network, splits, session)?;
 

@@ -21,7 +21,6 @@ use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, AffineStage, AnyStage, Dense, Init, Lipschitz, Stage};
 use ls_train::config::RunConfig;
 use ls_train::data::{SampleKind, Splits};
-use ls_train::renderer::LineRenderer;
 use ls_train::{Session, Start, Trained, train_network};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
@@ -150,8 +149,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     let session = Session {
         start: Start::Overwrite,
-        dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::stdout())))),
-        ..Session::new(device.clone(), &run)
+        ..Session::new(device.clone(), &run).with_lines(std::io::stdout())
     };
     let outcome = train_network(&plan, "sine net", network(&device)?, splits, session)?;
     println!(

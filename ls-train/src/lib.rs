@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | [`chart`] | line charts as SVG and PNG |
 //! | [`config`] | everything that decides a run, as TOML, checked once |
-//! | [`data`] | a data set on a device, standardised, in blocks of samples |
+//! | [`data`] | a data set or the samples of an application on a device, in blocks of samples |
 //! | [`metric`] | what the dashboards show: one file per metric |
 //! | [`memory`] | what a run will need |
 //! | [`renderer`] | the line renderer, for logs and pipes |
@@ -16,7 +16,8 @@
 //! | [`experiment`] | comparisons over contenders and seeds, one file each |
 //! | [`report`] | run folders as a page to read |
 //!
-//! [`train`] puts them together; a [`Trained`] network is what comes out, ready to be used.
+//! [`train`] puts them together, [`train_network`] for a network of an application's own; a [`Trained`] network is what comes out,
+//! ready to be used.
 
 pub mod chart;
 pub mod config;

@@ -1,6 +1,7 @@
 //! One run from plan to run folder.
 
 use std::any::Any;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,6 +93,14 @@ impl<'a> Session<'a> {
             dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(std::io::sink())))),
             metric_logs: true,
             interrupter: Interrupter::new(),
+        }
+    }
+
+    /// The same, with a line per sweep written to `out`.
+    pub fn with_lines(self, out: impl Write + Send + 'static) -> Self {
+        Self {
+            dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(out)))),
+            ..self
         }
     }
 }

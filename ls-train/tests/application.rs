@@ -22,7 +22,6 @@ use ls_train::config::{
 };
 use ls_train::data::{SampleKind, Splits};
 use ls_train::learner::Stop;
-use ls_train::renderer::LineRenderer;
 use ls_train::report::{Report, Scope};
 use ls_train::run_dir::HistoryTable;
 use ls_train::{
@@ -269,13 +268,7 @@ fn a_certificate_that_is_missing_has_its_reason_wherever_it_would_stand() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let printed = Printed::default();
-    let session = Session {
-        dashboard: {
-            let printed = printed.clone();
-            Box::new(|_| Box::new(LineRenderer::new(Box::new(printed))))
-        },
-        ..Session::new(Device::flex(), &run)
-    };
+    let session = Session::new(Device::flex(), &run).with_lines(printed.clone());
     let config = config(exact());
     let (plan, splits) = (config.clone().check().unwrap(), splits(&config).unwrap());
     let outcome = train_network(&plan, NAME, network(1), splits, session).unwrap();
@@ -510,7 +503,15 @@ fn samples_that_cannot_be_trained_on_are_refused() {
         classes: vec!["all".into()],
         ..kind()
     };
-    assert!(refusal(&one, &good, &good).contains("two or more"));
+    assert_eq!(
+        refusal(&one, &good, &good),
+        "sample kind = 2 with 1 classes is not possible: there must be two classes or more"
+    );
+    let none = SampleKind {
+        shape: FeatureShape::Flat(0),
+        ..kind()
+    };
+    assert!(refusal(&none, &good, &good).starts_with("sample kind = 0 with 3 classes"));
     let (inputs, _) = tensors(&good);
     let (_, labels) = tensors(&good[..5]);
     let refused = Splits::from_tensors(&plan, &kind(), (inputs, labels), tensors(&good));
@@ -532,7 +533,7 @@ fn items_that_do_not_fit_are_named() {
     let refused = Splits::from_datasets(&plan, &kind(), [items, items], short, &Device::flex());
     assert_eq!(
         refused.unwrap_err().to_string(),
-        "sample 2 of the training split: it has 1 features, and the others 2"
+        "sample 2 of the training split: 1 features instead of 2"
     );
 }
 

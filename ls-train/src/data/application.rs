@@ -6,7 +6,7 @@ use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::to_f64;
 use ls_core::shape::FeatureShape;
 
-use super::{Fingerprint, Preprocessing, Splits, deal};
+use super::{Fingerprint, Preprocessing, Splits, deal, integers};
 use crate::config::Plan;
 use crate::{Error, Result};
 
@@ -34,8 +34,8 @@ impl Splits {
     ///
     /// # Errors
     /// [`Error::Core`] with [`ls_core::Error::ShapeMismatch`] for sizes that do not fit each other, [`Error::InvalidSample`] for a
-    /// feature that is not finite or a label without a class, [`Error::InvalidConfig`] for a split without samples, fewer than two
-    /// classes, or a validation split that leaves no sample to train with.
+    /// feature that is not finite or a label without a class, [`Error::InvalidConfig`] for a split without samples, a shape without
+    /// features, fewer than two classes, or a validation split that leaves no sample to train with.
     pub fn from_tensors(
         plan: &Plan,
         kind: &SampleKind,
@@ -43,22 +43,22 @@ impl Splits {
         test: (Tensor<2>, Tensor<1, Int>),
     ) -> Result<Self> {
         let config = plan.config();
-        let classes = kind.classes.len();
-        if classes < 2 {
-            return Err(Error::InvalidConfig {
-                field: "classes",
-                value: classes.to_string(),
-                allowed: "there must be two or more",
-            });
-        }
-        let (train, test) = (Split::new("training", train), Split::new("test", test));
-        let train = train.first(config.data.limit);
+        let preprocessing = Preprocessing::identity(kind);
+        preprocessing
+            .check()
+            .map_err(|allowed| Error::InvalidConfig {
+                field: "sample kind",
+                value: format!("{} with {} classes", kind.shape, kind.classes.len()),
+                allowed,
+            })?;
+        let train = Split::new("training", train, kind)?.first(config.data.limit);
+        let test = Split::new("test", test, kind)?;
         let fingerprint = Fingerprint {
             name: kind.name.clone(),
             train_samples: train.samples.len(),
-            train: train.check(kind)?,
+            train: train.checksum(kind)?,
             test_samples: test.samples.len(),
-            test: test.check(kind)?,
+            test: test.checksum(kind)?,
         };
         let train = train.samples;
         let (train, validation) = match config.data.validation {
@@ -75,7 +75,7 @@ impl Splits {
             train,
             validation,
             test: test.samples,
-            preprocessing: Preprocessing::identity(kind),
+            preprocessing,
             fingerprint,
             note: None,
         })
@@ -108,9 +108,7 @@ impl Splits {
                 let (own, label) = sample(item);
                 if own.len() != features {
                     let found = own.len();
-                    return Err(invalid(format!(
-                        "it has {found} features, and the others {features}"
-                    )));
+                    return Err(invalid(format!("{found} features instead of {features}")));
                 }
                 values.extend(own);
                 labels.push(label);
@@ -133,28 +131,13 @@ struct Split {
 }
 
 impl Split {
-    fn new(name: &'static str, (inputs, labels): (Tensor<2>, Tensor<1, Int>)) -> Self {
-        // Samples are constants, whatever made them.
-        let samples = Batch::full(inputs.without_autodiff(), labels.without_autodiff());
-        Self { name, samples }
-    }
-
-    fn first(self, limit: Option<usize>) -> Self {
-        let [samples] = self.samples.labels.dims();
-        match limit {
-            Some(limit) if limit < samples.min(self.samples.len()) => {
-                let Batch { inputs, labels, .. } = self.samples;
-                let first = (inputs.narrow(0, 0, limit), labels.narrow(0, 0, limit));
-                Self::new(self.name, first)
-            }
-            _ => self,
-        }
-    }
-
-    /// Checks all samples, and returns their checksum.
-    fn check(&self, kind: &SampleKind) -> Result<u32> {
-        let [samples, features] = self.samples.inputs.dims();
-        let [labels] = self.samples.labels.dims();
+    /// Checks sizes.
+    fn new(
+        name: &'static str,
+        (inputs, labels): (Tensor<2>, Tensor<1, Int>),
+        kind: &SampleKind,
+    ) -> Result<Self> {
+        let [samples, found] = inputs.dims();
         if samples == 0 {
             return Err(Error::InvalidConfig {
                 field: "samples",
@@ -163,18 +146,34 @@ impl Split {
             });
         }
         let sizes = [
-            ("features", kind.shape.features(), features),
-            ("labels", samples, labels),
+            ("features", kind.shape.features(), found),
+            ("labels", samples, labels.dims()[0]),
         ];
         for (what, expected, found) in sizes {
             if expected != found {
                 return Err(Error::Core(ls_core::Error::ShapeMismatch {
-                    what: format!("{what} of the {} split", self.name),
+                    what: format!("{what} of the {name} split"),
                     expected,
                     found,
                 }));
             }
         }
+        // Samples are constants, whatever made them.
+        let samples = Batch::full(inputs.without_autodiff(), labels.without_autodiff());
+        Ok(Self { name, samples })
+    }
+
+    fn first(mut self, limit: Option<usize>) -> Self {
+        if let Some(limit) = limit.filter(|&limit| limit < self.samples.len()) {
+            let Batch { inputs, labels, .. } = self.samples;
+            self.samples = Batch::full(inputs.narrow(0, 0, limit), labels.narrow(0, 0, limit));
+        }
+        self
+    }
+
+    /// Checks all values, and returns their checksum.
+    fn checksum(&self, kind: &SampleKind) -> Result<u32> {
+        let (features, classes) = (kind.shape.features(), kind.classes.len());
         let mut hasher = crc32fast::Hasher::new();
         let mut start = 0;
         for chunk in self.samples.chunks(CHUNK) {
@@ -192,7 +191,6 @@ impl Split {
                 hasher.update(&(value as f32).to_le_bytes());
             }
             for (row, label) in integers(chunk.labels)?.into_iter().enumerate() {
-                let classes = kind.classes.len();
                 if usize::try_from(label).is_ok_and(|label| label < classes) {
                     hasher.update(&label.to_le_bytes());
                 } else {
@@ -204,14 +202,6 @@ impl Split {
         }
         Ok(hasher.finalize())
     }
-}
-
-fn integers(values: Tensor<1, Int>) -> Result<Vec<i64>> {
-    let failed = |error: String| Error::Core(ls_core::Error::Device(error));
-    let data = values.try_into_data_as::<i64>();
-    let data = data.map_err(|error| failed(error.to_string()))?;
-    let values = data.try_to_vec::<i64>();
-    values.map_err(|error| failed(format!("{error:?}")))
 }
 
 fn select(samples: &Batch, indices: &[usize]) -> Batch {

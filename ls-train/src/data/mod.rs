@@ -6,7 +6,9 @@ mod loader;
 mod preprocessing;
 mod standardization;
 
-use burn::tensor::Device;
+use core::fmt::Debug;
+
+use burn::tensor::{Device, Int, Tensor};
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::shape::FeatureShape;
 use ls_datasets::{Dataset, ImageShape, Samples};
@@ -134,6 +136,17 @@ pub fn feature_shape(shape: ImageShape) -> FeatureShape {
         height: shape.height,
         width: shape.width,
     }
+}
+
+/// Reads a tensor of integers.
+///
+/// # Errors
+/// [`Error::Core`] when the device failed.
+pub(crate) fn integers<const D: usize>(tensor: Tensor<D, Int>) -> Result<Vec<i64>> {
+    let failed = |error: &dyn Debug| ls_core::Error::Device(format!("{error:?}"));
+    let data = tensor.try_into_data_as::<i64>();
+    let values = data.map_err(|error| failed(&error))?.try_to_vec::<i64>();
+    Ok(values.map_err(|error| failed(&error))?)
 }
 
 fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Result<Batch> {

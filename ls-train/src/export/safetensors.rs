@@ -7,12 +7,12 @@
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
 //! | `stages.{l}.{path}` | as the module has it | parameters of a module of the user's own, by their path in it |
 //!
-//! All in little-endian f32; integers and booleans of a module of the user's own are i64 and bytes. Images are flattened channel by channel, row by row. The metadata have one entry, `layersep`, a JSON object:
-//! `model` (the architecture in short), `stages` (a list of the hidden stages as in configuration files), `shape` (channels, height,
-//! width), `classes` (names), `pixel_max`, `mean` and `deviation` (one per channel). An input is
-//! `(pixel / pixel_max - mean) / deviation`. The same weights always give the same file.
+//! All in little-endian f32; integers and booleans of a module of the user's own are i64 and bytes. Images are flattened channel by
+//! channel, row by row. The metadata have one entry, `layersep`, a JSON object: `model` (the architecture in short), `stages` (a list
+//! of the hidden stages as in configuration files), `shape` (channels, height, width), `classes` (names), `pixel_max`, `mean` and
+//! `deviation` (one per channel). An input is `(pixel / pixel_max - mean) / deviation`. Of a network that an application made `stages`
+//! is null, and the last three where it made the data: those are inputs as they are. The same weights always give the same file.
 
-use core::fmt::Debug;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -25,6 +25,7 @@ use ls_core::stage::AnyStage;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use super::Format;
+use crate::data::integers;
 use crate::run_dir::write_atomically;
 use crate::{Error, Result, Trained};
 
@@ -137,14 +138,6 @@ impl Parameters {
             Err(error) => self.entries = Err(error),
         }
     }
-}
-
-fn integers<const D: usize>(tensor: Tensor<D, Int>) -> Result<Vec<i64>> {
-    let device = |error: &dyn Debug| ls_core::Error::Device(format!("{error:?}"));
-    let data = tensor
-        .try_into_data_as::<i64>()
-        .map_err(|error| device(&error))?;
-    Ok(data.try_to_vec::<i64>().map_err(|error| device(&error))?)
 }
 
 impl ModuleVisitor for Parameters {
