@@ -14,7 +14,8 @@ cargo package --locked --workspace --no-verify --allow-dirty --target-dir "$fold
 {
   printf '[workspace]\nresolver = "3"\nmembers = ["ls-*"]\n\n[patch.crates-io]\n'
   for package in "$folder"/target/package/ls-*.crate; do
-    tar -xzf "$package" -C "$folder"
+    # With the time of now: by the one in the package Cargo would take the files for those of an earlier check.
+    tar -xzmf "$package" -C "$folder"
     name=$(basename "$package" .crate)
     printf '%s = { path = "%s" }\n' "${name%-*}" "$name"
     for file in LICENSE-MIT LICENSE-APACHE README.md; do
