@@ -1,6 +1,24 @@
 use crate::{Error, Samples, SplitRule};
 
 /// A train and a test split of the same kind of images.
+///
+/// Images that a program has in memory become a data set like any other:
+///
+/// ```
+/// use ls_datasets::{Dataset, ImageShape, Samples, SplitRule};
+///
+/// let shape = ImageShape { channels: 1, height: 1, width: 2 };
+/// // Ten images of two pixels: bright on the left, or on the right.
+/// let pixels = [[255, 0], [0, 255]].repeat(5).concat();
+/// let labels = [0, 1].repeat(5);
+/// let classes = vec!["left".into(), "right".into()];
+/// let samples = Samples::new("bars", shape, pixels, 255, labels, classes)?;
+///
+/// let rule = SplitRule { seed: 1, test_share: 0.2 };
+/// let bars = Dataset::dealt("bars", "bars", &samples, &rule)?;
+/// assert_eq!((bars.train.len(), bars.test.len()), (8, 2));
+/// # Ok::<(), ls_datasets::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dataset {

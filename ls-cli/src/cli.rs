@@ -17,6 +17,7 @@ use crate::commands::compare::CompareArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::config::ConfigArgs;
 use crate::commands::data::{self, DataArgs};
+use crate::commands::devices::DevicesArgs;
 use crate::commands::eval::EvalArgs;
 use crate::commands::experiment::ExperimentArgs;
 use crate::commands::export::ExportArgs;
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     Info(Box<InfoArgs>),
     Config(Box<ConfigArgs>),
     Data(DataArgs),
+    Devices(DevicesArgs),
     Compare(CompareArgs),
     Experiment(ExperimentArgs),
     Completions(CompletionsArgs),

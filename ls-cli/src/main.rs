@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Man(args) => commands::man::run(args, &ui),
         Command::Config(args) => commands::config::run(args, &ui),
         Command::Data(args) => commands::data::run(args, &ui),
+        Command::Devices(args) => commands::devices::run(args, &ui),
     });
     let result = outcome.unwrap_or_else(|cause| Err(Failure::from_panic(cause.as_ref())));
     match result {

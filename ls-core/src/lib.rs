@@ -34,3 +34,12 @@ pub mod stage;
 pub mod update;
 
 pub use error::{Error, NoLipschitzConstant, Result};
+
+/// Pages of the guide, so that their code is compiled and run. They are not part of the package.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../docs/guide/stage.md")]
+    mod stage {}
+    #[doc = include_str!("../../docs/guide/method.md")]
+    mod method {}
+}

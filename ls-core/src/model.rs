@@ -9,6 +9,35 @@ use crate::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
 use crate::{Error, Result};
 
 /// A network for any input shape and number of classes.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use ls_core::model::{ModelConfig, StagesConfig};
+/// use ls_core::shape::FeatureShape;
+///
+/// let stages: StagesConfig = toml::from_str(
+///     r#"
+///     [[stages]]
+///     kind = "convolution"
+///     channels = 4
+///     kernel = 3
+///     activation = "relu"
+///     pooling = { kind = "max", size = 2 }
+///
+///     [[stages]]
+///     kind = "dense"
+///     width = 20
+///     activation = "tanh"
+///     "#,
+/// )?;
+/// let model = ModelConfig::Stages(stages);
+/// let images = FeatureShape::Image { channels: 1, height: 8, width: 8 };
+/// // Sizes are known before anything is allocated.
+/// assert_eq!(model.layout(images, 10)?[0].output.to_string(), "4×3×3");
+/// let network = model.init(images, 10, 1, &Device::flex())?;
+/// assert_eq!(network.classes(), 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ModelConfig {

@@ -24,6 +24,22 @@ impl NoLipschitzConstant {
 pub type LipschitzConstant = core::result::Result<f64, NoLipschitzConstant>;
 
 /// A classifier `z = T_L ∘ f_{L-1} ∘ … ∘ f_1`: stages `1..L-1` are hidden, stage `L` is the affine head.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use ls_core::network::Network;
+/// use ls_core::shape::FeatureShape;
+/// use ls_core::stage::{Activation, Init, StageConfig};
+///
+/// let device = Device::flex();
+/// let dense = |width| StageConfig::Dense { width, activation: Activation::Tanh };
+/// let network =
+///     Network::init(&[dense(16), dense(8)], Init::Kaiming, FeatureShape::Flat(4), 3, 1, &device)?;
+/// assert_eq!((network.hidden(), network.classes()), (2, 3));
+/// let logits = network.forward(Tensor::zeros([5, 4], &device));
+/// assert_eq!(logits.dims(), [5, 3]);
+/// # Ok::<(), ls_core::Error>(())
+/// ```
 #[derive(Module, Debug)]
 pub struct Network {
     stages: Vec<AnyStage>,

@@ -37,3 +37,8 @@ mod trained;
 pub use error::{Error, Result};
 pub use train::{CheckpointRule, Dashboard, Outcome, Session, Start, train, train_network};
 pub use trained::{Evaluation, Prediction, Trained};
+
+/// A page of the guide, so that its code is compiled and run. It is not part of the package.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/embedding.md")]
+mod guide {}

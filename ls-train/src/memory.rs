@@ -4,6 +4,8 @@ use ls_core::method::Storage;
 use ls_core::model::StageLayout;
 use ls_core::shape::FeatureShape;
 
+use crate::config::Precision;
+
 /// Bytes of an f32.
 const FLOAT: u64 = 4;
 
@@ -43,7 +45,7 @@ pub struct MemoryNeed {
 }
 
 impl MemoryNeed {
-    /// The need of a network on so many samples in batches of at most `batch`: a figure to plan with, not a bound.
+    /// The need in f32 of a network on so many samples in batches of at most `batch`: a figure to plan with, not a bound.
     pub fn of(layout: &[StageLayout], input: FeatureShape, samples: usize, batch: usize) -> Self {
         let array = |features: usize| samples as u64 * features as u64 * FLOAT;
         let working = |stage: &StageLayout| {
@@ -86,6 +88,18 @@ impl MemoryNeed {
         Self {
             kept,
             ..Self::of(layout, input, samples, at_once)
+        }
+    }
+
+    /// The same need in numbers of another precision than f32.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        let scaled = |bytes: u64| bytes / FLOAT * precision.bytes();
+        Self {
+            auxiliary: self.auxiliary.into_iter().map(scaled).collect(),
+            parameters: scaled(self.parameters),
+            inputs: scaled(self.inputs),
+            kept: scaled(self.kept),
+            working: scaled(self.working),
         }
     }
 
@@ -141,6 +155,15 @@ mod tests {
             |storage| MemoryNeed::of_exact(&layout, FeatureShape::Flat(784), 60_000, storage, None);
         assert_eq!(exact(Storage::Stored).kept, 4 * 60_000 * 160 * 4);
         assert_eq!(exact(Storage::Recomputed).kept, 0);
+        let total = exact(Storage::Stored).total();
+        assert_eq!(
+            exact(Storage::Stored).in_precision(Precision::F32).total(),
+            total
+        );
+        assert_eq!(
+            exact(Storage::Stored).in_precision(Precision::F64).total(),
+            2 * total
+        );
     }
 
     #[test]

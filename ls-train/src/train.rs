@@ -120,7 +120,8 @@ pub struct Outcome {
 /// Where the data are an application's, the folder says so and not what the plan says.
 ///
 /// # Errors
-/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::File`], [`Error::RunExists`],
+/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::InvalidConfig`] for a device that
+/// computes in another precision than planned, [`Error::File`], [`Error::RunExists`],
 /// [`Error::NoRun`] and [`Error::RunLocked`] for the run folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that
 /// cannot go on. After an error in the middle of a run the folder holds the history so far and the
 /// weights before the failing sweep, or the best so far with a validation split.
@@ -197,6 +198,7 @@ fn run(
         };
     }
     let config = &config;
+    config.precision.ensure_set(&session.device)?;
     let classes = splits.classes.len();
     let blocks = Blocks::new(splits.train.len(), config.batch_size, config.seed);
     let total_steps = blocks.len().saturating_mul(config.sweeps);

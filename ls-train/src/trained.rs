@@ -16,6 +16,29 @@ use crate::{Error, Result};
 const CHUNK: usize = 4096;
 
 /// The network that a run has left behind.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use ls_datasets::{Source, SplitRule};
+/// use ls_train::config::RunConfig;
+/// use ls_train::data::Splits;
+/// use ls_train::{Session, Trained, train};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let run = folder.path().join("digits");
+/// let device = Device::flex();
+/// let plan = RunConfig { sweeps: 2, ..RunConfig::default() }.check()?;
+/// let splits = Splits::load(&plan, &device)?;
+/// let summary = train(&plan, splits, Session::new(device.clone(), &run))?.summary;
+///
+/// let trained = Trained::load(&run, &device)?;
+/// let digits = Source::Digits.load(None, &SplitRule::default())?;
+/// let evaluation = trained.evaluate(&digits.test, &device)?;
+/// assert_eq!(evaluation.accuracy, summary.test.accuracy);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Trained {
     /// The configuration of its run.

@@ -7,14 +7,15 @@ use std::time::Instant;
 use burn::train::Interrupter;
 use clap::Args;
 use ls_train::config::{
-    AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, RunConfig,
+    AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, Precision,
+    RunConfig,
 };
 use ls_train::experiment::{self, Budget, Case, Comparison, Contender, Scope, Standing};
 use serde::Serialize;
 
 use super::experiment::line;
 use super::{new_folder, remove_if_empty, stop_on_signal};
-use crate::cli::{ModelArgs, SampleArgs, count};
+use crate::cli::{ModelArgs, SampleArgs, count, named, set};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
@@ -68,9 +69,12 @@ pub(crate) struct CompareArgs {
     data: SampleArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Device to compute on
-    #[arg(long, default_value = "flex", help_heading = "Run")]
-    device: String,
+    /// Device to compute on [default: flex]
+    #[arg(long, help_heading = "Run")]
+    device: Option<String>,
+    /// Numbers to compute in [default: f32]
+    #[arg(long, value_parser = named(&Precision::ALL, Precision::name), help_heading = "Run")]
+    precision: Option<Precision>,
     /// Folder to make [default: a new one under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
@@ -133,9 +137,10 @@ impl core::str::FromStr for Entrant {
 }
 
 pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let case = args.case()?;
+    let base = args.base()?;
+    let case = args.case(&base)?;
     let name = case.name.clone();
-    let device = device::find(&args.device)?;
+    let device = device::find(&base.device, base.precision)?;
     let interrupter = Interrupter::new();
     stop_on_signal(&interrupter)?;
     let folder = match &args.run {
@@ -195,17 +200,23 @@ struct Output<'a> {
 }
 
 impl CompareArgs {
-    fn case(&self) -> Result<Case, Failure> {
+    /// What all contenders share.
+    fn base(&self) -> Result<RunConfig, Failure> {
         let mut base = match &self.config {
             Some(file) => RunConfig::read(file)?,
             None => RunConfig::default(),
         };
+        set(&mut base.device, self.device.clone());
+        set(&mut base.precision, self.precision);
         base.data = self.data.config(base.data);
         base.model = self.model.config(base.model)?;
-        base.device.clone_from(&self.device);
         if let Some(sweeps) = self.sweeps {
             base.sweeps = usize::try_from(sweeps).unwrap_or(usize::MAX);
         }
+        Ok(base)
+    }
+
+    fn case(&self, base: &RunConfig) -> Result<Case, Failure> {
         let budget = match self.sweeps {
             Some(_) => Budget::Sweeps,
             None => Budget::Seconds,
@@ -218,7 +229,7 @@ impl CompareArgs {
                     entrant.text
                 )));
             }
-            contenders.push(self.contender(entrant, &base).within(budget));
+            contenders.push(self.contender(entrant, base).within(budget));
         }
         Ok(Case {
             name: base.data.dataset.clone(),

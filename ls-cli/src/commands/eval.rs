@@ -30,7 +30,7 @@ pub(crate) struct EvalArgs {
     /// Which samples; of the training split all, also those that were held out or left out
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
-    /// Device to compute on
+    /// Device to compute on, in the precision of the run
     #[arg(long, default_value = "flex")]
     device: String,
     /// Print the figures as JSON
@@ -58,7 +58,8 @@ struct Figures<'a> {
 }
 
 pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let device = device::find(&args.device)?;
+    let precision = RunDir::read_config(&args.run)?.precision;
+    let device = device::find(&args.device, precision)?;
     let trained = Trained::load(&args.run, &device)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use burn::train::Interrupter;
 use clap::Args;
+use ls_train::config::Precision;
 use ls_train::experiment::{self, Experiment, Progress, Scope};
 
 use super::{data, new_folder, remove_if_empty, stop_on_signal};
@@ -78,12 +79,18 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         let names = Experiment::ALL.map(|experiment| experiment.name).join(", ");
         Failure::new(format!("unknown experiment `{name}`; there are: {names}"))
     })?;
+    let device = device::find(&args.device, Precision::F32)?;
     let interrupter = Interrupter::new();
     stop_on_signal(&interrupter)?;
     let folder = match &args.run {
         Some(folder) => folder.clone(),
         None => new_folder("experiment", experiment.name)?,
     };
+    let mut cases = experiment.cases();
+    let contenders = cases.iter_mut().flat_map(|case| &mut case.contenders);
+    for (_, config) in contenders.flat_map(|contender| &mut contender.settings) {
+        config.device.clone_from(&args.device);
+    }
     let downloads = || data::cache().filter(|folder| folder.is_dir());
     let data = args.data_dir.clone().or_else(downloads);
     let scope = Scope {
@@ -93,11 +100,11 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         only: &args.only,
         tuning_seed: 1,
         seconds: args.seconds.unwrap_or(experiment.seconds),
-        device: device::find(&args.device)?,
+        device,
         interrupter: interrupter.clone(),
     };
     let started = Instant::now();
-    let result = experiment::run(experiment.cases(), &scope, &mut |progress| {
+    let result = experiment::run(cases, &scope, &mut |progress| {
         ui.progress(&line(progress, started));
     });
     if interrupter.should_stop() {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ls_train::Trained;
+use ls_train::config::Precision;
 use ls_train::export::Format;
 use ls_train::run_dir::RunDir;
 
@@ -43,7 +44,7 @@ pub(crate) struct ExportArgs {
 }
 
 pub(crate) fn run(args: &ExportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let trained = Trained::load(&args.run, &device::find("flex")?)?;
+    let trained = Trained::load(&args.run, &device::find("flex", Precision::F32)?)?;
     let path = match &args.output {
         Some(path) => path.clone(),
         // `model.bpk` is the run's own.

@@ -8,6 +8,7 @@ use ls_core::network::Network;
 use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
 use ls_datasets::Source;
+use ls_train::config::Precision;
 use ls_train::config::{ExactSettings, RunConfig};
 use ls_train::memory::{MemoryNeed, bytes};
 
@@ -74,7 +75,12 @@ pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let need = MemoryNeed::of(&layout, shape, 0, 0);
     ensure_fits(need.total(), 0)?;
     let network = model
-        .init(shape, facts.classes, args.seed, &device::find("flex")?)
+        .init(
+            shape,
+            facts.classes,
+            args.seed,
+            &device::find("flex", Precision::F32)?,
+        )
         .map_err(ls_train::Error::from)?;
     let info =
         Info::new(&model, &network, weighting, shape, samples).map_err(ls_train::Error::from)?;

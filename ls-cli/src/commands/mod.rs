@@ -4,6 +4,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod data;
+pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod experiment;
 pub(crate) mod export;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ls_datasets::Images;
+use ls_train::run_dir::RunDir;
 use ls_train::{Prediction, Trained};
 use serde::Serialize;
 
@@ -40,7 +41,7 @@ pub(crate) struct PredictArgs {
     /// Show so many of the most probable classes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count::<u64>())]
     top: u64,
-    /// Device to compute on
+    /// Device to compute on, in the precision of the run
     #[arg(long, default_value = "flex")]
     device: String,
     /// Print a line of JSON per image
@@ -61,7 +62,8 @@ struct Line<'a> {
 }
 
 pub(crate) fn run(args: &PredictArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let device = device::find(&args.device)?;
+    let precision = RunDir::read_config(&args.run)?.precision;
+    let device = device::find(&args.device, precision)?;
     let trained = Trained::load(&args.run, &device)?;
     for path in &args.files {
         let mut images = read(args, &trained, path)?;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use ls_train::config::Precision;
 use ls_train::report::{Report, Scope};
+use ls_train::run_dir::RunDir;
 use serde::Serialize;
 
 use crate::device;
@@ -56,7 +58,15 @@ struct Written {
 }
 
 pub(crate) fn run(args: &ReportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let device = device::find(&args.device)?;
+    // Weights in f32 are exact in f64 too.
+    let configs = args.runs.iter().map(|run| RunDir::read_config(run));
+    let precisions = configs.map(|config| Ok(config?.precision));
+    let precisions = precisions.collect::<Result<Vec<_>, Failure>>()?;
+    let precision = match precisions.contains(&Precision::F64) {
+        true => Precision::F64,
+        false => Precision::F32,
+    };
+    let device = device::find(&args.device, precision)?;
     let scope = Scope {
         runs: &args.runs,
         data: args.data_dir.as_deref(),

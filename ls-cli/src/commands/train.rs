@@ -11,7 +11,7 @@ use ls_core::batch::Batch;
 use ls_core::method::{Scaling, Storage};
 use ls_train::config::{
     AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
-    OptimizerKind, Plan, RunConfig, Schedule,
+    OptimizerKind, Plan, Precision, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
 use ls_train::learner::Stop;
@@ -128,9 +128,12 @@ pub(crate) struct TrainArgs {
     /// Seed of the weights and of the order of the batches [default: 1]
     #[arg(long, value_parser = whole_number::<u64>(), help_heading = "Run")]
     seed: Option<u64>,
-    /// Device to compute on: flex, or ndarray, wgpu, cuda where compiled in [default: flex]
+    /// Device to compute on, as `layersep devices` lists them: flex, or ndarray, wgpu, cuda where compiled in [default: flex]
     #[arg(long, help_heading = "Run")]
     device: Option<String>,
+    /// Numbers to compute in; f64 takes twice the memory, and a device that has them [default: f32]
+    #[arg(long, value_parser = named(&Precision::ALL, Precision::name), help_heading = "Run")]
+    precision: Option<Precision>,
     /// Run folder to make [default: a new one under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
@@ -186,7 +189,7 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         )
         .hint("--dashboard plain writes lines"));
     }
-    let device = device::find(&plan.config().device)?;
+    let device = device::find(&plan.config().device, plan.config().precision)?;
     let interrupter = Interrupter::new();
     stop_on_signal(&interrupter)?;
     let splits = Splits::load(&plan, &device)?;
@@ -297,6 +300,7 @@ impl TrainArgs {
         set(&mut config.sweeps, self.sweeps);
         set(&mut config.batch_size, self.batch_size);
         set(&mut config.device, self.device.clone());
+        set(&mut config.precision, self.precision);
         config.target_loss = self.target_loss.or(config.target_loss);
         config.time_limit = self.time_limit.or(config.time_limit);
         config.data = self.data.config(config.data);
@@ -496,7 +500,7 @@ fn memory_need(plan: &Plan, splits: &Splits) -> Result<MemoryNeed, Failure> {
     let samples = splits.train.len();
     let layout = config.model.layout(splits.shape, splits.classes.len());
     let layout = layout.map_err(ls_train::Error::from)?;
-    Ok(match (config.batch_size, &config.method) {
+    let need = match (config.batch_size, &config.method) {
         (BatchSize::Full, MethodConfig::Exact(settings)) => MemoryNeed::of_exact(
             &layout,
             splits.shape,
@@ -506,7 +510,8 @@ fn memory_need(plan: &Plan, splits: &Splits) -> Result<MemoryNeed, Failure> {
         ),
         (BatchSize::Full, _) => MemoryNeed::of(&layout, splits.shape, samples, samples),
         (BatchSize::Samples(batch), _) => MemoryNeed::of(&layout, splits.shape, samples, batch),
-    })
+    };
+    Ok(need.in_precision(config.precision))
 }
 
 /// What was read and what it needs, for `--verbose`.

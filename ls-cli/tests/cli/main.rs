@@ -3,9 +3,11 @@
 mod application;
 mod compare;
 mod data;
+mod devices;
 mod experiment;
 mod info;
 mod manners;
+mod precision;
 mod report;
 mod resume;
 mod train;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{command, layersep};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "train",
     "eval",
     "predict",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 13] = [
     "compare",
     "report",
     "data",
+    "devices",
     "experiment",
     "info",
     "config",

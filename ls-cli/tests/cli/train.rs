@@ -68,8 +68,6 @@ fn mistakes_get_one_clear_line_and_exit_code_2() {
         assert!(text.starts_with("exit code: 2\n"), "{text}");
         text
     };
-    assert_snapshot!("device_not_compiled_in", refused(&["--device", "cuda"]));
-    assert_snapshot!("unknown_device", refused(&["--device", "tpu"]));
     assert_snapshot!("unknown_dataset", refused(&["--dataset", "mnits"]));
     assert_snapshot!("no_folder", refused(&["--dataset", "mnist"]));
     assert_snapshot!(

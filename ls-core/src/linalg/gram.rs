@@ -144,7 +144,7 @@ impl Cholesky {
     pub(super) fn inverse(&self, device: &Device) -> Tensor<2> {
         let n = self.size;
         let inverse = self.factor.solve(&Mat::<f64>::identity(n, n));
-        let entries = (0..n * n).map(|i| inverse[(i / n, i % n)] as f32);
+        let entries = (0..n * n).map(|i| inverse[(i / n, i % n)]);
         Tensor::from_data(TensorData::new(entries.collect::<Vec<_>>(), [n, n]), device)
     }
 
@@ -173,10 +173,10 @@ impl Cholesky {
         });
         let solution = self.factor.solve(&right_hand_side);
         let device = right.kernel.device();
-        let rows = |range: core::ops::Range<usize>| -> Vec<f32> {
+        let rows = |range: core::ops::Range<usize>| -> Vec<f64> {
             range
                 .flat_map(|i| (0..columns).map(move |j| (i, j)))
-                .map(|(i, j)| solution[(i, j)] as f32)
+                .map(|(i, j)| solution[(i, j)])
                 .collect()
         };
         Ok(Affine {

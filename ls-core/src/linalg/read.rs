@@ -9,12 +9,11 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Device`] when the pending work failed.
 pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>> {
-    let values = tensor
-        .try_into_data_as::<f32>()
+    tensor
+        .try_into_data_as::<f64>()
         .map_err(|error| Error::Device(error.to_string()))?
-        .try_to_vec::<f32>()
-        .map_err(|error| Error::Device(format!("{error:?}")))?;
-    Ok(values.into_iter().map(f64::from).collect())
+        .try_to_vec::<f64>()
+        .map_err(|error| Error::Device(format!("{error:?}")))
 }
 
 /// Reads a tensor of one element.

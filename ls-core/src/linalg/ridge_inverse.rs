@@ -104,7 +104,7 @@ fn low_rank(
         let scale = 1.0 / (ridge * (value(j) + ridge)).sqrt();
         (0..size).for_each(|i| factor[(i, j)] *= scale);
     }
-    let entries = (0..size * rank).map(|k| factor[(k / rank, k % rank)] as f32);
+    let entries = (0..size * rank).map(|k| factor[(k / rank, k % rank)]);
     let data = TensorData::new(entries.collect::<Vec<_>>(), [size, rank]);
     let factor = Tensor::from_data(data, device);
     let condition = (value(rank - 1) + ridge) / ridge;

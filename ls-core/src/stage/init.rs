@@ -76,8 +76,8 @@ fn orthogonal_gain(activation: Activation) -> f64 {
     }
 }
 
-fn scaled(values: &[f64], factor: f64) -> Vec<f32> {
-    values.iter().map(|value| (value * factor) as f32).collect()
+fn scaled(values: &[f64], factor: f64) -> Vec<f64> {
+    values.iter().map(|value| value * factor).collect()
 }
 
 /// The orthonormal factor of a QR decomposition of the longer side, with signs that make it uniformly distributed.

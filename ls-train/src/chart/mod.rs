@@ -3,6 +3,17 @@
 //! A [`Chart`] is curves between two axes. In a page ([`Chart::svg`]) it has a transparent ground, and its lines and texts have
 //! classes, so that the page's style decides on their colours; title and legend are the page's own. As a file ([`Chart::save`])
 //! it stands alone, on white, with both.
+//!
+//! ```
+//! use ls_train::chart::{Axis, COLOURS, Chart, Curve, Layout, Scale};
+//!
+//! let losses = vec![(0.0, 2.3), (1.0, 0.4), (2.0, 0.02)];
+//! let curve = Curve::new("original loss", COLOURS[0], losses);
+//! let (x, y) = (Axis::new("sweep", Scale::Whole), Axis::new("loss", Scale::Log));
+//! let svg = Chart::new("A run", x, y, vec![curve]).svg(Layout::Wide)?;
+//! assert!(svg.starts_with("<svg"));
+//! # Ok::<(), ls_train::Error>(())
+//! ```
 
 mod axis;
 

@@ -5,6 +5,7 @@
 
 mod method;
 mod optimizer;
+mod precision;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ pub use method::{
     AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig, Schedule,
 };
 pub use optimizer::OptimizerKind;
+pub use precision::Precision;
 
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
@@ -22,6 +24,23 @@ use crate::run_dir::SCHEMA;
 use crate::{Error, Result};
 
 /// A complete run. Every field has a value, so that the file in the run folder says all.
+///
+/// ```
+/// use ls_train::config::{BatchSize, ExactSettings, MethodConfig, RunConfig};
+///
+/// let config = RunConfig {
+///     sweeps: 6,
+///     batch_size: BatchSize::Samples(250),
+///     method: MethodConfig::Exact(ExactSettings { weight_decay: 2e-3, ..ExactSettings::default() }),
+///     ..RunConfig::default()
+/// };
+/// let plan = config.clone().check()?;
+/// assert_eq!(plan.config(), &config);
+///
+/// let wrong = RunConfig { sweeps: 0, ..config }.check().unwrap_err();
+/// assert_eq!(wrong.to_string(), "sweeps = 0 is not possible: it must be 1 or more");
+/// # Ok::<(), ls_train::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct RunConfig {
@@ -44,6 +63,8 @@ pub struct RunConfig {
     pub patience: Option<usize>,
     /// Name of the device.
     pub device: String,
+    /// What the device computes in.
+    pub precision: Precision,
     /// Which samples.
     pub data: DataConfig,
     /// Which network.
@@ -63,6 +84,7 @@ impl Default for RunConfig {
             time_limit: None,
             patience: None,
             device: "flex".into(),
+            precision: Precision::default(),
             data: DataConfig::default(),
             model: ModelConfig::Mlp(MlpConfig {
                 hidden: vec![128, 128],

@@ -25,6 +25,20 @@ use crate::config::{DataConfig, Plan};
 use crate::{Error, Result};
 
 /// Both splits: images standardised by the training split, or the numbers of an application as they are.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use ls_train::config::{DataConfig, RunConfig};
+/// use ls_train::data::Splits;
+///
+/// let data = DataConfig { limit: Some(500), validation: Some(100), ..DataConfig::default() };
+/// let plan = RunConfig { data, ..RunConfig::default() }.check()?;
+/// let splits = Splits::load(&plan, &Device::flex())?;
+/// assert_eq!(splits.train.inputs.dims(), [400, 64]);
+/// assert_eq!(splits.validation.map(|held_out| held_out.len()), Some(100));
+/// assert_eq!(splits.test.len(), 1797);
+/// # Ok::<(), ls_train::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Splits {
     /// Name of the data set.

@@ -55,7 +55,7 @@ impl Entry {
     }
 }
 
-/// Weights are f32; their way through f64 changes nothing.
+/// The way of f32 weights through f64 changes nothing; weights in f64 are rounded.
 fn float_bytes(values: impl Iterator<Item = f64>) -> Vec<u8> {
     values
         .flat_map(|value| (value as f32).to_le_bytes())

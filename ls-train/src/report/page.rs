@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn names_of_classes_and_folders_and_the_configuration_are_escaped() {
-        let (device, samples) = (Device::default(), samples());
+        let (device, samples) = (Device::flex(), samples());
         let config = RunConfig::default();
         let preprocessing = Preprocessing::fit(&samples);
         let shape = preprocessing.feature_shape();

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::module::Module;
+use burn::store::ModuleRecord;
 
 /// Bytes of magic number, version and size of the metadata.
 const HEADER: usize = 10;
@@ -14,14 +15,16 @@ const HEADER: usize = 10;
 /// Where the size of the metadata stands, as a little-endian u32.
 const METADATA_SIZE: core::ops::Range<usize> = 6..HEADER;
 
-/// Loads a file into a module of its shape.
+/// Loads a file into a module of its shape, in the module's precision.
 ///
 /// # Errors
 /// What is wrong with the file, in words.
 pub(super) fn load<M: Module>(module: M, path: &Path) -> Result<M, String> {
     ensure_whole(path)?;
-    // A file may name another type of numbers than the module's; Burn finds that out by a panic.
-    let loaded = catch_unwind(AssertUnwindSafe(|| module.try_load_file(path)));
+    // A file may hold what is no number of the module's at all; Burn finds that out by a panic.
+    let loaded = catch_unwind(AssertUnwindSafe(|| {
+        module.try_load_record(ModuleRecord::load(path)?.cast_to_module_dtype())
+    }));
     match loaded {
         Ok(loaded) => loaded.map_err(|error| error.to_string()),
         Err(cause) => Err(words(cause.as_ref())),

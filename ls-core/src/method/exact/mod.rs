@@ -143,6 +143,34 @@ impl ExactConfig {
 ///
 /// Between full-batch sweeps the method keeps the pre-activations of the accepted step, which are the next sweep's forward
 /// pass: nobody else may move the weights meanwhile.
+///
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use ls_core::batch::Batch;
+/// use ls_core::method::{Exact, ExactConfig, Method, Separated};
+/// use ls_core::model::MlpConfig;
+/// use ls_core::shape::FeatureShape;
+/// use ls_core::stage::{Activation, Init};
+///
+/// let device = Device::flex();
+/// // Exclusive or.
+/// let inputs = Tensor::from_data([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], &device);
+/// let labels = Tensor::<1, Int>::from_data([0, 1, 1, 0], &device);
+/// let split = Batch::full(inputs, labels);
+/// let mlp = MlpConfig { hidden: vec![8], activation: Activation::Tanh, init: Init::Kaiming };
+/// let network = mlp.init(FeatureShape::Flat(2), 2, 1, &device)?;
+///
+/// let mut method = Exact::new(ExactConfig::default(), &network)?;
+/// // Without auxiliary variables: nothing of the separated loss is to be reported.
+/// let mut model = Separated::new(network);
+/// for _ in 0..10 {
+///     let before = method.measure(&model, &split)?.original_loss_mean;
+///     method.sweep(&mut model, &split)?;
+///     assert!(method.measure(&model, &split)?.original_loss_mean <= before);
+/// }
+/// assert_eq!(method.measure(&model, &split)?.accuracy, 1.0);
+/// # Ok::<(), ls_core::Error>(())
+/// ```
 pub struct Exact {
     config: ExactConfig,
     full_batch: FullBatchSweeps,

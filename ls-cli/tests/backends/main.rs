@@ -1,0 +1,310 @@
+//! The same runs on every backend that is compiled in, compared with flex.
+//!
+//! Without a feature there is nothing to compare: `cargo test --workspace --features wgpu,ndarray --test backends`. A backend without
+//! a device on this machine is skipped, with a line that says so; `LAYERSEP_REQUIRE_DEVICES=wgpu,ndarray` makes that a failure.
+
+use std::io::Write;
+
+use burn::tensor::Device;
+use ls_core::linalg::{Norm, to_f64};
+use ls_core::model::{MlpConfig, ModelConfig, StagesConfig};
+use ls_core::network::Network;
+use ls_core::objective::Weighting;
+use ls_core::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
+use ls_train::config::{
+    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
+    OptimizerKind, RunConfig,
+};
+use ls_train::data::Splits;
+use ls_train::{Session, train};
+
+/// Differences of a device from flex that a method may show after [`SWEEPS`] sweeps, relative to the figure, and to the largest
+/// weight.
+struct Tolerance {
+    losses: f64,
+    weights: f64,
+}
+
+const SWEEPS: usize = 3;
+
+/// The device of a backend; `None` where this machine has none.
+type Found = (&'static str, Option<Device>);
+
+/// The backends that are compiled in beside flex.
+fn devices() -> Vec<Found> {
+    let devices: Vec<Found> = vec![
+        #[cfg(feature = "ndarray")]
+        ("ndarray", ndarray()),
+        #[cfg(feature = "wgpu")]
+        ("wgpu", wgpu()),
+        #[cfg(feature = "cuda")]
+        ("cuda", cuda()),
+    ];
+    let required = std::env::var("LAYERSEP_REQUIRE_DEVICES").unwrap_or_default();
+    for name in required.split(',').filter(|name| !name.is_empty()) {
+        let mut found = devices.iter().filter(|(_, device)| device.is_some());
+        assert!(
+            found.any(|(own, _)| *own == name),
+            "no device of {name}, which LAYERSEP_REQUIRE_DEVICES asks for"
+        );
+    }
+    devices
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "supported as long as Burn has it")]
+fn ndarray() -> Option<Device> {
+    Some(Device::ndarray())
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Option<Device> {
+    use burn::tensor::{DeviceKind, DeviceType};
+
+    let is_there = !Device::enumerate(DeviceType::Wgpu).is_empty();
+    is_there.then(|| Device::wgpu(DeviceKind::DefaultDevice))
+}
+
+#[cfg(feature = "cuda")]
+fn cuda() -> Option<Device> {
+    // Without a driver, asking for its cards panics.
+    let cards = || Device::enumerate(burn::tensor::DeviceType::Cuda);
+    std::panic::catch_unwind(cards).ok()?.first().cloned()
+}
+
+/// What a run came to.
+struct Figures {
+    /// Losses by name.
+    losses: Vec<(&'static str, f64)>,
+    weights: Vec<f64>,
+}
+
+fn run(config: &RunConfig, device: &Device) -> Figures {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = config.clone().check().unwrap();
+    let splits = Splits::load(&plan, device).unwrap();
+    let session = Session::new(device.clone(), folder.path());
+    let outcome = train(&plan, splits, session).unwrap();
+    let figures = outcome.summary.train;
+    let losses = [
+        ("original loss", Some(figures.original_loss)),
+        ("separated loss", figures.separated_loss),
+        ("certificate", figures.certificate),
+        ("test loss", Some(outcome.summary.test.original_loss)),
+    ];
+    let losses = losses.into_iter();
+    Figures {
+        losses: losses
+            .filter_map(|(name, loss)| Some((name, loss?)))
+            .collect(),
+        weights: weights(&outcome.network),
+    }
+}
+
+fn weights(network: &Network) -> Vec<f64> {
+    let affine = network
+        .stages()
+        .iter()
+        .map(|stage| stage.affine().unwrap().coefficients());
+    affine
+        .flat_map(|own| [to_f64(own.kernel).unwrap(), to_f64(own.bias).unwrap()])
+        .flatten()
+        .collect()
+}
+
+fn models() -> [(&'static str, ModelConfig); 3] {
+    let stages = |stages| {
+        ModelConfig::Stages(StagesConfig {
+            init: Init::Kaiming,
+            stages,
+        })
+    };
+    let convolution = StageConfig::Convolution(ConvolutionConfig {
+        channels: 4,
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+        activation: Activation::Gelu,
+        pooling: Some(Pooling::Average { size: 2 }),
+    });
+    let pooled = StageConfig::Convolution(ConvolutionConfig {
+        channels: 6,
+        kernel: 3,
+        stride: 1,
+        padding: 0,
+        activation: Activation::Relu,
+        pooling: Some(Pooling::Max { size: 2 }),
+    });
+    let dense = StageConfig::Dense {
+        width: 12,
+        activation: Activation::Sigmoid,
+    };
+    let residual = StageConfig::ResidualDense {
+        activation: Activation::Silu,
+    };
+    [
+        (
+            "dense",
+            ModelConfig::Mlp(MlpConfig {
+                hidden: vec![20, 16],
+                activation: Activation::Tanh,
+                init: Init::Kaiming,
+            }),
+        ),
+        (
+            "convolution",
+            stages(vec![convolution.clone(), pooled, dense.clone()]),
+        ),
+        (
+            "residual",
+            stages(vec![
+                convolution,
+                StageConfig::ResidualConvolution {
+                    kernel: 3,
+                    activation: Activation::Tanh,
+                },
+                dense,
+                residual,
+            ]),
+        ),
+    ]
+}
+
+/// Trains every network on every device, and holds the ends against those on flex.
+fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, tolerance: &Tolerance) {
+    for (backend, device) in devices() {
+        let Some(device) = device else {
+            // Past the test harness, which keeps the words of tests that pass to itself.
+            writeln!(
+                std::io::stderr(),
+                "skipped: {what} on {backend}: no device here"
+            )
+            .unwrap();
+            continue;
+        };
+        for (name, model) in models() {
+            let mut config = RunConfig {
+                sweeps: SWEEPS,
+                batch_size,
+                method: method.clone(),
+                model,
+                ..RunConfig::default()
+            };
+            config.data.limit = Some(96);
+            let (expected, found) = (run(&config, &Device::flex()), run(&config, &device));
+            let mut worst = 0.0_f64;
+            for ((figure, a), (_, b)) in expected.losses.iter().zip(&found.losses) {
+                let off = (a - b).abs() / a.abs();
+                worst = worst.max(off);
+                assert!(
+                    off <= tolerance.losses,
+                    "{what}, {name} on {backend}: {figure} is {b}, on flex {a}, {off:e} apart"
+                );
+            }
+            let largest = expected
+                .weights
+                .iter()
+                .fold(0.0_f64, |most, w| most.max(w.abs()));
+            let pairs = expected.weights.iter().zip(&found.weights);
+            let off = pairs.fold(0.0_f64, |most, (a, b)| most.max((a - b).abs())) / largest;
+            #[allow(
+                clippy::print_stdout,
+                reason = "the figures that the tolerances rest on, with --nocapture"
+            )]
+            {
+                println!("{what}, {name} on {backend}: losses {worst:.1e}, weights {off:.1e}");
+            }
+            assert!(
+                off <= tolerance.weights,
+                "{what}, {name} on {backend}: weights are {off:e} of the largest apart"
+            );
+        }
+    }
+}
+
+fn backprop(optimizer: OptimizerKind) -> MethodConfig {
+    MethodConfig::Backprop(BackpropSettings {
+        optimizer,
+        learning_rate: optimizer.learning_rate(),
+        schedule: Default::default(),
+        weight_decay: None,
+    })
+}
+
+#[test]
+fn exact_in_full_batch() {
+    let method = MethodConfig::Exact(ExactSettings::default());
+    let tolerance = Tolerance {
+        losses: 1e-3,
+        weights: 1e-3,
+    };
+    compare("exact", &method, BatchSize::Full, &tolerance);
+}
+
+#[test]
+fn exact_in_batches() {
+    let method = MethodConfig::Exact(ExactSettings::default());
+    let tolerance = Tolerance {
+        losses: 1e-3,
+        weights: 1e-3,
+    };
+    compare(
+        "exact in batches",
+        &method,
+        BatchSize::Samples(32),
+        &tolerance,
+    );
+}
+
+#[test]
+fn alternating_by_line_searches() {
+    let method = MethodConfig::Alternating(AlternatingSettings::default());
+    let tolerance = Tolerance {
+        losses: 1e-3,
+        weights: 1e-3,
+    };
+    compare("alternating", &method, BatchSize::Full, &tolerance);
+}
+
+#[test]
+fn alternating_by_an_optimizer() {
+    let method = MethodConfig::Alternating(AlternatingSettings {
+        // The bound that takes Fourier transforms of the kernels.
+        weighting: Weighting::SelfAdaptive {
+            norm: Norm::Frequency,
+            eta: 1.0,
+        },
+        update: BlockUpdate::with(OptimizerKind::Adam),
+        ..AlternatingSettings::default()
+    });
+    let tolerance = Tolerance {
+        losses: 1e-3,
+        weights: 1e-3,
+    };
+    compare(
+        "alternating with adam",
+        &method,
+        BatchSize::Samples(32),
+        &tolerance,
+    );
+}
+
+#[test]
+fn backprop_by_adam() {
+    let tolerance = Tolerance {
+        losses: 1e-3,
+        weights: 1e-3,
+    };
+    let method = backprop(OptimizerKind::Adam);
+    compare("adam", &method, BatchSize::Samples(32), &tolerance);
+}
+
+#[test]
+fn backprop_by_sgd() {
+    let tolerance = Tolerance {
+        losses: 1e-3,
+        weights: 1e-3,
+    };
+    let method = backprop(OptimizerKind::Sgd);
+    compare("sgd", &method, BatchSize::Full, &tolerance);
+}
