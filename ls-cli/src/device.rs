@@ -205,6 +205,13 @@ fn cuda() -> Vec<Present> {
         .collect()
 }
 
+/// Whether the backend compiles its kernels when they are first needed.
+pub(crate) fn compiles_kernels(name: &str) -> bool {
+    ["wgpu", "cuda"]
+        .iter()
+        .any(|backend| name.starts_with(backend))
+}
+
 /// The device of a name, computing in a precision. To be called once in a process, before anything is computed.
 ///
 /// # Errors
