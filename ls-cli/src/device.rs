@@ -9,22 +9,17 @@ use crate::failure::Failure;
 
 /// What kind of hardware a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "a build makes the kinds of the backends it holds")]
 pub(crate) enum Kind {
-    /// The processors of this machine, with its own memory.
+    /// The processors of this machine.
     Cpu,
     /// Whichever adapter the driver prefers.
-    #[cfg(feature = "wgpu")]
     Default,
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
     DiscreteGpu,
-    #[cfg(feature = "wgpu")]
     IntegratedGpu,
-    #[cfg(feature = "wgpu")]
     VirtualGpu,
     /// A driver that computes on the processors.
-    #[cfg(feature = "wgpu")]
     SoftwareGpu,
-    #[cfg(feature = "wgpu")]
     Other,
 }
 
@@ -32,30 +27,18 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cpu => "CPU",
-            #[cfg(feature = "wgpu")]
             Self::Default => "default GPU",
-            #[cfg(any(feature = "wgpu", feature = "cuda"))]
             Self::DiscreteGpu => "discrete GPU",
-            #[cfg(feature = "wgpu")]
             Self::IntegratedGpu => "integrated GPU",
-            #[cfg(feature = "wgpu")]
             Self::VirtualGpu => "virtual GPU",
-            #[cfg(feature = "wgpu")]
             Self::SoftwareGpu => "software GPU",
-            #[cfg(feature = "wgpu")]
             Self::Other => "other",
         }
     }
 
     /// Whether it computes in the memory of this machine's processors.
     pub(crate) fn is_host(self) -> bool {
-        match self {
-            Self::Cpu => true,
-            #[cfg(feature = "wgpu")]
-            Self::SoftwareGpu => true,
-            #[cfg(any(feature = "wgpu", feature = "cuda"))]
-            _ => false,
-        }
+        matches!(self, Self::Cpu | Self::SoftwareGpu)
     }
 }
 
@@ -203,6 +186,13 @@ fn cuda() -> Vec<Present> {
         .chain(numbered)
         .map(|(name, card)| Present::new(name, Kind::DiscreteGpu, card.clone()))
         .collect()
+}
+
+/// Whether the backend compiles its kernels when they are first needed.
+pub(crate) fn compiles_kernels(name: &str) -> bool {
+    ["wgpu", "cuda"]
+        .iter()
+        .any(|backend| name.starts_with(backend))
 }
 
 /// The device of a name, computing in a precision. To be called once in a process, before anything is computed.

@@ -52,9 +52,9 @@ pub enum Error {
         /// NaN or an infinity.
         value: f64,
     },
-    /// A self-adaptive weight does not fit into single precision.
+    /// A self-adaptive weight does not fit into the precision of the network.
     #[error(
-        "the weight of the residuals of stage {stage}, {omega:.1e}, exceeds single precision: the growth factors of the later \
+        "the weight of the residuals of stage {stage}, {omega:.1e}, exceeds the numbers that are computed in: the growth factors of the later \
          stages multiply to too much; use fewer stages or orthogonal initial weights"
     )]
     WeightTooLarge {

@@ -1,7 +1,7 @@
 //! The stages in order.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
@@ -90,6 +90,15 @@ impl Network {
         let head = Dense::init(size, Activation::Identity, init, &mut random, device);
         stages.push(AnyStage::Dense(head));
         Self::new(stages)
+    }
+
+    /// The largest number that the weights could hold.
+    pub(crate) fn largest_number(&self) -> f64 {
+        let head = self.stages.last().and_then(|stage| stage.affine());
+        match head.map(|head| head.coefficients().kernel.dtype()) {
+            Some(DType::F64) => f64::MAX,
+            _ => f32::MAX.into(),
+        }
     }
 
     /// All stages, the head last.

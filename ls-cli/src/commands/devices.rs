@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use burn::tensor::{Device, FloatDType};
 use clap::Args;
+use ls_train::config::computes_in;
 use ls_train::memory::bytes;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -177,7 +178,7 @@ fn precisions(device: &Device) -> Vec<&'static str> {
     ];
     let supported = all
         .into_iter()
-        .filter(|&(_, number)| device.supports_dtype(number));
+        .filter(|&(_, number)| computes_in(device, number));
     supported.map(|(name, _)| name).collect()
 }
 

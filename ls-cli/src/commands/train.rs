@@ -190,6 +190,11 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         .hint("--dashboard plain writes lines"));
     }
     let device = device::find(&plan.config().device, plan.config().precision)?;
+    if device::compiles_kernels(&plan.config().device) {
+        ui.progress(
+            "the first sweep takes longer: the device compiles its kernels as they are needed",
+        );
+    }
     let interrupter = Interrupter::new();
     stop_on_signal(&interrupter)?;
     let splits = Splits::load(&plan, &device)?;

@@ -166,8 +166,8 @@ impl Alternating {
         let weighting = self.config.weighting;
         let lipschitz = network.lipschitz(weighting.norm())?;
         let weights = weighting.weights(&lipschitz)?;
-        // Blocks are evaluated in f32, with gradients of twice the weight.
-        let limit = f64::from(f32::MAX) / 2.0;
+        // Blocks are evaluated in the precision of the network, with gradients of twice the weight.
+        let limit = network.largest_number() / 2.0;
         if let Some(l) = weights.omega.iter().position(|&omega| omega > limit) {
             let (stage, omega) = (l + 1, weights.omega[l]);
             return Err(Error::WeightTooLarge { stage, omega });

@@ -13,7 +13,7 @@ pub use method::{
     AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig, Schedule,
 };
 pub use optimizer::OptimizerKind;
-pub use precision::Precision;
+pub use precision::{Precision, computes_in};
 
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};

@@ -1,6 +1,9 @@
 //! The numbers that tensors hold.
 
-use burn::tensor::{Device, FloatDType};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use burn::tensor::{Device, FloatDType, Tensor};
+use ls_core::linalg::scalar_f64;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -15,6 +18,23 @@ pub enum Precision {
     F32,
     /// 64 bits: about sixteen digits, in twice the memory.
     F64,
+}
+
+/// Whether a device computes in such numbers: graphics drivers may store f64 and have no exponential of it.
+///
+/// The first tensor on a device fixes its precision, and this makes one.
+pub fn computes_in(device: &Device, number: FloatDType) -> bool {
+    let exponential = || {
+        let one = Tensor::<1>::ones([1], (device, number.into()));
+        scalar_f64(one.exp())
+    };
+    // A driver refuses by a panic.
+    let value = match device.supports_dtype(number) {
+        true => catch_unwind(AssertUnwindSafe(exponential)),
+        false => return false,
+    };
+    // bf16, the coarsest, has three digits.
+    matches!(value, Ok(Ok(value)) if (value - core::f64::consts::E).abs() < 0.02)
 }
 
 impl Precision {
@@ -43,14 +63,18 @@ impl Precision {
     /// # Errors
     /// [`Error::InvalidConfig`] when the device has no such numbers, or computes in others already.
     pub fn set(self, device: &mut Device) -> Result<()> {
+        const MISSING: &str = "the device does not compute in it";
         if !device.supports_dtype(self.number()) {
-            return Err(self.refused("the device does not compute in it"));
+            return Err(self.refused(MISSING));
         }
-        if self.ensure_set(device).is_ok() {
-            return Ok(());
+        if self.ensure_set(device).is_err() {
+            let set = device.configure(self.number());
+            set.map_err(|_| self.refused("the device computes in another precision already"))?;
         }
-        let set = device.configure(self.number());
-        set.map_err(|_| self.refused("the device computes in another precision already"))
+        match computes_in(device, self.number()) {
+            true => Ok(()),
+            false => Err(self.refused(MISSING)),
+        }
     }
 
     /// Checks that a device computes in this precision.
