@@ -44,6 +44,49 @@ pub enum Error {
         /// What is wrong with it, in words.
         reason: String,
     },
+    /// Network, samples and session are on different devices.
+    #[error("{what} is on {found}, and the session computes on {expected}")]
+    OtherDevice {
+        /// What is elsewhere.
+        what: String,
+        /// Its device, as Burn writes it.
+        found: String,
+        /// The session's.
+        expected: String,
+    },
+    /// Network or samples are in other numbers than those that the device makes.
+    #[error("{what} is in {found}, and the session's device computes in {expected}")]
+    OtherPrecision {
+        /// What is in another precision.
+        what: String,
+        /// Its numbers.
+        found: &'static str,
+        /// Those of the device.
+        expected: &'static str,
+    },
+    /// A device computes in other numbers than planned.
+    #[error(
+        "precision = {planned} is not possible: the device computes in {found} already; plan {found}, or set the device's precision \
+         before its first tensor"
+    )]
+    PrecisionFixed {
+        /// [`RunConfig::precision`](crate::config::RunConfig::precision), or what the device was to be set to.
+        planned: &'static str,
+        /// The numbers of the device.
+        found: &'static str,
+    },
+    /// Splits were made by another plan than the one that trains on them.
+    #[error(
+        "{field} was {found} when the splits were made, and is {planned} in the plan that trains; make them by the same plan"
+    )]
+    OtherPlan {
+        /// Name of the setting, as in the configuration file.
+        field: &'static str,
+        /// What the splits were made by.
+        found: String,
+        /// What the plan says.
+        planned: String,
+    },
     /// A file of the run folder could not be written or read.
     #[error("cannot {action} {}: {reason}", path.display())]
     File {

@@ -22,6 +22,7 @@
 pub mod chart;
 pub mod config;
 pub mod data;
+mod device;
 pub mod error;
 pub mod experiment;
 pub mod export;

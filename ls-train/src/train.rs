@@ -31,7 +31,7 @@ use crate::renderer::LineRenderer;
 use crate::run_dir::{
     Checkpoints, Contents, Failure, History, MetricLogs, RunDir, SCHEMA, Summary,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, device};
 
 /// Share of the time of the sweeps that economical checkpoints may take.
 const CHECKPOINT_SHARE: f64 = 0.05;
@@ -120,9 +120,9 @@ pub struct Outcome {
 /// Where the data are an application's, the folder says so and not what the plan says.
 ///
 /// # Errors
-/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::InvalidConfig`] for a device that
-/// computes in another precision than planned, [`Error::File`], [`Error::RunExists`],
-/// [`Error::NoRun`] and [`Error::RunLocked`] for the run folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that
+/// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::OtherPlan`] for splits that another plan
+/// made, [`Error::OtherDevice`], [`Error::OtherPrecision`] and [`Error::PrecisionFixed`] where network, samples, plan and device do not
+/// fit each other, [`Error::File`], [`Error::RunExists`], [`Error::NoRun`] and [`Error::RunLocked`] for the run folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that
 /// cannot go on. After an error in the middle of a run the folder holds the history so far and the
 /// weights before the failing sweep, or the best so far with a validation split.
 pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
@@ -197,8 +197,10 @@ fn run(
             ..config.data
         };
     }
+    device::ensure_same(&session.device, &config, &network, &splits)?;
+    splits.dealing.ensure_of(&config)?;
+    config.device = device::name(&session.device, &config.device);
     let config = &config;
-    config.precision.ensure_set(&session.device)?;
     let classes = splits.classes.len();
     let blocks = Blocks::new(splits.train.len(), config.batch_size, config.seed);
     let total_steps = blocks.len().saturating_mul(config.sweeps);

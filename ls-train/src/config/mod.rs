@@ -61,9 +61,10 @@ pub struct RunConfig {
     /// Stop after so many sweeps without better figures of the validation split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// Name of the device.
+    /// Name of the device, as the program takes it. Where [`train`](crate::train) is given a device of another backend, the run folder
+    /// names that backend.
     pub device: String,
-    /// What the device computes in.
+    /// What the device computes in. An application sets its device by [`Precision::set`] too.
     pub precision: Precision,
     /// Which samples.
     pub data: DataConfig,

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 use ls_core::linalg::scalar_f64;
 use serde::{Deserialize, Serialize};
 
@@ -58,10 +58,10 @@ impl Precision {
     }
 
     /// Makes a device compute in this precision. Burn keeps one setting per device for the whole process, and fixes it with the first
-    /// tensor there.
+    /// tensor there. [`RunConfig::precision`](super::RunConfig::precision) has to be the same, which [`train`](crate::train) checks.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] when the device has no such numbers, or computes in others already.
+    /// [`Error::InvalidConfig`] when the device has no such numbers, [`Error::PrecisionFixed`] when it computes in others already.
     pub fn set(self, device: &mut Device) -> Result<()> {
         const MISSING: &str = "the device does not compute in it";
         if !device.supports_dtype(self.number()) {
@@ -69,7 +69,7 @@ impl Precision {
         }
         if self.ensure_set(device).is_err() {
             let set = device.configure(self.number());
-            set.map_err(|_| self.refused("the device computes in another precision already"))?;
+            set.map_err(|_| self.fixed(device))?;
         }
         match computes_in(device, self.number()) {
             true => Ok(()),
@@ -80,13 +80,19 @@ impl Precision {
     /// Checks that a device computes in this precision.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] when it does not.
+    /// [`Error::PrecisionFixed`] when it does not.
     pub(crate) fn ensure_set(self, device: &Device) -> Result<()> {
-        if device.settings().float_dtype == self.number() {
-            return Ok(());
+        match device.settings().float_dtype == self.number() {
+            true => Ok(()),
+            false => Err(self.fixed(device)),
         }
-        Err(self
-            .refused("the device computes in another one, which is set before its first tensor"))
+    }
+
+    fn fixed(self, device: &Device) -> Error {
+        Error::PrecisionFixed {
+            planned: self.name(),
+            found: DType::from(device.settings().float_dtype).name(),
+        }
     }
 
     fn number(self) -> FloatDType {

@@ -1,12 +1,12 @@
 //! Samples that an application made: numbers are taken as they are, and checked before anything trains on them.
 
 use burn::data::dataset::Dataset;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Element, Int, Tensor, TensorData};
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::to_f64;
 use ls_core::shape::FeatureShape;
 
-use super::{Fingerprint, Preprocessing, Splits, deal, integers};
+use super::{Dealing, Fingerprint, Preprocessing, Splits, deal, integers};
 use crate::config::Plan;
 use crate::{Error, Result};
 
@@ -77,25 +77,27 @@ impl Splits {
             test: test.samples,
             preprocessing,
             fingerprint,
+            dealing: Dealing::of_application(&config.data, config.seed),
             note: None,
         })
     }
 
-    /// Splits from two data sets of Burn, of whose items `sample` makes features and label.
+    /// Splits from two data sets of Burn, of whose items `sample` makes features and label. Features become numbers of the device's
+    /// precision: where that is f64, `f64` keeps all their digits.
     ///
     /// # Errors
     /// [`Error::InvalidSample`] also for an item that cannot be read or has another number of features, and otherwise as
     /// [`from_tensors`](Self::from_tensors).
-    pub fn from_datasets<I, E: core::error::Error + Send + Sync + 'static>(
+    pub fn from_datasets<I, E: core::error::Error + Send + Sync + 'static, F: Element>(
         plan: &Plan,
         kind: &SampleKind,
         [train, test]: [&dyn Dataset<I, E>; 2],
-        sample: impl Fn(I) -> (Vec<f32>, usize),
+        sample: impl Fn(I) -> (Vec<F>, usize),
         device: &Device,
     ) -> Result<Self> {
         let read = |split: &'static str, items: &dyn Dataset<I, E>| {
             let features = kind.shape.features();
-            let mut values = Vec::with_capacity(items.len() * features);
+            let mut values: Vec<F> = Vec::with_capacity(items.len() * features);
             let mut labels = Vec::with_capacity(items.len());
             for index in 0..items.len() {
                 let invalid = |reason: String| Error::InvalidSample {
@@ -171,9 +173,10 @@ impl Split {
         self
     }
 
-    /// Checks all values, and returns their checksum.
+    /// Checks all values, and returns the checksum of all their digits.
     fn checksum(&self, kind: &SampleKind) -> Result<u32> {
         let (features, classes) = (kind.shape.features(), kind.classes.len());
+        let number = self.samples.inputs.dtype();
         let mut hasher = crc32fast::Hasher::new();
         let mut start = 0;
         for chunk in self.samples.chunks(CHUNK) {
@@ -188,7 +191,11 @@ impl Split {
                     let (row, column) = (i / features, i % features);
                     return Err(invalid(row, format!("feature {column} is {value}")));
                 }
-                hasher.update(&(value as f32).to_le_bytes());
+                match number {
+                    DType::F64 => hasher.update(&value.to_le_bytes()),
+                    // The way of f32 through f64 changes nothing.
+                    _ => hasher.update(&(value as f32).to_le_bytes()),
+                }
             }
             for (row, label) in integers(chunk.labels)?.into_iter().enumerate() {
                 if usize::try_from(label).is_ok_and(|label| label < classes) {

@@ -1,6 +1,7 @@
 //! A data set on a device.
 
 mod application;
+mod dealing;
 mod fingerprint;
 mod loader;
 mod preprocessing;
@@ -14,6 +15,7 @@ use ls_core::shape::FeatureShape;
 use ls_datasets::{Dataset, ImageShape, Samples};
 
 pub use application::SampleKind;
+pub use dealing::Dealing;
 pub use fingerprint::Fingerprint;
 pub use loader::{Blocks, SplitLoader};
 pub use preprocessing::Preprocessing;
@@ -57,6 +59,8 @@ pub struct Splits {
     pub preprocessing: Preprocessing,
     /// What tells this data from other data.
     pub fingerprint: Fingerprint,
+    /// The settings that made these splits of it.
+    pub dealing: Dealing,
     /// What a reader should know about the data, such as which parts of it were found.
     pub note: Option<String>,
 }
@@ -80,6 +84,7 @@ impl Splits {
     /// with.
     pub fn new(dataset: Dataset, data: &DataConfig, seed: u64, device: &Device) -> Result<Self> {
         let fingerprint = Fingerprint::of(&dataset, data.limit)?;
+        let dealing = Dealing::of(data, seed, dataset.is_dealt);
         let train = match data.limit {
             Some(limit) => dataset.train.first(limit)?,
             None => dataset.train,
@@ -95,6 +100,7 @@ impl Splits {
         let batch = |samples: &Samples| batch(samples, &preprocessing, device);
         Ok(Self {
             fingerprint,
+            dealing,
             name: dataset.name,
             shape: feature_shape(train.shape()),
             classes: train.classes().to_vec(),

@@ -1,0 +1,152 @@
+//! Where a run computes, and in which numbers.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Tensor};
+use ls_core::network::Network;
+
+use crate::config::RunConfig;
+use crate::data::Splits;
+use crate::{Error, Result};
+
+/// Words in the debug form of a device that say how it is reached and not what it is.
+const WRAPPERS: [&str; 4] = ["Device", "Autodiff", "device", "Cube"];
+
+/// What a run folder calls a device: by its planned name, which may have an index, if that is of the backend on which the run is, and
+/// else by its backend, such as `flex`, `ndarray`, `wgpu` or `cuda`.
+pub(crate) fn name(device: &Device, planned: &str) -> String {
+    let backend = backend(&format!("{device:?}"));
+    match planned.split(':').next() == Some(&backend) {
+        true => planned.into(),
+        false => backend,
+    }
+}
+
+/// Burn tells the backend of a device in its debug form only, such as `Device<Cube(Cuda(Cuda(0)))>`.
+fn backend(debug: &str) -> String {
+    let mut words = debug.split(|c: char| !c.is_alphanumeric());
+    let own = words.find(|word| !word.is_empty() && !WRAPPERS.contains(word));
+    own.unwrap_or("unknown").to_lowercase()
+}
+
+/// Something that a run computes with.
+struct Part<'a> {
+    /// What messages call it.
+    name: &'a str,
+    device: Device,
+    /// What its numbers are; `None` for integers.
+    number: Option<DType>,
+}
+
+/// Checks that network and samples are on a device, and in its precision: Burn panics over tensors that do not fit each other.
+///
+/// # Errors
+/// [`Error::OtherDevice`] and [`Error::OtherPrecision`], naming the first that is not; [`Error::InvalidConfig`] where the
+/// configuration has another precision than the device.
+pub(crate) fn ensure_same(
+    device: &Device,
+    config: &RunConfig,
+    network: &Network,
+    splits: &Splits,
+) -> Result<()> {
+    config.precision.ensure_set(device)?;
+    let number: DType = device.settings().float_dtype.into();
+    let on = |device: Device| Part {
+        name: "the network",
+        device,
+        number: None,
+    };
+    let mut numbers = Numbers(Vec::new());
+    network.visit(&mut numbers);
+    let in_number = |number: DType| Part {
+        number: Some(number),
+        ..on(device.clone())
+    };
+    let devices = network.devices().into_iter().map(on);
+    let parts = devices.chain(numbers.0.into_iter().map(in_number));
+    let named = [
+        ("the training split", Some(&splits.train)),
+        ("the validation split", splits.validation.as_ref()),
+        ("the test split", Some(&splits.test)),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(name, own)| Some((name, own?)));
+    let samples = named.flat_map(|(name, own)| {
+        let inputs = Part {
+            name,
+            device: own.inputs.device(),
+            number: Some(own.inputs.dtype()),
+        };
+        let labels = Part {
+            name,
+            device: own.labels.device(),
+            number: None,
+        };
+        [inputs, labels]
+    });
+    parts
+        .chain(samples)
+        .try_for_each(|part| part.ensure(device, number))
+}
+
+impl Part<'_> {
+    fn ensure(self, device: &Device, number: DType) -> Result<()> {
+        // Devices are equal with and without autodiff, and so are to look the same.
+        let text = |device: &Device| format!("{:?}", device.clone().inner());
+        if self.device != *device {
+            return Err(Error::OtherDevice {
+                what: self.name.into(),
+                found: text(&self.device),
+                expected: text(device),
+            });
+        }
+        match self.number {
+            Some(found) if found != number => Err(Error::OtherPrecision {
+                what: self.name.into(),
+                found: found.name(),
+                expected: number.name(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Collects the kinds of numbers of a module's weights.
+struct Numbers(Vec<DType>);
+
+impl ModuleVisitor for Numbers {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        self.0.push(parameter.val().dtype());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_called_by_its_backend_unless_the_plan_knows_more() {
+        let flex = Device::flex();
+        for device in [flex.clone(), flex.autodiff()] {
+            assert_eq!(name(&device, "flex"), "flex");
+            assert_eq!(name(&device, "wgpu:discrete:1"), "flex");
+        }
+        // As Burn writes devices of backends that a build of the tests need not have.
+        let cases = [
+            ("Device<NdArray(Cpu)>", "ndarray"),
+            ("Device<Cube(Cuda(Cuda(1)))>", "cuda"),
+            (
+                "Device<Cube(Wgpu(WgpuDevice { kind: DefaultDevice, backend: Auto }))>",
+                "wgpu",
+            ),
+            (
+                "Device<Autodiff { device: Cube(Hip(AmdDevice { index: 0 })), checkpointing: Disabled }>",
+                "hip",
+            ),
+            ("", "unknown"),
+        ];
+        for (debug, expected) in cases {
+            assert_eq!(backend(debug), expected);
+        }
+    }
+}
