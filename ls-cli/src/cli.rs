@@ -332,7 +332,15 @@ impl ModelArgs {
                 Ok(ModelConfig::Stages(StagesConfig { init, ..stages }))
             }
             // Whoever builds it says that this takes the application.
-            ModelConfig::Application(_) => Ok(base),
+            ModelConfig::Application(_) => {
+                no_widths()?;
+                let given = [
+                    ("--activation", self.activation.is_some()),
+                    ("--init", self.init.is_some()),
+                ];
+                refuse("the network of an application", &given)?;
+                Ok(base)
+            }
         }
     }
 

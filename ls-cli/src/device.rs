@@ -200,7 +200,7 @@ pub(crate) fn compiles_kernels(name: &str) -> bool {
 /// # Errors
 /// Exit code 2, with what is allowed, for a name that says nothing, a backend that is not compiled in, a device that is not on this
 /// machine, and a precision that it does not have.
-pub(crate) fn find(name: &str, precision: Precision) -> Result<Device, Failure> {
+pub(crate) fn find(name: &str, precision: Precision) -> Result<Present, Failure> {
     let joined = |names: Vec<&str>| names.join(", ");
     let compiled = || {
         let compiled = BACKENDS.iter().filter(|backend| backend.is_compiled_in());
@@ -230,7 +230,8 @@ pub(crate) fn find(name: &str, precision: Precision) -> Result<Device, Failure> 
         )));
     }
     let present = backend.present();
-    let Some(found) = present.iter().find(|present| present.name == name) else {
+    let found = present.iter().find(|present| present.name == name);
+    let Some(mut found) = found.cloned() else {
         let there = present.iter().map(|present| present.name.as_str());
         let there = match present.is_empty() {
             true => format!("`{}` finds no device and no driver", backend.name),
@@ -241,13 +242,12 @@ pub(crate) fn find(name: &str, precision: Precision) -> Result<Device, Failure> 
                 .hint("`layersep devices` lists what is there"),
         );
     };
-    let mut device = found.device.clone();
-    precision.set(&mut device).map_err(|error| {
+    precision.set(&mut found.device).map_err(|error| {
         Failure::from(error).hint(format!(
             "`layersep devices` lists what `{name}` computes in"
         ))
     })?;
-    Ok(device)
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use burn::train::Interrupter;
 use clap::Args;
@@ -13,8 +12,8 @@ use ls_train::config::{
 use ls_train::experiment::{self, Budget, Case, Comparison, Contender, Scope, Standing};
 use serde::Serialize;
 
-use super::experiment::line;
-use super::{new_folder, remove_if_empty, stop_on_signal};
+use super::experiment::run_all;
+use super::{new_folder, stop_on_signal};
 use crate::cli::{ModelArgs, SampleArgs, count, named, set};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
@@ -140,7 +139,7 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let base = args.base()?;
     let case = args.case(&base)?;
     let name = case.name.clone();
-    let device = device::find(&base.device, base.precision)?;
+    let device = device::find(&base.device, base.precision)?.device;
     let interrupter = Interrupter::new();
     stop_on_signal(&interrupter)?;
     let folder = match &args.run {
@@ -155,20 +154,11 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         tuning_seed: 0,
         seconds: args.seconds.unwrap_or(5.0),
         device,
-        interrupter: interrupter.clone(),
+        interrupter,
     };
-    let started = Instant::now();
-    let result = experiment::run(vec![case], &scope, &mut |progress| {
-        ui.progress(&line(progress, started));
-    });
-    if interrupter.should_stop() {
-        ui.note(&format!(
-            "interrupted; the runs so far are in {}",
-            folder.display()
-        ));
+    let Some(rows) = run_all(vec![case], &scope, ui)? else {
         return Ok(ExitCode::from(INTERRUPTED));
-    }
-    let rows = result.inspect_err(|_| remove_if_empty(&folder))?;
+    };
     let comparison = experiment::comparison(&rows);
     comparison.write_csv(&folder.join("comparison.csv"))?;
     let text = comparison.markdown();

@@ -59,7 +59,7 @@ struct Figures<'a> {
 
 pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let precision = RunDir::read_config(&args.run)?.precision;
-    let device = device::find(&args.device, precision)?;
+    let device = device::find(&args.device, precision)?.device;
     let trained = Trained::load(&args.run, &device)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::train::Interrupter;
 use clap::Args;
 use ls_train::config::Precision;
-use ls_train::experiment::{self, Experiment, Progress, Scope};
+use ls_train::experiment::{self, Case, Experiment, Progress, Row, Scope};
 
 use super::{data, new_folder, remove_if_empty, stop_on_signal};
 use crate::device;
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         let names = Experiment::ALL.map(|experiment| experiment.name).join(", ");
         Failure::new(format!("unknown experiment `{name}`; there are: {names}"))
     })?;
-    let device = device::find(&args.device, Precision::F32)?;
+    let device = device::find(&args.device, Precision::F32)?.device;
     let interrupter = Interrupter::new();
     stop_on_signal(&interrupter)?;
     let folder = match &args.run {
@@ -101,20 +101,11 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         tuning_seed: 1,
         seconds: args.seconds.unwrap_or(experiment.seconds),
         device,
-        interrupter: interrupter.clone(),
+        interrupter,
     };
-    let started = Instant::now();
-    let result = experiment::run(cases, &scope, &mut |progress| {
-        ui.progress(&line(progress, started));
-    });
-    if interrupter.should_stop() {
-        ui.note(&format!(
-            "interrupted; the runs so far are in {}",
-            folder.display()
-        ));
+    let Some(rows) = run_all(cases, &scope, ui)? else {
         return Ok(ExitCode::from(INTERRUPTED));
-    }
-    let rows = result.inspect_err(|_| remove_if_empty(&folder))?;
+    };
     if args.json {
         ui.json(&rows)?;
         return Ok(ExitCode::SUCCESS);
@@ -127,7 +118,28 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn line(progress: &Progress<'_>, started: Instant) -> String {
+/// Runs all contenders with a line after each run; `None` once somebody has interrupted it, which is told.
+pub(super) fn run_all(
+    cases: Vec<Case>,
+    scope: &Scope<'_>,
+    ui: &Ui,
+) -> Result<Option<Vec<Row>>, Failure> {
+    let started = Instant::now();
+    let result = experiment::run(cases, scope, &mut |progress| {
+        ui.progress(&line(progress, started));
+    });
+    if scope.interrupter.should_stop() {
+        ui.note(&format!(
+            "interrupted; the runs so far are in {}",
+            scope.folder.display()
+        ));
+        return Ok(None);
+    }
+    let rows = result.inspect_err(|_| remove_if_empty(scope.folder))?;
+    Ok(Some(rows))
+}
+
+fn line(progress: &Progress<'_>, started: Instant) -> String {
     let Progress { done, total, row } = progress;
     let left = started.elapsed().as_secs_f64() / *done as f64 * (total - done) as f64;
     let left = match left {

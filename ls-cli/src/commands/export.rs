@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ls_train::Trained;
-use ls_train::config::Precision;
 use ls_train::export::Format;
 use ls_train::run_dir::RunDir;
 
@@ -19,8 +18,8 @@ use crate::ui::Ui;
 #[command(after_help = "\
 Formats:
   safetensors  PyTorch's layout: stages.0.weight [d_out, d_in] (convolutions [c_out, c_in, k, k]), stages.0.bias, and so on, the
-               head last; the metadata hold the stages, the classes and the standardisation of the pixels
-  burn         Burn's own format, for programs that build the network with ls-core
+               head last, in f32; the metadata hold the stages, the classes and the standardisation of the pixels
+  burn         Burn's own format, for programs that build the network with ls-core, in the precision of the run
 
 Examples:
   layersep export --run runs/mnist-exact-1 --format safetensors
@@ -44,7 +43,9 @@ pub(crate) struct ExportArgs {
 }
 
 pub(crate) fn run(args: &ExportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let trained = Trained::load(&args.run, &device::find("flex", Precision::F32)?)?;
+    let precision = RunDir::read_config(&args.run)?.precision;
+    let device = device::find("flex", precision)?.device;
+    let trained = Trained::load(&args.run, &device)?;
     let path = match &args.output {
         Some(path) => path.clone(),
         // `model.bpk` is the run's own.

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
             shape,
             facts.classes,
             args.seed,
-            &device::find("flex", Precision::F32)?,
+            &device::find("flex", Precision::F32)?.device,
         )
         .map_err(ls_train::Error::from)?;
     let info =

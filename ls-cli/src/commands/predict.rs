@@ -63,7 +63,7 @@ struct Line<'a> {
 
 pub(crate) fn run(args: &PredictArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let precision = RunDir::read_config(&args.run)?.precision;
-    let device = device::find(&args.device, precision)?;
+    let device = device::find(&args.device, precision)?.device;
     let trained = Trained::load(&args.run, &device)?;
     for path in &args.files {
         let mut images = read(args, &trained, path)?;

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &ReportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         true => Precision::F64,
         false => Precision::F32,
     };
-    let device = device::find(&args.device, precision)?;
+    let device = device::find(&args.device, precision)?.device;
     let scope = Scope {
         runs: &args.runs,
         data: args.data_dir.as_deref(),

@@ -189,7 +189,8 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         )
         .hint("--dashboard plain writes lines"));
     }
-    let device = device::find(&plan.config().device, plan.config().precision)?;
+    let found = device::find(&plan.config().device, plan.config().precision)?;
+    let device = found.device;
     if device::compiles_kernels(&plan.config().device) {
         ui.progress(
             "the first sweep takes longer: the device compiles its kernels as they are needed",
@@ -203,7 +204,9 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     }
     let need = memory_need(&plan, &splits)?;
     describe(&splits, &need, ui);
-    if !args.ignore_memory && plan.config().method.is_separated() {
+    // How much a card has free its driver does not tell.
+    let is_checked = found.kind.is_host() && !args.ignore_memory;
+    if is_checked && plan.config().method.is_separated() {
         ensure_fits(need.total(), need.auxiliary_sum())?;
     }
     let (run, start) = match (&args.resume, &args.run) {

@@ -87,6 +87,35 @@ fn one_line_says_that_a_network_takes_its_application() {
 }
 
 #[test]
+fn options_of_a_network_that_an_application_makes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    own_network(folder.path());
+    let options = [
+        ["--hidden", "8"],
+        ["--activation", "tanh"],
+        ["--init", "orthogonal"],
+    ];
+    for option in options {
+        let config = ["config", "--config", "run/config.toml"];
+        let found = transcript(folder.path(), &[&config[..], &option].concat());
+        assert!(found.contains("exit code: 2\n"), "{found}");
+        let line = format!("error: {} has no meaning with", option[0]);
+        assert!(found.contains(&line), "{found}");
+    }
+    // Another network takes the place of all that was said about it.
+    let replaced = [
+        "config",
+        "--config",
+        "run/config.toml",
+        "--model",
+        "mlp",
+        "--hidden",
+        "8",
+    ];
+    assert!(layersep(folder.path(), &replaced).status.success());
+}
+
+#[test]
 fn one_line_says_that_data_take_their_application() {
     let folder = tempfile::tempdir().unwrap();
     own_data(folder.path());

@@ -1,4 +1,6 @@
 //! Burn's own format, for programs on Burn: `Network::try_load_file` reads it, as `ls-core` builds the network.
+//!
+//! Weights keep their precision, and a module takes that of the file; `ModuleRecord::cast_to_module_dtype` reads them in the module's.
 
 use std::path::Path;
 

@@ -1,0 +1,118 @@
+//! Runs that go on.
+
+use burn::tensor::Device;
+use ls_core::objective::Weighting;
+use ls_train::config::{
+    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, MethodConfig, OptimizerKind,
+    Schedule,
+};
+use ls_train::data::Splits;
+use ls_train::learner::Stop;
+use ls_train::run_dir::HistoryTable;
+use ls_train::{Session, Start, train_network};
+
+use crate::{NAME, config, exact, go, kind, logits, network, points, splits, tensors};
+
+fn adam() -> MethodConfig {
+    MethodConfig::Backprop(BackpropSettings {
+        optimizer: OptimizerKind::Adam,
+        learning_rate: 0.01,
+        schedule: Schedule::Constant,
+        weight_decay: None,
+    })
+}
+
+/// Fixed weights need no bound of a stage, and so suit stages that state none.
+fn alternating(update: BlockUpdate) -> MethodConfig {
+    MethodConfig::Alternating(AlternatingSettings {
+        weighting: Weighting::Fixed { omega: 1.0 },
+        update,
+        ..AlternatingSettings::default()
+    })
+}
+
+#[test]
+fn a_run_that_was_stopped_and_goes_on_ends_where_it_would_have_ended() {
+    let batches = BatchSize::Samples(40);
+    let searches = BlockUpdate::LineSearch { damping: 0.01 };
+    let cases = [
+        ("exact", exact(), BatchSize::Full),
+        ("exact, batches", exact(), batches),
+        ("adam", adam(), BatchSize::Full),
+        ("adam, batches", adam(), batches),
+        (
+            "alternating",
+            alternating(searches.clone()),
+            BatchSize::Full,
+        ),
+        ("alternating, batches", alternating(searches), batches),
+        (
+            "alternating by adam, batches",
+            alternating(BlockUpdate::with(OptimizerKind::Adam)),
+            batches,
+        ),
+    ];
+    for (what, method, batch_size) in cases {
+        let mut config = config(method);
+        config.batch_size = batch_size;
+        config.data.validation = Some(30);
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+        let expected = go(&config, 1, &whole, Start::New, false).unwrap();
+        let mut outcome = go(&config, 1, &parts, Start::New, true).unwrap();
+        while outcome.summary.sweeps < config.sweeps {
+            assert_eq!(outcome.summary.stop, Stop::Interrupted, "{what}");
+            drop(outcome);
+            // Weights drawn anew: those of the checkpoint take their place.
+            outcome = go(&config, 2, &parts, Start::Resume, true).unwrap();
+        }
+        assert_eq!(
+            logits(&outcome.network),
+            logits(&expected.network),
+            "{what}"
+        );
+        assert_eq!(outcome.summary.train, expected.summary.train, "{what}");
+        assert_eq!(
+            outcome.summary.kept_sweep, expected.summary.kept_sweep,
+            "{what}"
+        );
+        let start = HistoryTable::read(&whole)
+            .unwrap()
+            .points("sweep", "train_original_loss")[0]
+            .1;
+        assert!(expected.summary.train.original_loss < start, "{what}");
+    }
+}
+
+#[test]
+fn other_samples_or_another_name_do_not_resume_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = config(exact());
+    go(&config, 1, &run, Start::New, true).unwrap();
+    let resume = |name: &str, splits: Splits| {
+        let session = Session {
+            start: Start::Resume,
+            ..Session::new(Device::flex(), &run)
+        };
+        let plan = config.clone().check().unwrap();
+        let outcome = train_network(&plan, name, network(1), splits, session);
+        outcome.err().map(|error| error.to_string())
+    };
+    let other = || {
+        let plan = config.clone().check().unwrap();
+        let (train, test) = (tensors(&points(150, 0.1)), tensors(&points(60, 0.5)));
+        Splits::from_tensors(&plan, &kind(), train, test).unwrap()
+    };
+    let refused = resume(NAME, other()).unwrap();
+    assert!(
+        refused.contains("the training split has other samples"),
+        "{refused}"
+    );
+    let refused = resume("other net", splits(&config).unwrap()).unwrap();
+    assert!(
+        refused.contains("model.name was \"swish net\""),
+        "{refused}"
+    );
+    assert_eq!(resume(NAME, splits(&config).unwrap()), None);
+}
