@@ -145,11 +145,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcome = train_network(&plan, "fc2 and fc3", network, splits, session)?;
 
     // Back into the Burn module, and out in PyTorch's layout.
-    let trained = |l: usize| outcome.network.stages()[l].downcast_ref::<Dense>();
-    if let (Some(fc2), Some(fc3)) = (trained(0), trained(1)) {
-        tuned.fc2 = fc2.to_linear();
-        tuned.fc3 = fc3.to_linear();
-    }
+    let trained = |l: usize| {
+        let stage = outcome.network.stages()[l].downcast_ref::<Dense>();
+        let stage =
+            stage.ok_or_else(|| format!("stage {} is not the dense one that went in", l + 1));
+        stage.map(Dense::to_linear)
+    };
+    (tuned.fc2, tuned.fc3) = (trained(0)?, trained(1)?);
     let file = run.join("digits_0_to_9.safetensors");
     tuned.write(&file)?;
     let mut read_back = Classifier::new(10, &device);

@@ -39,7 +39,11 @@ pub use error::{Error, Result};
 pub use train::{CheckpointRule, Dashboard, Outcome, Session, Start, train, train_network};
 pub use trained::{Evaluation, Prediction, Trained};
 
-/// A page of the guide, so that its code is compiled and run. It is not part of the package.
+/// Pages of the guide, so that their code is compiled and run. They are not part of the package.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/guide/embedding.md")]
-mod guide {}
+mod guide {
+    #[doc = include_str!("../../docs/guide/backends.md")]
+    mod backends {}
+    #[doc = include_str!("../../docs/guide/embedding.md")]
+    mod embedding {}
+}
