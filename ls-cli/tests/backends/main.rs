@@ -16,7 +16,7 @@ use ls_train::config::{
     OptimizerKind, RunConfig,
 };
 use ls_train::data::Splits;
-use ls_train::{Session, train};
+use ls_train::{Error, Session, train};
 
 /// Differences of a device from flex that a method may show after [`SWEEPS`] sweeps, relative to the figure, and to the largest
 /// weight.
@@ -307,4 +307,31 @@ fn backprop_by_sgd() {
     };
     let method = backprop(OptimizerKind::Sgd);
     compare("sgd", &method, BatchSize::Full, &tolerance);
+}
+
+#[test]
+fn samples_on_another_device_are_refused_and_the_folder_names_the_backend() {
+    for (backend, device) in devices() {
+        let Some(device) = device else { continue };
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let mut config = RunConfig {
+            sweeps: 1,
+            ..RunConfig::default()
+        };
+        config.data.limit = Some(40);
+        let plan = config.check().unwrap();
+        let on = |samples: &Device| {
+            let splits = Splits::load(&plan, samples).unwrap();
+            train(&plan, splits, Session::new(device.clone(), &run))
+        };
+        let refused = on(&Device::flex()).err().unwrap();
+        assert!(
+            matches!(&refused, Error::OtherDevice { what, .. } if what == "the training split"),
+            "{refused}"
+        );
+        assert!(!run.exists());
+        // The plan says flex.
+        assert_eq!(on(&device).unwrap().summary.device, backend);
+    }
 }
