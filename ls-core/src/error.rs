@@ -8,7 +8,7 @@ pub type Result<T> = core::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A setting lies outside its range.
-    #[error("{field} = {} is outside the allowed range: {allowed}", number(*.value))]
+    #[error("{field} = {} is not possible: it must be {allowed}", number(*.value))]
     InvalidConfig {
         /// Name of the setting.
         field: &'static str,

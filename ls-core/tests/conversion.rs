@@ -124,27 +124,27 @@ fn what_a_stage_cannot_hold_is_refused_by_name() {
     for (config, message) in [
         (
             Conv2dConfig::new([3, 4], [3, 2]),
-            "kernel width = 2 is outside the allowed range: the height of the kernel",
+            "kernel width = 2 is not possible: it must be the height of the kernel",
         ),
         (
             config().with_stride([1, 2]),
-            "horizontal stride = 2 is outside the allowed range: the vertical stride",
+            "horizontal stride = 2 is not possible: it must be the vertical stride",
         ),
         (
             config().with_dilation([1, 2]),
-            "dilation = 2 is outside the allowed range: 1",
+            "dilation = 2 is not possible: it must be 1",
         ),
         (
             config().with_groups(3),
-            "groups = 3 is outside the allowed range: 1",
+            "groups = 3 is not possible: it must be 1",
         ),
         (
             config().with_padding(PaddingConfig2d::Explicit(1, 1, 0, 1)),
-            "padding = 0 is outside the allowed range: the same on all sides",
+            "padding = 0 is not possible: it must be the same on all sides",
         ),
         (
             Conv2dConfig::new([3, 4], [2, 2]).with_padding(PaddingConfig2d::Same),
-            "kernel = 2 is outside the allowed range: odd with `Same` padding",
+            "kernel = 2 is not possible: it must be odd with `Same` padding",
         ),
         (
             Conv2dConfig::new([2, 4], [3, 3]),
@@ -152,7 +152,7 @@ fn what_a_stage_cannot_hold_is_refused_by_name() {
         ),
         (
             Conv2dConfig::new([3, 4], [8, 8]),
-            "kernel = 8 is outside the allowed range: at most the side of the padded image",
+            "kernel = 8 is not possible: it must be at most the side of the padded image",
         ),
     ] {
         let refused = stage_of(&config.init(&device)).unwrap_err();

@@ -28,86 +28,53 @@ fn backend(debug: &str) -> String {
     own.unwrap_or("unknown").to_lowercase()
 }
 
-/// Something that a run computes with.
-struct Part<'a> {
-    /// What messages call it.
-    name: &'a str,
-    device: Device,
-    /// What its numbers are; `None` for integers.
-    number: Option<DType>,
-}
-
 /// Checks that network and samples are on a device, and in its precision: Burn panics over tensors that do not fit each other.
 ///
 /// # Errors
-/// [`Error::OtherDevice`] and [`Error::OtherPrecision`], naming the first that is not; [`Error::InvalidConfig`] where the
-/// configuration has another precision than the device.
+/// [`Error::PrecisionFixed`] where the configuration has another precision than the device, [`Error::OtherDevice`] and
+/// [`Error::OtherPrecision`], naming what is elsewhere or otherwise.
 pub(crate) fn ensure_same(
     device: &Device,
     config: &RunConfig,
     network: &Network,
     splits: &Splits,
 ) -> Result<()> {
+    const NETWORK: &str = "the network";
     config.precision.ensure_set(device)?;
-    let number: DType = device.settings().float_dtype.into();
-    let on = |device: Device| Part {
-        name: "the network",
-        device,
-        number: None,
-    };
+    let expected = DType::from(device.settings().float_dtype);
+    let own = network.devices().into_iter();
+    let mut devices: Vec<_> = own.map(|device| (NETWORK, device)).collect();
     let mut numbers = Numbers(Vec::new());
     network.visit(&mut numbers);
-    let in_number = |number: DType| Part {
-        number: Some(number),
-        ..on(device.clone())
-    };
-    let devices = network.devices().into_iter().map(on);
-    let parts = devices.chain(numbers.0.into_iter().map(in_number));
-    let named = [
+    let mut numbers: Vec<_> = numbers.0.into_iter().map(|own| (NETWORK, own)).collect();
+    for (name, samples) in [
         ("the training split", Some(&splits.train)),
         ("the validation split", splits.validation.as_ref()),
         ("the test split", Some(&splits.test)),
-    ];
-    let named = named
-        .into_iter()
-        .filter_map(|(name, own)| Some((name, own?)));
-    let samples = named.flat_map(|(name, own)| {
-        let inputs = Part {
-            name,
-            device: own.inputs.device(),
-            number: Some(own.inputs.dtype()),
-        };
-        let labels = Part {
-            name,
-            device: own.labels.device(),
-            number: None,
-        };
-        [inputs, labels]
-    });
-    parts
-        .chain(samples)
-        .try_for_each(|part| part.ensure(device, number))
-}
-
-impl Part<'_> {
-    fn ensure(self, device: &Device, number: DType) -> Result<()> {
-        // Devices are equal with and without autodiff, and so are to look the same.
+    ] {
+        let Some(samples) = samples else { continue };
+        devices.extend([
+            (name, samples.inputs.device()),
+            (name, samples.labels.device()),
+        ]);
+        numbers.push((name, samples.inputs.dtype()));
+    }
+    if let Some((what, found)) = devices.into_iter().find(|(_, own)| own != device) {
+        // With and without autodiff it is the same device.
         let text = |device: &Device| format!("{:?}", device.clone().inner());
-        if self.device != *device {
-            return Err(Error::OtherDevice {
-                what: self.name.into(),
-                found: text(&self.device),
-                expected: text(device),
-            });
-        }
-        match self.number {
-            Some(found) if found != number => Err(Error::OtherPrecision {
-                what: self.name.into(),
-                found: found.name(),
-                expected: number.name(),
-            }),
-            _ => Ok(()),
-        }
+        return Err(Error::OtherDevice {
+            what,
+            found: text(&found),
+            expected: text(device),
+        });
+    }
+    match numbers.into_iter().find(|(_, own)| *own != expected) {
+        None => Ok(()),
+        Some((what, found)) => Err(Error::OtherPrecision {
+            what,
+            found: found.name(),
+            expected: expected.name(),
+        }),
     }
 }
 

@@ -47,8 +47,8 @@ pub enum Error {
     /// Network, samples and session are on different devices.
     #[error("{what} is on {found}, and the session computes on {expected}")]
     OtherDevice {
-        /// What is elsewhere.
-        what: String,
+        /// What is elsewhere: the network, or a split.
+        what: &'static str,
         /// Its device, as Burn writes it.
         found: String,
         /// The session's.
@@ -57,8 +57,8 @@ pub enum Error {
     /// Network or samples are in other numbers than those that the device makes.
     #[error("{what} is in {found}, and the session's device computes in {expected}")]
     OtherPrecision {
-        /// What is in another precision.
-        what: String,
+        /// What is in another precision: the network, or a split.
+        what: &'static str,
         /// Its numbers.
         found: &'static str,
         /// Those of the device.

@@ -327,7 +327,13 @@ fn samples_on_another_device_are_refused_and_the_folder_names_the_backend() {
         };
         let refused = on(&Device::flex()).err().unwrap();
         assert!(
-            matches!(&refused, Error::OtherDevice { what, .. } if what == "the training split"),
+            matches!(
+                &refused,
+                Error::OtherDevice {
+                    what: "the training split",
+                    ..
+                }
+            ),
             "{refused}"
         );
         assert!(!run.exists());

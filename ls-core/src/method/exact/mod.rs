@@ -117,7 +117,7 @@ impl ExactConfig {
                 step > 0.0 && step <= 1e8,
                 "step",
                 step,
-                "greater than 0, at most 1e8",
+                "greater than 0 and at most 1e8",
             )?;
         }
         if let Some(damping) = self.damping {
