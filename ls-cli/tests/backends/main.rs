@@ -174,11 +174,8 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usi
     for (backend, device) in devices() {
         let Some(device) = device else {
             // Past the test harness, which keeps the words of tests that pass to itself.
-            writeln!(
-                std::io::stderr(),
-                "skipped: {what} on {backend}: no device here"
-            )
-            .unwrap();
+            let line = format!("skipped: {what} on {backend}: no device here\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
             continue;
         };
         for (name, model) in models() {

@@ -179,6 +179,21 @@ fn without_a_driver_there_is_one_line() {
     );
 }
 
+/// Burn would load the states of optimizers to the device that the variable names.
+#[test]
+fn an_optimizer_resumes_on_the_device_of_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = "train --method backprop --limit 60 --hidden 8 --sweeps 1 --quiet --run r";
+    let train: Vec<_> = train.split(' ').collect();
+    assert!(layersep(folder.path(), &train).status.success());
+    let resume = ["train", "--resume", "r", "--sweeps", "2", "--json"];
+    let mut command = crate::command(folder.path(), &resume);
+    let output = command.env("BURN_DEVICE", "rocm").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("BURN_DEVICE is ignored"), "{text}");
+}
+
 #[test]
 fn an_unknown_precision_is_refused() {
     let folder = tempfile::tempdir().unwrap();
