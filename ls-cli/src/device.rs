@@ -188,6 +188,18 @@ fn cuda() -> Vec<Present> {
         .collect()
 }
 
+/// Makes the backend of a device Burn's default. Burn loads the states of optimizers to its default device, which would be a GPU where one
+/// is compiled in, absent or not, and would round f64 to what that GPU computes in.
+#[allow(
+    unsafe_code,
+    reason = "the environment is the only way to Burn's default device"
+)]
+pub(crate) fn make_default(name: &str) {
+    let backend = name.split(':').next().unwrap_or(name);
+    // SAFETY: commands find their device before they start a thread, so that nobody reads the environment meanwhile.
+    unsafe { std::env::set_var("BURN_DEVICE", backend) };
+}
+
 /// Whether the backend compiles its kernels when they are first needed.
 pub(crate) fn compiles_kernels(name: &str) -> bool {
     ["wgpu", "cuda"]

@@ -63,7 +63,8 @@ pub enum CheckpointRule {
 
 /// What a run needs beside its plan.
 pub struct Session<'a> {
-    /// Where tensors live.
+    /// Where tensors live. Burn loads the states of optimizers to its default device first: one that has no f64, or cannot be opened,
+    /// ends a run that is resumed. `BURN_DEVICE` names the default device.
     pub device: Device,
     /// The run folder.
     pub run: &'a Path,

@@ -189,6 +189,7 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         )
         .hint("--dashboard plain writes lines"));
     }
+    device::make_default(&plan.config().device);
     let found = device::find(&plan.config().device, plan.config().precision)?;
     let device = found.device;
     if device::compiles_kernels(&plan.config().device) {

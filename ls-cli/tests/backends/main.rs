@@ -18,14 +18,13 @@ use ls_train::config::{
 use ls_train::data::Splits;
 use ls_train::{Error, Session, train};
 
-/// Differences of a device from flex that a method may show after [`SWEEPS`] sweeps, relative to the figure, and to the largest
-/// weight.
-struct Tolerance {
-    losses: f64,
-    weights: f64,
-}
+/// Difference of a loss from that on flex, relative. Backends sum in other orders: single stages differ by some f32 `ε`, 1e-7, and the
+/// sweeps let that grow. Seen on ndarray and on Vulkan in software: at most 8e-6.
+const LOSS: f64 = 1e-4;
 
-const SWEEPS: usize = 3;
+/// Difference of a weight from that on flex, relative to the largest weight. Seen: at most 2e-5, after Adam, which divides small gradients
+/// by themselves.
+const WEIGHT: f64 = 3e-4;
 
 /// The device of a backend; `None` where this machine has none.
 type Found = (&'static str, Option<Device>);
@@ -171,20 +170,17 @@ fn models() -> [(&'static str, ModelConfig); 3] {
 }
 
 /// Trains every network on every device, and holds the ends against those on flex.
-fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, tolerance: &Tolerance) {
+fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usize) {
     for (backend, device) in devices() {
         let Some(device) = device else {
             // Past the test harness, which keeps the words of tests that pass to itself.
-            writeln!(
-                std::io::stderr(),
-                "skipped: {what} on {backend}: no device here"
-            )
-            .unwrap();
+            let line = format!("skipped: {what} on {backend}: no device here\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
             continue;
         };
         for (name, model) in models() {
             let mut config = RunConfig {
-                sweeps: SWEEPS,
+                sweeps,
                 batch_size,
                 method: method.clone(),
                 model,
@@ -197,7 +193,7 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, tolerance: 
                 let off = (a - b).abs() / a.abs();
                 worst = worst.max(off);
                 assert!(
-                    off <= tolerance.losses,
+                    off <= LOSS,
                     "{what}, {name} on {backend}: {figure} is {b}, on flex {a}, {off:e} apart"
                 );
             }
@@ -215,7 +211,7 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, tolerance: 
                 println!("{what}, {name} on {backend}: losses {worst:.1e}, weights {off:.1e}");
             }
             assert!(
-                off <= tolerance.weights,
+                off <= WEIGHT,
                 "{what}, {name} on {backend}: weights are {off:e} of the largest apart"
             );
         }
@@ -234,36 +230,20 @@ fn backprop(optimizer: OptimizerKind) -> MethodConfig {
 #[test]
 fn exact_in_full_batch() {
     let method = MethodConfig::Exact(ExactSettings::default());
-    let tolerance = Tolerance {
-        losses: 1e-3,
-        weights: 1e-3,
-    };
-    compare("exact", &method, BatchSize::Full, &tolerance);
+    compare("exact", &method, BatchSize::Full, 3);
 }
 
 #[test]
 fn exact_in_batches() {
     let method = MethodConfig::Exact(ExactSettings::default());
-    let tolerance = Tolerance {
-        losses: 1e-3,
-        weights: 1e-3,
-    };
-    compare(
-        "exact in batches",
-        &method,
-        BatchSize::Samples(32),
-        &tolerance,
-    );
+    compare("exact in batches", &method, BatchSize::Samples(32), 3);
 }
 
 #[test]
 fn alternating_by_line_searches() {
     let method = MethodConfig::Alternating(AlternatingSettings::default());
-    let tolerance = Tolerance {
-        losses: 1e-3,
-        weights: 1e-3,
-    };
-    compare("alternating", &method, BatchSize::Full, &tolerance);
+    // Every sample accepts or refuses steps of its own. After one sweep some are so near to the border that rounding decides.
+    compare("alternating", &method, BatchSize::Full, 1);
 }
 
 #[test]
@@ -277,36 +257,19 @@ fn alternating_by_an_optimizer() {
         update: BlockUpdate::with(OptimizerKind::Adam),
         ..AlternatingSettings::default()
     });
-    let tolerance = Tolerance {
-        losses: 1e-3,
-        weights: 1e-3,
-    };
-    compare(
-        "alternating with adam",
-        &method,
-        BatchSize::Samples(32),
-        &tolerance,
-    );
+    compare("alternating with adam", &method, BatchSize::Samples(32), 3);
 }
 
 #[test]
 fn backprop_by_adam() {
-    let tolerance = Tolerance {
-        losses: 1e-3,
-        weights: 1e-3,
-    };
     let method = backprop(OptimizerKind::Adam);
-    compare("adam", &method, BatchSize::Samples(32), &tolerance);
+    compare("adam", &method, BatchSize::Samples(32), 3);
 }
 
 #[test]
 fn backprop_by_sgd() {
-    let tolerance = Tolerance {
-        losses: 1e-3,
-        weights: 1e-3,
-    };
     let method = backprop(OptimizerKind::Sgd);
-    compare("sgd", &method, BatchSize::Full, &tolerance);
+    compare("sgd", &method, BatchSize::Full, 3);
 }
 
 #[test]

@@ -147,37 +147,51 @@ fn an_adapter_that_is_not_there_is_refused_and_none_takes_its_place() {
     );
 }
 
-/// Where the Vulkan loader finds no driver, there is no adapter at all.
+/// Where neither Vulkan nor OpenGL finds a driver, there is no adapter at all.
 #[cfg(all(feature = "wgpu", target_os = "linux"))]
 #[test]
 fn without_a_driver_there_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let output = |arguments: &[&str]| {
         let mut command = crate::command(folder.path(), arguments);
-        for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        for variable in [
+            "VK_DRIVER_FILES",
+            "VK_ICD_FILENAMES",
+            "__EGL_VENDOR_LIBRARY_FILENAMES",
+        ] {
             command.env(variable, "/nonexistent");
         }
-        // The other graphics interface that wgpu would try.
-        command
-            .env("EGL_PLATFORM", "none")
-            .env("LIBGL_DRIVERS_PATH", "/nonexistent");
         command.output().unwrap()
     };
     let listing: Value = serde_json::from_slice(&output(&["devices", "--json"]).stdout).unwrap();
-    if !names(&listing["without_device"]).contains(&"wgpu") {
-        return;
-    }
+    assert!(
+        names(&listing["without_device"]).contains(&"wgpu"),
+        "{listing}"
+    );
     let train = output(&["train", "--device", "wgpu"]);
     let text = String::from_utf8(train.stderr).unwrap();
     assert_eq!(train.status.code(), Some(2), "{text}");
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("error: "))
-        .unwrap();
-    assert_eq!(
-        line,
-        "error: device `wgpu` is not on this machine; `wgpu` finds no device and no driver"
+    assert!(
+        text.contains(
+            "error: device `wgpu` is not on this machine; `wgpu` finds no device and no driver\n"
+        ),
+        "{text}"
     );
+}
+
+/// Burn would load the states of optimizers to the device that the variable names.
+#[test]
+fn an_optimizer_resumes_on_the_device_of_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = "train --method backprop --limit 60 --hidden 8 --sweeps 1 --quiet --run r";
+    let train: Vec<_> = train.split(' ').collect();
+    assert!(layersep(folder.path(), &train).status.success());
+    let resume = ["train", "--resume", "r", "--sweeps", "2", "--json"];
+    let mut command = crate::command(folder.path(), &resume);
+    let output = command.env("BURN_DEVICE", "rocm").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("BURN_DEVICE is ignored"), "{text}");
 }
 
 #[test]

@@ -180,3 +180,28 @@ fn exports_keep_f64_in_burns_format_alone_and_reports_take_runs_of_both_precisio
     let written = json(folder, &["report", "--json", "f32", "f64"]);
     assert_eq!(written["notes"], Value::Array(Vec::new()));
 }
+
+/// The growth factors of 60 stages multiply to weights of the residuals beyond f32.
+#[test]
+fn weights_that_f32_refuses_fit_into_f64() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let deep =
+        "train --method alternating --hidden 8x60 --init kaiming --limit 40 --sweeps 2 --json";
+    let arguments = |precision| {
+        let own = ["--precision", precision, "--run", precision];
+        let arguments: Vec<_> = deep.split(' ').chain(own).collect();
+        arguments
+    };
+    let refused = layersep(folder, &arguments("f32"));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    assert!(
+        text.contains("exceeds the numbers that are computed in"),
+        "{text}"
+    );
+    let train = &json(folder, &arguments("f64"))["train"];
+    let figure = |name: &str| train[name].as_f64().unwrap();
+    assert!(figure("original_loss") <= figure("certificate"));
+    assert!(figure("certificate") <= figure("separated_loss"));
+}
