@@ -58,7 +58,9 @@ def build(features):
 
 def present(binary):
     output = subprocess.run([binary, "devices", "--json"], check=True, capture_output=True, text=True).stdout
-    return [device["device"] for device in json.loads(output)["devices"]]
+    names = [device["name"] for device in json.loads(output)["devices"]]
+    # The others are these by index.
+    return [name for name in names if ":" not in name]
 
 
 def train(args, binary, device, folder, prefix=()):
