@@ -28,13 +28,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// All samples of a split as one batch.
+    /// All samples of a split as one batch. An autodiff tape that the tensors are on is left behind.
     pub fn full(inputs: Tensor<2>, labels: Tensor<1, Int>) -> Self {
         Self {
             block: 0,
             selection: Selection::All,
-            inputs,
-            labels,
+            inputs: inputs.inner(),
+            labels: labels.inner(),
         }
     }
 

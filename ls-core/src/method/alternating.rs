@@ -1,7 +1,7 @@
 //! Method `alternating`: auxiliary blocks backwards, then weight blocks forwards, each lowering the separated loss.
 //!
-//! Under [`BlockRule::LineSearch`] the weights of a stage with the affine view move by a [`GramStep`], those of any other stage
-//! by a [`GradientStep`].
+//! Under [`BlockRule::LineSearch`] the weights of a stage with the affine view move by a [`GramStep`], those of any other stage,
+//! or of one that is frozen in part, by a [`GradientStep`]. A stage without trainable parameters stands still.
 
 use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 
 use serde::{Deserialize, Serialize};
 
+use super::role::Role;
 use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::auxiliary::AuxiliaryStore;
@@ -17,7 +18,6 @@ use crate::error::ensure;
 use crate::linalg::{Cholesky, mean_f64};
 use crate::network::{LipschitzConstant, Network};
 use crate::objective::{OutputLoss, Weighting, Weights};
-use crate::stage::AnyStage;
 use crate::update::{
     AuxiliaryBlock, GradientStep, GramStep, Penalty, WeightBlock, armijo_pass, optimize_auxiliary,
     optimize_weights, restart,
@@ -74,11 +74,13 @@ pub enum BlockRule {
 
 /// The paper's scheme, alternating minimization of the separated loss.
 ///
-/// A stage without the affine view still trains, with the same guarantee. Self-adaptive weights ask every stage behind the first
+/// A stage without the affine view still trains, with the same guarantee. What is frozen when the method starts
+/// ([`Module::no_grad`](burn::module::Module::no_grad)) stands still. Self-adaptive weights ask every stage behind the first
 /// for a Lipschitz constant; fixed ones ask for nothing.
 pub struct Alternating {
     config: AlternatingConfig,
     rule: BlockRule,
+    roles: Vec<Role>,
     memory: Memory,
 }
 
@@ -90,7 +92,7 @@ struct Memory {
     weight_steps: Vec<f64>,
     /// Factor of the first stage's Gram matrix, when it has one.
     first_preconditioner: Option<Cholesky>,
-    /// Steps of the stages without the affine view, by stage; of nobody under optimizers.
+    /// Steps of the stages that move along gradients, by stage; of nobody under optimizers.
     gradient_steps: Vec<Option<GradientStep>>,
     /// Names of the auxiliary rows in the optimizer's state, by stage and block of samples.
     auxiliary_ids: Vec<Vec<ParamId>>,
@@ -120,15 +122,14 @@ impl Alternating {
         if let BlockRule::LineSearch { damping } = &rule {
             ensure(*damping >= 1e-9, "damping", *damping, "1e-9 or more")?;
         }
-        let gradient_step = |stage: &AnyStage| match rule {
-            BlockRule::LineSearch { .. } if stage.affine().is_none() => {
-                Some(GradientStep::default())
-            }
+        let roles: Vec<_> = network.stages().iter().map(Role::of).collect();
+        let gradient_step = |&role: &Role| match (&rule, role) {
+            (BlockRule::LineSearch { .. }, Role::Gradient) => Some(GradientStep::default()),
             _ => None,
         };
-        let gradient_steps: Vec<_> = network.stages().iter().map(gradient_step).collect();
+        let gradient_steps: Vec<_> = roles.iter().map(gradient_step).collect();
         let first_preconditioner = match &rule {
-            BlockRule::LineSearch { damping } if gradient_steps[0].is_none() => {
+            BlockRule::LineSearch { damping } if roles[0] == Role::Affine => {
                 let rows = split.len().min(PRECONDITIONER_ROWS);
                 let sample = split.inputs.clone().narrow(0, 0, rows);
                 let step = GramStep {
@@ -147,6 +148,7 @@ impl Alternating {
         Ok(Self {
             config,
             rule,
+            roles,
             memory: Memory {
                 auxiliary_steps: AuxiliaryStore::constant(
                     split.len(),
@@ -240,6 +242,11 @@ impl Alternating {
                 penalty: separation.penalty(l, &residuals),
             };
             let stage = network.stage_mut(l);
+            if self.roles[l] == Role::Standing {
+                let misfit = block.loss.misfit(stage.forward(block.input));
+                residuals.push(mean_f64(misfit)?);
+                continue;
+            }
             match &mut self.rule {
                 BlockRule::LineSearch { damping } => {
                     let first = self.memory.weight_steps[l];

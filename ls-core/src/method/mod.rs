@@ -7,6 +7,7 @@
 mod alternating;
 mod backprop;
 mod exact;
+mod role;
 mod state;
 
 use burn::module::Module;

@@ -201,8 +201,13 @@ fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<
     let output = map(leaf.clone());
     let value = output.clone().inner();
     let pull_back = move |cotangent: Tensor<2>| {
-        let gradients = (output * cotangent).sum().backward();
-        leaf.grad(&gradients)
+        // A map of integers, say, has no derivative, and Burn refuses to go back from what is not tracked.
+        let gradient = output.is_tracked().then(|| {
+            let gradients = (output * cotangent).sum().backward();
+            leaf.grad(&gradients)
+        });
+        gradient
+            .flatten()
             .unwrap_or_else(|| leaf.inner().zeros_like())
     };
     (value, Box::new(pull_back))
@@ -251,6 +256,11 @@ impl AnyStage {
             Self::Custom(stage) => stage.as_any_mut(),
         };
         stage.downcast_mut()
+    }
+
+    /// Whether the stage has the affine view.
+    pub fn is_affine(&self) -> bool {
+        self.affine().is_some()
     }
 
     /// Name of the stage's type, without its path.

@@ -61,26 +61,24 @@ impl Scaling {
         }
     }
 
-    /// The factors `c_l`, relative to the last stage that has one, given the sum of the squares of each stage's gradients
-    /// `∂ce/∂u_l` and their shape, `[rows, d_out]`; without a shape, as of a stage without pre-activations, a stage has no
-    /// displacement: its factor is 0.
-    pub(super) fn factors(self, squares: &[f64], dims: &[Option<[usize; 2]>]) -> Vec<f64> {
-        let size = |(&square, dims): (&f64, &Option<[usize; 2]>)| {
-            dims.map(|[rows, columns]| match self {
-                Self::None => 1.0,
-                Self::Rms => (square / (rows * columns) as f64).sqrt(),
-                Self::Norm => (square / rows as f64).sqrt(),
-            })
+    /// The factors `c_l`, given the sum of the squares of each stage's gradients, their shape, `[rows, d_out]`, and whether it is
+    /// fitted: one that is not has no displacement, and a factor of 0. They are relative to the last stage, whose gradients are those
+    /// of its pre-activations, or of the logits themselves.
+    pub(super) fn factors(self, squares: &[f64], dims: &[[usize; 2]], fitted: &[bool]) -> Vec<f64> {
+        let size = |(&square, &[rows, columns]): (&f64, &[usize; 2])| match self {
+            Self::None => 1.0,
+            Self::Rms => (square / (rows * columns) as f64).sqrt(),
+            Self::Norm => (square / rows as f64).sqrt(),
         };
         let sizes: Vec<_> = squares.iter().zip(dims).map(size).collect();
-        let last = sizes.iter().rev().find_map(|&size| size).unwrap_or(1.0);
-        let factor = |&size: &Option<f64>| match size {
-            Some(size) if size > 0.0 => last / size,
+        let last = sizes.last().copied().unwrap_or(1.0);
+        let factor = |(&size, &is_fitted): (&f64, &bool)| match is_fitted {
+            true if size > 0.0 => last / size,
             // A stage whose gradients vanish stays where it is.
-            Some(_) => 1.0,
-            None => 0.0,
+            true => 1.0,
+            false => 0.0,
         };
-        sizes.iter().map(factor).collect()
+        sizes.iter().zip(fitted).map(factor).collect()
     }
 }
 

@@ -1,7 +1,10 @@
 //! The sweep of `exact` seen from inside.
 
 use super::super::{Exact, ExactConfig};
+use super::fits::{Aim, KEPT_FACTORS};
 use super::*;
+use crate::batch::index_tensor;
+use crate::method::exact::control::Form;
 use crate::method::{Method, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{
@@ -10,6 +13,8 @@ use crate::stage::{
 use burn::tensor::{Device, TensorData};
 use faer::Mat;
 use faer::linalg::solvers::Solve;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::Value;
 

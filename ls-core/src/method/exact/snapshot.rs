@@ -1,18 +1,19 @@
-//! Weights to return to, among them the parameters of stages without the affine view, as arrays.
+//! Weights to return to, among them the parameters of stages that are not fitted, as arrays.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use crate::linalg::Affine;
 use crate::method::MethodState;
+use crate::method::role::{Part, Role};
 use crate::network::Network;
-use crate::stage::{AffineStage, AnyStage};
+use crate::stage::AffineStage;
 use crate::{Error, Result};
 
 /// Weights to return to; empty before the first refresh.
 #[derive(Default)]
 pub(super) struct Safe {
-    /// Of the stages with the affine view, in their order.
+    /// Of the stages that are fitted, in their order.
     pub coefficients: Vec<Affine>,
     /// Of the others.
     pub parameters: Snapshot,
@@ -20,7 +21,8 @@ pub(super) struct Safe {
 
 impl Safe {
     pub(super) fn of(network: &Network) -> Self {
-        let affine = network.stages().iter().filter_map(|stage| stage.affine());
+        let parts = Part::all(network.stages());
+        let affine = parts.iter().filter_map(Part::affine);
         Self {
             coefficients: affine.map(AffineStage::coefficients).collect(),
             parameters: Snapshot::of(network),
@@ -30,7 +32,9 @@ impl Safe {
     pub(super) fn restore(&self, network: &mut Network) {
         let mut coefficients = self.coefficients.iter();
         for l in 0..network.stages().len() {
-            if let Some(stage) = network.stage_mut(l).affine_mut()
+            let stage = network.stage_mut(l);
+            if Role::of(stage) == Role::Affine
+                && let Some(stage) = stage.affine_mut()
                 && let Some(coefficients) = coefficients.next()
             {
                 stage.set_coefficients(coefficients.clone());
@@ -40,23 +44,21 @@ impl Safe {
     }
 }
 
-/// Values of the parameters of stages without the affine view, in the order in which the stages and their modules have them:
+/// Values of the parameters of stages that are not fitted, in the order in which the stages and their modules have them:
 /// dimensions, and entries row by row.
 #[derive(Clone, Default)]
 pub(super) struct Snapshot {
     arrays: Vec<(Vec<usize>, Tensor<1>)>,
 }
 
-fn is_opaque(stage: &AnyStage) -> bool {
-    stage.affine().is_none()
-}
-
 impl Snapshot {
     /// The values that a network has now.
     pub(super) fn of(network: &Network) -> Self {
         let mut found = Self::default();
-        for stage in network.stages().iter().filter(|stage| is_opaque(stage)) {
-            stage.visit(&mut found);
+        for stage in network.stages() {
+            if Role::of(stage) == Role::Gradient {
+                stage.visit(&mut found);
+            }
         }
         found
     }
@@ -66,7 +68,7 @@ impl Snapshot {
         let mut values = Values(self.arrays.iter());
         for l in 0..network.stages().len() {
             let stage = network.stage_mut(l);
-            if is_opaque(stage) {
+            if Role::of(stage) == Role::Gradient {
                 *stage = stage.clone().map(&mut values);
             }
         }
@@ -108,7 +110,8 @@ impl ModuleVisitor for Snapshot {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let value = parameter.val().inner();
         let dims = value.dims();
-        self.arrays.push((dims.to_vec(), value.flatten(0, D - 1)));
+        let count = dims.iter().product::<usize>();
+        self.arrays.push((dims.to_vec(), value.reshape([count])));
     }
 }
 
