@@ -21,7 +21,7 @@ pub struct Batch {
     pub block: usize,
     /// Where the samples stand in their split.
     pub selection: Selection,
-    /// `x`, `[samples, d_0]`.
+    /// `x`, `[samples, d_0]`, on no autodiff tape.
     pub inputs: Tensor<2>,
     /// Classes `y`, `[samples]`.
     pub labels: Tensor<1, Int>,

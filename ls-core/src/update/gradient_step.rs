@@ -233,3 +233,7 @@ impl ModuleVisitor for Add<'_> {
         self.sum.register(parameter.id, sum);
     }
 }
+
+#[cfg(test)]
+#[path = "gradient_step_tests.rs"]
+mod tests;
