@@ -67,7 +67,7 @@ pub(super) fn backward(
     pre_activation: impl Fn(usize, &Tensor<2>) -> Tensor<2>,
     mut see: impl FnMut(&Tensor<2>, &Tensor<2>),
 ) -> Backward {
-    let mut h = batch.inputs.clone();
+    let mut h = batch.inputs.clone().inner();
     let mut links: Vec<Link<'_>> = Vec::with_capacity(parts.len());
     // Nobody asks for gradients before it.
     let first = parts.iter().position(|part| part.role != Role::Standing);
@@ -168,7 +168,7 @@ fn through_any(
         Parameters::Moving => tracked(stage),
         Parameters::Training => stage.clone().train(),
     };
-    let leaf = input.inner().autodiff().require_grad();
+    let leaf = input.autodiff().require_grad();
     let output = tracked.forward(leaf.clone());
     let value = output.clone().inner();
     let link = move |cotangent: Tensor<2>| {

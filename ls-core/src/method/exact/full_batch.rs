@@ -104,9 +104,13 @@ impl Gradients {
 
 impl<'a> FullBatch<'a> {
     pub(super) fn new(network: &'a Network, batch: &Batch, settings: Settings) -> Self {
+        let untracked = Batch {
+            inputs: batch.inputs.clone().inner(),
+            ..batch.clone()
+        };
         Self {
             parts: Part::all(network.stages()),
-            chunks: batch.chunks(settings.chunk).collect(),
+            chunks: untracked.chunks(settings.chunk).collect(),
             samples: batch.len(),
             wave: if is_accelerator(&batch.inputs.device()) {
                 1
