@@ -10,16 +10,17 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::role::Role;
+use super::separation::Separation;
 use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::{Cholesky, mean_f64};
-use crate::network::{LipschitzConstant, Network};
-use crate::objective::{OutputLoss, Weighting, Weights};
+use crate::network::Network;
+use crate::objective::{Weighting, Weights};
 use crate::update::{
-    AuxiliaryBlock, GradientStep, GramStep, Penalty, WeightBlock, armijo_pass, optimize_auxiliary,
+    AuxiliaryBlock, GradientStep, GramStep, WeightBlock, armijo_pass, optimize_auxiliary,
     optimize_weights, restart,
 };
 use crate::{Error, Result};
@@ -74,9 +75,9 @@ pub enum BlockRule {
 
 /// The paper's scheme, alternating minimization of the separated loss.
 ///
-/// A stage without the affine view still trains, with the same guarantee. What is frozen when the method starts
-/// ([`Module::no_grad`](burn::module::Module::no_grad)) stands still. Self-adaptive weights ask every stage behind the first
-/// for a Lipschitz constant; fixed ones ask for nothing.
+/// A stage without the affine view still trains, with the same guarantee. What is frozen
+/// ([`Module::no_grad`](burn::module::Module::no_grad)) before the method is made stands still. Self-adaptive weights ask every
+/// stage behind the first for a Lipschitz constant; fixed ones ask for nothing.
 pub struct Alternating {
     config: AlternatingConfig,
     rule: BlockRule,
@@ -161,23 +162,6 @@ impl Alternating {
                 gradient_steps,
                 auxiliary_ids: vec![Vec::new(); hidden],
             },
-        })
-    }
-
-    fn separation(&self, network: &Network) -> Result<Separation> {
-        let weighting = self.config.weighting;
-        let lipschitz = network.lipschitz(weighting.norm())?;
-        let weights = weighting.weights(&lipschitz)?;
-        // Blocks are evaluated in f32, with gradients of twice the weight.
-        let limit = f64::from(f32::MAX) / 2.0;
-        if let Some(l) = weights.omega.iter().position(|&omega| omega > limit) {
-            let (stage, omega) = (l + 1, weights.omega[l]);
-            return Err(Error::WeightTooLarge { stage, omega });
-        }
-        Ok(Separation {
-            weights,
-            weighting,
-            lipschitz,
         })
     }
 
@@ -310,7 +294,7 @@ impl Method for Alternating {
                 found,
             });
         }
-        let mut separation = self.separation(network)?;
+        let mut separation = Separation::at(self.config.weighting, network)?;
         let mut values = model.auxiliary.gather(&batch.selection);
         let mut steps = self.memory.auxiliary_steps.gather(&batch.selection);
         if self.config.restart {
@@ -398,7 +382,9 @@ impl Method for Alternating {
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
-        Ok(Some(self.separation(network)?.weights))
+        Ok(Some(
+            Separation::at(self.config.weighting, network)?.weights,
+        ))
     }
 }
 
@@ -407,56 +393,6 @@ impl Method for Alternating {
 struct Values {
     weight_steps: Vec<f64>,
     auxiliary_ids: Vec<Vec<String>>,
-}
-
-/// The constants that tie the blocks together, kept current as the weights move.
-struct Separation {
-    weighting: Weighting,
-    lipschitz: Vec<LipschitzConstant>,
-    weights: Weights,
-}
-
-impl Separation {
-    /// What the output of stage `l` (from 0) is compared with.
-    fn output_loss(&self, l: usize, values: &[Tensor<2>], batch: &Batch) -> OutputLoss {
-        match values.get(l) {
-            Some(target) => OutputLoss::Residual {
-                target: target.clone(),
-                omega: self.weights.omega[l],
-            },
-            None => OutputLoss::CrossEntropy {
-                labels: batch.labels.clone(),
-                factor: self.weights.head,
-            },
-        }
-    }
-
-    /// `B_l = (1 + 1/η) κ² (L-1) Σ_{j<l} (Π_j/K_l)² 1/N Σ r_j²`.
-    fn penalty(&self, l: usize, residuals: &[f64]) -> Penalty {
-        let factor = self.weighting.factor(self.weights.omega.len());
-        let others = |j: usize| -> f64 {
-            let later = (j + 1..self.lipschitz.len()).filter(|&i| i != l);
-            // With self-adaptive weights there are all of these constants; with fixed ones the factor is zero.
-            later
-                .filter_map(|i| self.lipschitz[i].as_ref().ok())
-                .product()
-        };
-        let pressure = |(j, residual): (usize, &f64)| others(j).powi(2) * residual;
-        let coefficient: f64 = residuals.iter().take(l).enumerate().map(pressure).sum();
-        Penalty {
-            coefficient: factor * coefficient,
-            norm: self.weighting.norm(),
-        }
-    }
-
-    /// Takes over the new Lipschitz constant of stage `l`.
-    fn moved(&mut self, l: usize, constant: Option<f64>) -> Result<()> {
-        if let Some(constant) = constant {
-            self.lipschitz[l] = Ok(constant);
-        }
-        self.weights = self.weighting.weights(&self.lipschitz)?;
-        Ok(())
-    }
 }
 
 fn row_id(ids: &mut Vec<ParamId>, block: usize) -> ParamId {

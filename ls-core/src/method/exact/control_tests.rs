@@ -305,28 +305,3 @@ fn errors_of_a_trial_end_the_sweep() {
     });
     assert_eq!((found, trials), (Err(error), 1));
 }
-
-#[test]
-fn a_stage_that_is_not_fitted_has_no_part_in_the_factors_of_the_others() {
-    for scaling in Scaling::ALL {
-        let [three, five, seven] = [[30, 3], [60, 5], [30, 7]];
-        let expected = scaling.factors(&[4.0, 9.0, 1.0], &[three, five, seven], &[true; 3]);
-        let [first, second, last] = expected[..] else {
-            panic!("three factors");
-        };
-        assert_eq!(last, 1.0);
-        let found = scaling.factors(
-            &[4.0, 1e9, 9.0, 1.0],
-            &[three, five, five, seven],
-            &[true, false, true, true],
-        );
-        assert_eq!(found, [first, 0.0, second, last], "{scaling:?}");
-        // A head that is not fitted still has the gradients of the logits, which the others are compared with.
-        let found = scaling.factors(
-            &[4.0, 9.0, 1.0],
-            &[three, five, seven],
-            &[true, true, false],
-        );
-        assert_eq!(found, [first, second, 0.0], "{scaling:?}");
-    }
-}

@@ -20,9 +20,9 @@ use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::control::Scaling;
 use super::memory::{Memory, MemoryValues};
 use super::pass::Pass;
+use super::scaling::Scaling;
 use super::set_coefficients;
 use super::snapshot::{Safe, Snapshot};
 use crate::Result;

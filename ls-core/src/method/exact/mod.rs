@@ -9,13 +9,13 @@
 //! with `Σ` the covariance of the inputs, and `D` the identity without its last entry: the bias is free ([`Ridge`]).
 //!
 //! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that never rises, and there is no
-//! learning rate; [`control`] finds
-//! `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which promise nothing.
+//! learning rate; [`control`] finds `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which
+//! promise nothing.
 //!
-//! A stage without the affine view has no pre-activations to fit. It stands still in the fits, has no displacement and no
-//! part in the factors `c_l`. Afterwards, also where no fit was accepted, all such stages move together by one
-//! [`GradientStep`](crate::update::GradientStep) on the same loss, which is taken only if the loss falls. The penalty of weight decay is on the kernels of
-//! stages with the affine view alone.
+//! A stage without the affine view has no pre-activations to fit. It stands still in the fits and has no displacement.
+//! Afterwards, also where no fit was accepted, all such stages move together by one [`GradientStep`](crate::update::GradientStep) on
+//! the same loss, which is taken only if the loss falls. So does a stage with the view of which a part is frozen, and one without
+//! anything to train stands still. The penalty of weight decay is on the kernels of stages that are fitted alone.
 
 mod backward;
 mod control;
@@ -24,12 +24,14 @@ mod memory;
 mod mini_batch;
 mod opaque;
 mod pass;
+mod scaling;
 mod snapshot;
 mod sweeps;
 
-pub use control::{Candidate, Form, Scaling};
+pub use control::{Candidate, Form};
 pub use full_batch::Storage;
 pub use mini_batch::MiniBatchConfig;
+pub use scaling::Scaling;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +69,7 @@ pub struct ExactConfig {
     /// Patches that enter a convolution's Gram matrix; a seeded subset when there are more.
     pub gram_rows: usize,
     /// `λ` of the penalty `λ/2 Σ ‖W_l‖²`, which is added to the loss that sweeps lower; 0 for none. It is on the kernels of
-    /// stages with the affine view, not on the parameters of others.
+    /// stages that are fitted, not on the parameters of others.
     pub weight_decay: f64,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights. Where self-adaptive ones do
     /// not exist because a stage states no Lipschitz constant, reports are of fixed weights `ω = 1`.
@@ -130,7 +132,9 @@ impl ExactConfig {
 /// Restarted separation with exact weight blocks.
 ///
 /// Stages with the affine view are fitted. A stage without it still trains, with the same guarantee: by one gradient step with
-/// a line search after the fits of each full-batch sweep, by Adam on batches.
+/// a line search after the fits of each full-batch sweep, by Adam on batches. What is frozen
+/// ([`Module::no_grad`](burn::module::Module::no_grad)) stands still; of a stage that is frozen in part, the rest moves as if the stage
+/// had no affine view. Freeze before the method is made.
 ///
 /// Between full-batch sweeps the method keeps the pre-activations of the accepted step, which are the next sweep's forward
 /// pass: nobody else may move the weights meanwhile.
@@ -291,7 +295,7 @@ impl Method for Exact {
 #[derive(Serialize, Deserialize)]
 struct Values {
     controller: Controller,
-    /// Of stages without the affine view.
+    /// Of stages that move along gradients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gradient_length: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]

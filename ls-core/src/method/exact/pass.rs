@@ -4,7 +4,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::backward::{Backward, Parameters, backward, response};
-use super::control::Scaling;
+use super::scaling::Scaling;
 use crate::Result;
 use crate::batch::Batch;
 use crate::linalg::to_f64;
