@@ -123,7 +123,7 @@ impl Alternating {
         if let BlockRule::LineSearch { damping } = &rule {
             ensure(*damping >= 1e-9, "damping", *damping, "1e-9 or more")?;
         }
-        let roles: Vec<_> = network.stages().iter().map(Role::of).collect();
+        let roles = Role::all(network);
         let gradient_step = |&role: &Role| match (&rule, role) {
             (BlockRule::LineSearch { .. }, Role::Gradient) => Some(GradientStep::default()),
             _ => None,

@@ -3,9 +3,10 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
+use crate::network::Network;
 use crate::stage::{AffineStage, AnyStage};
 
-/// How the weights of a stage move under methods that make use of the affine view.
+/// How the weights of a stage move under methods that make use of the affine view. Methods find it out once, when they start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// By its coefficients: the stage has the affine view, and no parameter of it is frozen.
@@ -17,7 +18,12 @@ pub(super) enum Role {
 }
 
 impl Role {
-    pub(super) fn of(stage: &AnyStage) -> Self {
+    /// Of all stages in order.
+    pub(super) fn all(network: &Network) -> Vec<Self> {
+        network.stages().iter().map(Self::of).collect()
+    }
+
+    fn of(stage: &AnyStage) -> Self {
         let mut count = Count::default();
         stage.visit(&mut count);
         match count {
@@ -37,12 +43,9 @@ pub(super) struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// All stages in order.
-    pub(super) fn all(stages: &'a [AnyStage]) -> Vec<Self> {
-        let part = |stage| Self {
-            stage,
-            role: Role::of(stage),
-        };
-        stages.iter().map(part).collect()
+    pub(super) fn all(network: &'a Network, roles: &[Role]) -> Vec<Self> {
+        let pairs = network.stages().iter().zip(roles);
+        pairs.map(|(stage, &role)| Self { stage, role }).collect()
     }
 
     /// Whether its coefficients are what moves.
@@ -68,7 +71,8 @@ struct Count {
 
 impl ModuleVisitor for Count {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        // In validation mode no tensor requires a gradient; what a parameter is configured to do shows in training.
+        // In validation mode no tensor requires a gradient; what a parameter is configured to do shows in training. This leaves a
+        // node behind in Burn's graph, so that it is not done again and again.
         if parameter.clone().train().is_require_grad() {
             self.trainable += 1;
         } else {

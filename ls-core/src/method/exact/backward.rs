@@ -1,7 +1,7 @@
 //! The backward pass that gives every stage its displacement, or the gradient of its parameters.
 //!
-//! A stage that is fitted responds to its input with pre-activations `u_l`, which its activation follows. Any other is a map like
-//! any: its response is its output `h_l`.
+//! A stage that is fitted responds to its input with pre-activations `u_l`, which its activation follows. The response of any
+//! other is its output `h_l`.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -79,12 +79,10 @@ pub(super) fn backward(
             let (next, pull_back) = affine.linearize_post(u.clone(), &h);
             (u, next, through_affine(affine, pull_back, is_first))
         } else {
-            let (next, link) = if l < first {
-                (part.stage.forward(h.clone()), nowhere())
-            } else if part.role == Role::Standing {
-                through_any(part.stage, h.clone(), Parameters::Standing, is_first)
-            } else {
-                through_any(part.stage, h.clone(), parameters, is_first)
+            let (next, link) = match part.role {
+                Role::Standing if l < first => (part.stage.forward(h.clone()), nowhere()),
+                Role::Standing => through_any(part.stage, h.clone(), Parameters::Standing, false),
+                _ => through_any(part.stage, h.clone(), parameters, is_first),
             };
             (next.clone(), next, link)
         };

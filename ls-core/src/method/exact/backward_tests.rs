@@ -77,7 +77,7 @@ fn a_dense_stage_has_the_same_gradients_with_and_without_the_affine_view() {
             }
         });
         let network = Network::new(stages.collect()).unwrap();
-        let parts = Part::all(network.stages());
+        let parts = Part::all(&network, &Role::all(&network));
         let mut inputs = Vec::new();
         let found = backward(
             &parts,

@@ -21,7 +21,7 @@ use super::control::Candidate;
 use crate::Result;
 use crate::batch::Batch;
 use crate::linalg::{Affine, Ridge, to_f64};
-use crate::method::role::Part;
+use crate::method::role::{Part, Role};
 use crate::network::Network;
 use crate::objective::cross_entropy;
 use crate::update::add_gradients;
@@ -103,13 +103,18 @@ impl Gradients {
 }
 
 impl<'a> FullBatch<'a> {
-    pub(super) fn new(network: &'a Network, batch: &Batch, settings: Settings) -> Self {
+    pub(super) fn new(
+        network: &'a Network,
+        roles: &[Role],
+        batch: &Batch,
+        settings: Settings,
+    ) -> Self {
         let untracked = Batch {
             inputs: batch.inputs.clone().inner(),
             ..batch.clone()
         };
         Self {
-            parts: Part::all(network.stages()),
+            parts: Part::all(network, roles),
             chunks: untracked.chunks(settings.chunk).collect(),
             samples: batch.len(),
             wave: if is_accelerator(&batch.inputs.device()) {
@@ -123,8 +128,9 @@ impl<'a> FullBatch<'a> {
 
     /// The same samples with other stages.
     pub(super) fn with<'b>(&self, network: &'b Network) -> FullBatch<'b> {
+        let roles: Vec<_> = self.parts.iter().map(|part| part.role).collect();
         FullBatch {
-            parts: Part::all(network.stages()),
+            parts: Part::all(network, &roles),
             chunks: self.chunks.clone(),
             ..*self
         }

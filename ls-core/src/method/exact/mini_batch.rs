@@ -89,6 +89,7 @@ pub(super) struct MiniBatch {
     config: MiniBatchConfig,
     /// `λ`.
     weight_decay: f64,
+    roles: Vec<Role>,
     stages: Vec<Memory>,
     steps: usize,
     /// Halved whenever the weights had to return.
@@ -144,8 +145,8 @@ pub(super) struct Step {
 }
 
 impl MiniBatch {
-    pub(super) fn new(config: MiniBatchConfig, weight_decay: f64, network: &Network) -> Self {
-        let stages = network.stages().iter().map(|_| Memory::default());
+    pub(super) fn new(config: MiniBatchConfig, weight_decay: f64, roles: Vec<Role>) -> Self {
+        let stages = roles.iter().map(|_| Memory::default());
         Self {
             config,
             weight_decay,
@@ -154,7 +155,8 @@ impl MiniBatch {
             factor: 1.0,
             first_loss: None,
             safe: Safe::default(),
-            adam: has_gradients(network).then(fresh_adam),
+            adam: adam(&roles),
+            roles,
         }
     }
 
@@ -212,7 +214,7 @@ impl MiniBatch {
     pub(super) fn restored(
         config: MiniBatchConfig,
         weight_decay: f64,
-        has_gradients: bool,
+        roles: Vec<Role>,
         values: MiniBatchValues,
         state: &mut MethodState,
     ) -> Result<Self> {
@@ -245,13 +247,14 @@ impl MiniBatch {
             coefficients: coefficients.collect::<Result<_>>()?,
             parameters: Snapshot::take(values.safe_parameters, state)?,
         };
-        let adam = match has_gradients.then(fresh_adam) {
+        let adam = match adam(&roles) {
             Some(adam) => Some(adam.load_record(state.take_optimizer()?)),
             None => None,
         };
         Ok(Self {
             config,
             weight_decay,
+            roles,
             stages,
             steps: values.steps,
             factor: values.factor,
@@ -271,7 +274,7 @@ impl MiniBatch {
         let adam_rate = self.falling(ADAM_RATE);
         let refresh = self.steps.is_multiple_of(self.config.refresh);
         self.steps += 1;
-        let parts = Part::all(network.stages());
+        let parts = Part::all(network, &self.roles);
         let pass = Pass::new(&parts, batch, self.config.scaling)?;
         let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
@@ -285,7 +288,7 @@ impl MiniBatch {
         let targets = pass.targets(&parts, length);
         if let Some(moved) = moved {
             if refresh {
-                self.safe = Safe::of(network);
+                self.safe = Safe::of(&parts);
             }
             for (memory, velocity) in self.stages.iter_mut().zip(moved.velocities) {
                 memory.velocity = velocity;
@@ -297,7 +300,7 @@ impl MiniBatch {
             for memory in &mut self.stages {
                 memory.velocity = None;
             }
-            self.safe.restore(network);
+            self.safe.restore(network, &self.roles);
             self.adam = self.adam.as_ref().map(|_| fresh_adam());
         }
         Ok(Step {
@@ -354,7 +357,7 @@ impl MiniBatch {
         if let Some(adam) = &mut adam {
             let gradients = pass.parameter_gradients(parts);
             moved = adam.step(adam_rate, moved.train(), gradients).valid();
-            if let Some(sum) = Snapshot::of(&moved).absolute_sum() {
+            if let Some(sum) = Snapshot::of(&Part::all(&moved, &self.roles)).absolute_sum() {
                 check = check + sum;
             }
         }
@@ -391,9 +394,9 @@ struct Moved {
     adam: Option<ModuleOptimizer>,
 }
 
-fn has_gradients(network: &Network) -> bool {
-    let mut stages = network.stages().iter();
-    stages.any(|stage| Role::of(stage) == Role::Gradient)
+/// Of the stages that move along gradients, if there are any.
+fn adam(roles: &[Role]) -> Option<ModuleOptimizer> {
+    roles.contains(&Role::Gradient).then(fresh_adam)
 }
 
 fn fresh_adam() -> ModuleOptimizer {

@@ -205,7 +205,7 @@ impl Exact {
         Ok(MiniBatch::new(
             config.mini_batch,
             config.weight_decay,
-            network,
+            self.full_batch.roles.clone(),
         ))
     }
 }
@@ -266,8 +266,8 @@ impl Method for Exact {
         if let Some(saved) = values.mini_batch {
             let config = &self.config;
             let (settings, decay) = (config.mini_batch, config.weight_decay);
-            let has_gradients = self.full_batch.opaque.is_some();
-            let restored = MiniBatch::restored(settings, decay, has_gradients, saved, &mut state)?;
+            let roles = self.full_batch.roles.clone();
+            let restored = MiniBatch::restored(settings, decay, roles, saved, &mut state)?;
             self.mini_batch = Some(restored);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Weights to return to, among them the parameters of stages that are not fitted, as arrays.
+//! Weights to return to, among them the parameters of stages that move along gradients, as arrays.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -20,31 +20,29 @@ pub(super) struct Safe {
 }
 
 impl Safe {
-    pub(super) fn of(network: &Network) -> Self {
-        let parts = Part::all(network.stages());
+    pub(super) fn of(parts: &[Part<'_>]) -> Self {
         let affine = parts.iter().filter_map(Part::affine);
         Self {
             coefficients: affine.map(AffineStage::coefficients).collect(),
-            parameters: Snapshot::of(network),
+            parameters: Snapshot::of(parts),
         }
     }
 
-    pub(super) fn restore(&self, network: &mut Network) {
+    pub(super) fn restore(&self, network: &mut Network, roles: &[Role]) {
         let mut coefficients = self.coefficients.iter();
-        for l in 0..network.stages().len() {
-            let stage = network.stage_mut(l);
-            if Role::of(stage) == Role::Affine
-                && let Some(stage) = stage.affine_mut()
+        for (l, &role) in roles.iter().enumerate() {
+            if role == Role::Affine
+                && let Some(stage) = network.stage_mut(l).affine_mut()
                 && let Some(coefficients) = coefficients.next()
             {
                 stage.set_coefficients(coefficients.clone());
             }
         }
-        self.parameters.restore(network);
+        self.parameters.restore(network, roles);
     }
 }
 
-/// Values of the parameters of stages that are not fitted, in the order in which the stages and their modules have them:
+/// Values of the parameters of stages that move along gradients, in the order in which the stages and their modules have them:
 /// dimensions, and entries row by row.
 #[derive(Clone, Default)]
 pub(super) struct Snapshot {
@@ -52,23 +50,23 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The values that a network has now.
-    pub(super) fn of(network: &Network) -> Self {
+    /// The values that the stages have now.
+    pub(super) fn of(parts: &[Part<'_>]) -> Self {
         let mut found = Self::default();
-        for stage in network.stages() {
-            if Role::of(stage) == Role::Gradient {
-                stage.visit(&mut found);
+        for part in parts {
+            if part.role == Role::Gradient {
+                part.stage.visit(&mut found);
             }
         }
         found
     }
 
     /// Gives the values back to the network that they come from.
-    pub(super) fn restore(&self, network: &mut Network) {
+    pub(super) fn restore(&self, network: &mut Network, roles: &[Role]) {
         let mut values = Values(self.arrays.iter());
-        for l in 0..network.stages().len() {
-            let stage = network.stage_mut(l);
-            if Role::of(stage) == Role::Gradient {
+        for (l, &role) in roles.iter().enumerate() {
+            if role == Role::Gradient {
+                let stage = network.stage_mut(l);
                 *stage = stage.clone().map(&mut values);
             }
         }

@@ -8,6 +8,7 @@ use super::opaque::Opaque;
 use super::{ExactConfig, set_coefficients};
 use crate::Result;
 use crate::batch::Batch;
+use crate::method::role::Role;
 use crate::method::{Separated, SweepReport};
 use crate::network::Network;
 
@@ -22,6 +23,7 @@ const CHUNK_SAMPLES: usize = 2048;
 
 /// Full-batch sweeps, and what they remember of each other.
 pub(super) struct FullBatchSweeps {
+    pub roles: Vec<Role>,
     settings: Settings,
     pub controller: Controller,
     first: FirstStage,
@@ -32,6 +34,7 @@ pub(super) struct FullBatchSweeps {
 
 impl FullBatchSweeps {
     pub(super) fn new(fixed: Fixed, config: &ExactConfig, network: &Network) -> Self {
+        let roles = Role::all(network);
         Self {
             settings: Settings {
                 storage: config.storage,
@@ -42,14 +45,15 @@ impl FullBatchSweeps {
             },
             controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
-            opaque: Opaque::of(network),
+            opaque: Opaque::of(&roles),
+            roles,
             point: None,
         }
     }
 
     pub(super) fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
         let network = model.network.clone();
-        let samples = FullBatch::new(&network, batch, self.settings);
+        let samples = FullBatch::new(&network, &self.roles, batch, self.settings);
         let point = match self.point.take() {
             Some(point) => point,
             None => samples.forward()?,
