@@ -21,20 +21,20 @@ pub struct Batch {
     pub block: usize,
     /// Where the samples stand in their split.
     pub selection: Selection,
-    /// `x`, `[samples, d_0]`.
+    /// `x`, `[samples, d_0]`, on no autodiff tape.
     pub inputs: Tensor<2>,
     /// Classes `y`, `[samples]`.
     pub labels: Tensor<1, Int>,
 }
 
 impl Batch {
-    /// All samples of a split as one batch.
+    /// All samples of a split as one batch. An autodiff tape that the tensors are on is left behind.
     pub fn full(inputs: Tensor<2>, labels: Tensor<1, Int>) -> Self {
         Self {
             block: 0,
             selection: Selection::All,
-            inputs,
-            labels,
+            inputs: inputs.inner(),
+            labels: labels.inner(),
         }
     }
 

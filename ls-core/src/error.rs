@@ -37,6 +37,16 @@ pub enum Error {
         /// The missing capability.
         needs: &'static str,
     },
+    /// Two stages have a parameter with one identity, which optimizers would take for one parameter.
+    #[error(
+        "stages {first} and {second} share a parameter, as clones of one module do: make the module of each stage anew"
+    )]
+    SharedParameter {
+        /// Number of the earlier stage, from 1.
+        first: usize,
+        /// Number of the later stage.
+        second: usize,
+    },
     /// Self-adaptive weights were asked for where none exist.
     #[error(
         "{0}, which self-adaptive weights need of every stage behind the first; fixed weights (`Weighting::Fixed`) need none"

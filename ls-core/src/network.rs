@@ -1,6 +1,8 @@
 //! The stages in order.
 
-use burn::module::Module;
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
@@ -22,6 +24,45 @@ impl NoLipschitzConstant {
 
 /// The Lipschitz constant `K_l` of a stage, or that it states none.
 pub type LipschitzConstant = core::result::Result<f64, NoLipschitzConstant>;
+
+/// Samples that a stage is tried on: one alone would not show that samples are merged.
+const PROBES: usize = 2;
+
+/// Checks that no two stages have a parameter with the same identity. Lazy parameters stay so.
+fn check_identities(stages: &[AnyStage]) -> Result<()> {
+    /// Where an identity was met first.
+    struct Owners {
+        stages: HashMap<ParamId, usize>,
+        stage: usize,
+        shared: Option<usize>,
+    }
+
+    impl ModuleVisitor for Owners {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            let first = *self.stages.entry(parameter.id).or_insert(self.stage);
+            if first != self.stage {
+                self.shared.get_or_insert(first);
+            }
+        }
+    }
+
+    let mut owners = Owners {
+        stages: HashMap::new(),
+        stage: 0,
+        shared: None,
+    };
+    for (l, stage) in stages.iter().enumerate() {
+        owners.stage = l;
+        stage.visit(&mut owners);
+        if let Some(first) = owners.shared {
+            return Err(Error::SharedParameter {
+                first: first + 1,
+                second: l + 1,
+            });
+        }
+    }
+    Ok(())
+}
 
 /// A classifier `z = T_L ∘ f_{L-1} ∘ … ∘ f_1`: stages `1..L-1` are hidden, stage `L` is the affine head.
 ///
@@ -46,12 +87,24 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network from its stages, the head last.
+    /// A network from its stages, the head last. Stages of the user's own are tried on inputs of zeros.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] without a stage, [`Error::ShapeMismatch`] when neighbours do not fit.
-    pub fn new(stages: Vec<AnyStage>) -> Result<Self> {
+    /// [`Error::InvalidConfig`] without a stage, [`Error::ShapeMismatch`] when neighbours do not fit or a stage gives other outputs
+    /// than it states, [`Error::SharedParameter`] when two stages are clones, [`Error::Unsupported`] for an affine view that cannot
+    /// be written to.
+    pub fn new(mut stages: Vec<AnyStage>) -> Result<Self> {
         ensure(!stages.is_empty(), "stages", 0.0, "at least the head")?;
+        check_identities(&stages)?;
+        for (l, stage) in stages.iter_mut().enumerate() {
+            if stage.is_affine() && stage.affine_mut().is_none() {
+                return Err(Error::Unsupported {
+                    update: "a network",
+                    stage: l + 1,
+                    needs: "affine view to write to, though one to read",
+                });
+            }
+        }
         for (l, pair) in stages.windows(2).enumerate() {
             let expected = pair[0].output_shape().features();
             let found = pair[1].input_shape().features();
@@ -63,7 +116,40 @@ impl Network {
                 });
             }
         }
-        Ok(Self { stages })
+        let network = Self { stages };
+        network.check_outputs()?;
+        Ok(network)
+    }
+
+    /// Checks that the stages of the user's own give what they state.
+    fn check_outputs(&self) -> Result<()> {
+        let common = self.devices();
+        for (l, stage) in self.stages.iter().enumerate() {
+            if !matches!(stage, AnyStage::Custom(_)) {
+                continue;
+            }
+            let (input, output) = (stage.input_shape(), stage.output_shape());
+            let own = stage.devices();
+            // A stage without parameters is where the others are.
+            let device = own.first().or(common.first()).cloned();
+            let device = device.map_or_else(Device::flex, Device::inner);
+            let inputs = Tensor::zeros([PROBES, input.features()], &device);
+            let [samples, features] = stage.forward(inputs).dims();
+            let name = format!("of stage {} ({})", l + 1, stage.name());
+            for (what, expected, found) in [
+                ("output samples", PROBES, samples),
+                ("outputs", output.features(), features),
+            ] {
+                if expected != found {
+                    return Err(Error::ShapeMismatch {
+                        what: format!("{what} {name}"),
+                        expected,
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Draws the hidden stages and an affine head for `classes` classes, in order, from one seed.

@@ -1,7 +1,7 @@
 //! Method `alternating`: auxiliary blocks backwards, then weight blocks forwards, each lowering the separated loss.
 //!
-//! Under [`BlockRule::LineSearch`] the weights of a stage with the affine view move by a [`GramStep`], those of any other stage
-//! by a [`GradientStep`].
+//! Under [`BlockRule::LineSearch`] the weights of a stage with the affine view move by a [`GramStep`], those of any other stage,
+//! or of one that is frozen in part, by a [`GradientStep`]. A stage without trainable parameters stands still.
 
 use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
@@ -9,17 +9,18 @@ use burn::tensor::Tensor;
 
 use serde::{Deserialize, Serialize};
 
+use super::role::Role;
+use super::separation::Separation;
 use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
 use crate::linalg::{Cholesky, mean_f64};
-use crate::network::{LipschitzConstant, Network};
-use crate::objective::{OutputLoss, Weighting, Weights};
-use crate::stage::AnyStage;
+use crate::network::Network;
+use crate::objective::{Weighting, Weights};
 use crate::update::{
-    AuxiliaryBlock, GradientStep, GramStep, Penalty, WeightBlock, armijo_pass, optimize_auxiliary,
+    AuxiliaryBlock, GradientStep, GramStep, WeightBlock, armijo_pass, optimize_auxiliary,
     optimize_weights, restart,
 };
 use crate::{Error, Result};
@@ -74,11 +75,13 @@ pub enum BlockRule {
 
 /// The paper's scheme, alternating minimization of the separated loss.
 ///
-/// A stage without the affine view still trains, with the same guarantee. Self-adaptive weights ask every stage behind the first
-/// for a Lipschitz constant; fixed ones ask for nothing.
+/// A stage without the affine view still trains, with the same guarantee. What is frozen
+/// ([`Module::no_grad`](burn::module::Module::no_grad)) before the method is made stands still. Self-adaptive weights ask every
+/// stage behind the first for a Lipschitz constant; fixed ones ask for nothing.
 pub struct Alternating {
     config: AlternatingConfig,
     rule: BlockRule,
+    roles: Vec<Role>,
     memory: Memory,
 }
 
@@ -90,7 +93,7 @@ struct Memory {
     weight_steps: Vec<f64>,
     /// Factor of the first stage's Gram matrix, when it has one.
     first_preconditioner: Option<Cholesky>,
-    /// Steps of the stages without the affine view, by stage; of nobody under optimizers.
+    /// Steps of the stages that move along gradients, by stage; of nobody under optimizers.
     gradient_steps: Vec<Option<GradientStep>>,
     /// Names of the auxiliary rows in the optimizer's state, by stage and block of samples.
     auxiliary_ids: Vec<Vec<ParamId>>,
@@ -120,15 +123,14 @@ impl Alternating {
         if let BlockRule::LineSearch { damping } = &rule {
             ensure(*damping >= 1e-9, "damping", *damping, "1e-9 or more")?;
         }
-        let gradient_step = |stage: &AnyStage| match rule {
-            BlockRule::LineSearch { .. } if stage.affine().is_none() => {
-                Some(GradientStep::default())
-            }
+        let roles = Role::all(network);
+        let gradient_step = |&role: &Role| match (&rule, role) {
+            (BlockRule::LineSearch { .. }, Role::Gradient) => Some(GradientStep::default()),
             _ => None,
         };
-        let gradient_steps: Vec<_> = network.stages().iter().map(gradient_step).collect();
+        let gradient_steps: Vec<_> = roles.iter().map(gradient_step).collect();
         let first_preconditioner = match &rule {
-            BlockRule::LineSearch { damping } if gradient_steps[0].is_none() => {
+            BlockRule::LineSearch { damping } if roles[0] == Role::Affine => {
                 let rows = split.len().min(PRECONDITIONER_ROWS);
                 let sample = split.inputs.clone().narrow(0, 0, rows);
                 let step = GramStep {
@@ -147,6 +149,7 @@ impl Alternating {
         Ok(Self {
             config,
             rule,
+            roles,
             memory: Memory {
                 auxiliary_steps: AuxiliaryStore::constant(
                     split.len(),
@@ -159,23 +162,6 @@ impl Alternating {
                 gradient_steps,
                 auxiliary_ids: vec![Vec::new(); hidden],
             },
-        })
-    }
-
-    fn separation(&self, network: &Network) -> Result<Separation> {
-        let weighting = self.config.weighting;
-        let lipschitz = network.lipschitz(weighting.norm())?;
-        let weights = weighting.weights(&lipschitz)?;
-        // Blocks are evaluated in the precision of the network, with gradients of twice the weight.
-        let limit = network.largest_number() / 2.0;
-        if let Some(l) = weights.omega.iter().position(|&omega| omega > limit) {
-            let (stage, omega) = (l + 1, weights.omega[l]);
-            return Err(Error::WeightTooLarge { stage, omega });
-        }
-        Ok(Separation {
-            weights,
-            weighting,
-            lipschitz,
         })
     }
 
@@ -240,6 +226,11 @@ impl Alternating {
                 penalty: separation.penalty(l, &residuals),
             };
             let stage = network.stage_mut(l);
+            if self.roles[l] == Role::Standing {
+                let misfit = block.loss.misfit(stage.forward(block.input));
+                residuals.push(mean_f64(misfit)?);
+                continue;
+            }
             match &mut self.rule {
                 BlockRule::LineSearch { damping } => {
                     let first = self.memory.weight_steps[l];
@@ -303,7 +294,7 @@ impl Method for Alternating {
                 found,
             });
         }
-        let mut separation = self.separation(network)?;
+        let mut separation = Separation::at(self.config.weighting, network)?;
         let mut values = model.auxiliary.gather(&batch.selection);
         let mut steps = self.memory.auxiliary_steps.gather(&batch.selection);
         if self.config.restart {
@@ -391,7 +382,9 @@ impl Method for Alternating {
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
-        Ok(Some(self.separation(network)?.weights))
+        Ok(Some(
+            Separation::at(self.config.weighting, network)?.weights,
+        ))
     }
 }
 
@@ -400,56 +393,6 @@ impl Method for Alternating {
 struct Values {
     weight_steps: Vec<f64>,
     auxiliary_ids: Vec<Vec<String>>,
-}
-
-/// The constants that tie the blocks together, kept current as the weights move.
-struct Separation {
-    weighting: Weighting,
-    lipschitz: Vec<LipschitzConstant>,
-    weights: Weights,
-}
-
-impl Separation {
-    /// What the output of stage `l` (from 0) is compared with.
-    fn output_loss(&self, l: usize, values: &[Tensor<2>], batch: &Batch) -> OutputLoss {
-        match values.get(l) {
-            Some(target) => OutputLoss::Residual {
-                target: target.clone(),
-                omega: self.weights.omega[l],
-            },
-            None => OutputLoss::CrossEntropy {
-                labels: batch.labels.clone(),
-                factor: self.weights.head,
-            },
-        }
-    }
-
-    /// `B_l = (1 + 1/η) κ² (L-1) Σ_{j<l} (Π_j/K_l)² 1/N Σ r_j²`.
-    fn penalty(&self, l: usize, residuals: &[f64]) -> Penalty {
-        let factor = self.weighting.factor(self.weights.omega.len());
-        let others = |j: usize| -> f64 {
-            let later = (j + 1..self.lipschitz.len()).filter(|&i| i != l);
-            // With self-adaptive weights there are all of these constants; with fixed ones the factor is zero.
-            later
-                .filter_map(|i| self.lipschitz[i].as_ref().ok())
-                .product()
-        };
-        let pressure = |(j, residual): (usize, &f64)| others(j).powi(2) * residual;
-        let coefficient: f64 = residuals.iter().take(l).enumerate().map(pressure).sum();
-        Penalty {
-            coefficient: factor * coefficient,
-            norm: self.weighting.norm(),
-        }
-    }
-
-    /// Takes over the new Lipschitz constant of stage `l`.
-    fn moved(&mut self, l: usize, constant: Option<f64>) -> Result<()> {
-        if let Some(constant) = constant {
-            self.lipschitz[l] = Ok(constant);
-        }
-        self.weights = self.weighting.weights(&self.lipschitz)?;
-        Ok(())
-    }
 }
 
 fn row_id(ids: &mut Vec<ParamId>, block: usize) -> ParamId {

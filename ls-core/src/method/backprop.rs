@@ -54,13 +54,17 @@ struct Values {
     steps: usize,
 }
 
-/// Gradients of `F` over a batch for a network whose parameters are tracked ([`Module::train`]).
+/// Gradients of `F` over a batch for a network whose parameters are tracked ([`Module::train`]); empty when none is trainable.
 pub fn gradients(tracked: &Network, batch: &Batch) -> GradientsParams {
     let logits = tracked.forward(batch.inputs.clone());
     let cotangent =
         cross_entropy::gradient(logits.clone().inner(), &batch.labels) / batch.len() as f64;
     // The loss's own derivative is known in closed form and keeps digits that autodiff would lose at small losses.
     let surrogate = (logits * cotangent).sum();
+    // Burn refuses to go back from what depends on no tracked tensor.
+    if !surrogate.is_tracked() {
+        return GradientsParams::new();
+    }
     GradientsParams::from_grads(surrogate.backward(), tracked)
 }
 

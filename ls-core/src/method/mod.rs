@@ -7,6 +7,8 @@
 mod alternating;
 mod backprop;
 mod exact;
+mod role;
+mod separation;
 mod state;
 
 use burn::module::Module;
@@ -74,7 +76,7 @@ pub struct SweepReport {
     pub rejected: usize,
     /// The accepted step of a method that chooses among several.
     pub candidate: Option<Candidate>,
-    /// `F + λ/2 Σ ‖W_l‖²`, over the kernels of stages with the affine view, after a full-batch sweep with weight decay: the loss
+    /// `F + λ/2 Σ ‖W_l‖²`, over the kernels of the stages that are fitted, after a full-batch sweep with weight decay: the loss
     /// that never rises; `None` without.
     pub penalized_loss: Option<f64>,
     /// Estimates of the condition of each stage's Gram matrix with its ridge, NaN for a stage without one; empty when none were

@@ -11,6 +11,8 @@ use crate::{Error, Result};
 
 /// The memory of a method: with it, the same weights and the same batches, the next sweep is the same, bit for bit.
 ///
+/// What a stage draws while it trains, such as dropout, comes from the device's own stream and is no part of it.
+///
 /// Numbers and choices are a TOML table, which keeps every f64 exactly; arrays and optimizer states are read in the order in
 /// which they were written.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! From Burn's own layers to stages, and back. Parameters get new identities.
+//! From Burn's own layers to stages, and back. Parameters get new identities, and are trainable.
 
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -12,7 +12,8 @@ use crate::shape::FeatureShape;
 use crate::{Error, Result};
 
 impl Dense {
-    /// `s(linear(a))` with a copy of the layer's parameters; a layer without a bias gets one of zeros.
+    /// `s(linear(a))` with a copy of the layer's parameters; a layer without a bias gets one of zeros. The stage is trainable, also where
+    /// the layer is frozen.
     pub fn from_linear(linear: &Linear, activation: Activation) -> Self {
         let kernel = linear.weight.val().inner();
         let coefficients = Affine {
@@ -33,7 +34,8 @@ impl Dense {
 }
 
 impl Convolution {
-    /// `pool(s(conv(a)))` with a copy of the layer's parameters; a layer without a bias gets one of zeros.
+    /// `pool(s(conv(a)))` with a copy of the layer's parameters; a layer without a bias gets one of zeros. The stage is trainable, also
+    /// where the layer is frozen.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] unless kernel, stride and padding are the same in both directions and on all sides, dilation and

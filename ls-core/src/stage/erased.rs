@@ -88,6 +88,7 @@ impl Crossing<'_, dyn MapperAcross + '_> {
     fn map<P: Any>(&mut self, parameter: P) -> P {
         match self.0.map(Box::new(parameter)).downcast() {
             Ok(mapped) => *mapped,
+            // `Map` is the only mapper across, and what it hands back is of the type that it was given.
             Err(_) => unreachable!("mappers keep the types of parameters"),
         }
     }

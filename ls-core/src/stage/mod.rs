@@ -89,9 +89,12 @@ use crate::shape::FeatureShape;
 
 /// One layer `h_l = f_l(h_{l-1})`.
 ///
-/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean. The output of a
-/// sample depends on its own input alone, and is the same each time outside of training: methods evaluate samples in other chunks
-/// than they train them in.
+/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean.
+///
+/// The output of a sample must depend on that sample alone, and be the same each time outside of training: methods evaluate samples
+/// in other chunks than they train them in, and running statistics are not kept. So there is no batch normalization; layer and group
+/// normalization do. Dropout is on where batches or optimizers train the stage: in mini-batches of `exact`, under the optimizers of
+/// `alternating`, in `backprop`. Full-batch sweeps of `exact` and line searches, whose losses never rise, leave it off.
 pub trait Stage: Sync {
     /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.
     fn forward(&self, input: Tensor<2>) -> Tensor<2>;
@@ -116,7 +119,8 @@ pub trait Stage: Sync {
 
     /// The affine view, for a stage that is affine before its activation and has no other parameters: methods `exact` and
     /// `alternating` move its coefficients alone, in steps that are made for them. A stage without the view still trains under
-    /// every method, by gradients of all its parameters.
+    /// every method, by gradients of all its parameters, and so does one of which a part is frozen; a stage that is frozen as a
+    /// whole ([`Module::no_grad`]) stands still.
     fn affine(&self) -> Option<&dyn AffineStage> {
         None
     }
@@ -201,8 +205,13 @@ fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<
     let output = map(leaf.clone());
     let value = output.clone().inner();
     let pull_back = move |cotangent: Tensor<2>| {
-        let gradients = (output * cotangent).sum().backward();
-        leaf.grad(&gradients)
+        // A map of integers, say, has no derivative, and Burn refuses to go back from what is not tracked.
+        let gradient = output.is_tracked().then(|| {
+            let gradients = (output * cotangent).sum().backward();
+            leaf.grad(&gradients)
+        });
+        gradient
+            .flatten()
             .unwrap_or_else(|| leaf.inner().zeros_like())
     };
     (value, Box::new(pull_back))
@@ -251,6 +260,11 @@ impl AnyStage {
             Self::Custom(stage) => stage.as_any_mut(),
         };
         stage.downcast_mut()
+    }
+
+    /// Whether the stage has the affine view.
+    pub fn is_affine(&self) -> bool {
+        self.affine().is_some()
     }
 
     /// Name of the stage's type, without its path.

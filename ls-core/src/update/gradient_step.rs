@@ -23,9 +23,9 @@ const TRIALS: [usize; 2] = [3, 7];
 const GROWTH: f64 = 1.5;
 const SHRINK: f64 = 3.0;
 
-/// Lengths stay in this range, so that neither a long series of failures nor one of successes ends where no trial leads
-/// back from.
-const LENGTHS: [f64; 2] = [1e-12, 1e6];
+/// Lengths start in this range. Below it entries of a usual size do not move in single precision, or the objective does not fall
+/// noticeably: failures that end there begin anew at [`GradientStep::FIRST_LENGTH`], so that no series of them is the last word.
+const LENGTHS: [f64; 2] = [1e-7, 1e6];
 
 /// A gradient step of any module, and what it remembers: the running means of the gradients and their squares.
 #[derive(Clone)]
@@ -60,7 +60,7 @@ impl GradientStep {
 
     /// Moves `module` if some length lowers the objective by more than rounding ([`NOTICEABLE`]): the first of falling ones that
     /// does. `before` is the objective at `module`, `length` the [`next`](GradientSearch::next) of the last search. Parameters
-    /// without a gradient stay.
+    /// without a gradient stay; without any gradient nothing is tried.
     ///
     /// # Errors
     /// What `objective` returns.
@@ -72,7 +72,16 @@ impl GradientStep {
         length: f64,
         mut objective: impl FnMut(&M) -> Result<(f64, T)>,
     ) -> Result<GradientSearch<M, T>> {
-        let mut length = length.clamp(LENGTHS[0], LENGTHS[1]);
+        let [shortest, longest] = LENGTHS;
+        let mut length = length.clamp(shortest, longest);
+        if gradients.is_empty() {
+            return Ok(GradientSearch {
+                best: None,
+                accepted: None,
+                next: length,
+                trials: 0,
+            });
+        }
         let tracked = module.clone().train();
         for trial in 1..=TRIALS[1] {
             // What an optimizer remembers does not depend on the length: every trial starts from the same.
@@ -100,7 +109,11 @@ impl GradientStep {
         Ok(GradientSearch {
             best: None,
             accepted: None,
-            next: length,
+            next: if length < shortest {
+                Self::FIRST_LENGTH
+            } else {
+                length
+            },
             trials: TRIALS[1],
         })
     }
@@ -172,7 +185,7 @@ fn value(stage: &AnyStage, block: &WeightBlock) -> Result<(f64, Parts)> {
 
 /// A copy whose parameters are tracked, though it behaves as in validation: the gradient is to be that of the objective which
 /// trials evaluate, without dropout.
-pub fn tracked<M: Module>(module: &M) -> M {
+pub(crate) fn tracked<M: Module>(module: &M) -> M {
     module.clone().train().map(&mut AsInValidation)
 }
 
@@ -192,7 +205,7 @@ fn copied(module: &impl Module, gradients: &GradientsParams) -> GradientsParams 
 }
 
 /// `sum ← sum + factor · part` for all parameters of a module; those that neither has stay without.
-pub fn add_gradients(
+pub(crate) fn add_gradients(
     module: &impl Module,
     sum: &mut GradientsParams,
     part: &GradientsParams,
@@ -220,3 +233,7 @@ impl ModuleVisitor for Add<'_> {
         self.sum.register(parameter.id, sum);
     }
 }
+
+#[cfg(test)]
+#[path = "gradient_step_tests.rs"]
+mod tests;

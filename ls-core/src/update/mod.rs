@@ -11,7 +11,8 @@ mod optimizer_step;
 mod restart;
 
 pub use armijo::{AuxiliaryBlock, armijo_pass};
-pub use gradient_step::{GradientSearch, GradientStep, add_gradients, tracked};
+pub use gradient_step::{GradientSearch, GradientStep};
+pub(crate) use gradient_step::{add_gradients, tracked};
 pub use gram_step::{GramStep, Penalty, WeightBlock, WeightStep};
 pub use optimizer_step::{optimize_auxiliary, optimize_weights};
 pub use restart::restart;

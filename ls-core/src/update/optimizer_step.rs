@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 use super::{AuxiliaryBlock, WeightBlock};
 use crate::stage::AnyStage;
 
-/// One optimizer step on a stage's weights, along the gradient of `φ` including the derivative of `ω`.
+/// One optimizer step on a stage's weights, along the gradient of `φ` including the derivative of `ω`. A stage without trainable
+/// parameters stays.
 pub fn optimize_weights(
     stage: &AnyStage,
     block: &WeightBlock,
@@ -16,10 +17,13 @@ pub fn optimize_weights(
 ) -> AnyStage {
     let tracked = stage.clone().train();
     let gradients = weight_gradients(&tracked, block);
+    if gradients.is_empty() {
+        return stage.clone();
+    }
     optimizer.step(learning_rate, tracked, gradients).valid()
 }
 
-/// The gradient of `φ` at a stage whose parameters are tracked ([`Module::train`]).
+/// The gradient of `φ` at a stage whose parameters are tracked ([`Module::train`]); empty when none is trainable.
 pub(super) fn weight_gradients(tracked: &AnyStage, block: &WeightBlock) -> GradientsParams {
     let output = tracked.forward(block.input.clone());
     let samples = block.input.dims()[0] as f64;
@@ -28,6 +32,10 @@ pub(super) fn weight_gradients(tracked: &AnyStage, block: &WeightBlock) -> Gradi
     if let Some(form) = tracked.lipschitz() {
         let constant = block.penalty.norm.bound(form.kernel) * form.factor + form.offset;
         surrogate = surrogate + constant.clone() * constant * block.penalty.coefficient;
+    }
+    // Burn refuses to go back from what depends on no tracked tensor.
+    if !surrogate.is_tracked() {
+        return GradientsParams::new();
     }
     GradientsParams::from_grads(surrogate.backward(), tracked)
 }

@@ -77,15 +77,15 @@ fn a_dense_stage_has_the_same_gradients_with_and_without_the_affine_view() {
             }
         });
         let network = Network::new(stages.collect()).unwrap();
-        let stages = network.stages();
+        let parts = Part::all(&network, &Role::all(&network));
         let mut inputs = Vec::new();
         let found = backward(
-            stages,
+            &parts,
             &batch,
             parameters,
             |l, input| {
-                let coefficients = stages[l].affine().map(AffineStage::coefficients);
-                response(&stages[l], coefficients.as_ref(), input)
+                let coefficients = parts[l].affine().map(AffineStage::coefficients);
+                response(&parts[l], coefficients.as_ref(), input)
             },
             |input, _| inputs.push(input.clone()),
         );

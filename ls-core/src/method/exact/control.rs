@@ -13,6 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::scaling::Scaling;
 use crate::Result;
 use crate::update::NOTICEABLE;
 
@@ -33,54 +34,6 @@ impl Form {
             Self::Corrected => "corrected",
             Self::Descent => "descent",
         }
-    }
-}
-
-/// The factors `c_l` of the displacements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scaling {
-    /// `c_l = 1`.
-    None,
-    /// The same root mean square displacement at all stages, which undoes vanishing gradients.
-    Rms,
-    /// The same Euclidean norm of the displacement of a row (a sample, or a position of a convolution) at all stages.
-    Norm,
-}
-
-impl Scaling {
-    /// All scalings, in the order in which help lists them.
-    pub const ALL: [Self; 3] = [Self::None, Self::Rms, Self::Norm];
-
-    /// Name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Rms => "rms",
-            Self::Norm => "norm",
-        }
-    }
-
-    /// The factors `c_l`, relative to the last stage that has one, given the sum of the squares of each stage's gradients
-    /// `∂ce/∂u_l` and their shape, `[rows, d_out]`; without a shape, as of a stage without pre-activations, a stage has no
-    /// displacement: its factor is 0.
-    pub(super) fn factors(self, squares: &[f64], dims: &[Option<[usize; 2]>]) -> Vec<f64> {
-        let size = |(&square, dims): (&f64, &Option<[usize; 2]>)| {
-            dims.map(|[rows, columns]| match self {
-                Self::None => 1.0,
-                Self::Rms => (square / (rows * columns) as f64).sqrt(),
-                Self::Norm => (square / rows as f64).sqrt(),
-            })
-        };
-        let sizes: Vec<_> = squares.iter().zip(dims).map(size).collect();
-        let last = sizes.iter().rev().find_map(|&size| size).unwrap_or(1.0);
-        let factor = |&size: &Option<f64>| match size {
-            Some(size) if size > 0.0 => last / size,
-            // A stage whose gradients vanish stays where it is.
-            Some(_) => 1.0,
-            None => 0.0,
-        };
-        sizes.iter().map(factor).collect()
     }
 }
 

@@ -305,20 +305,3 @@ fn errors_of_a_trial_end_the_sweep() {
     });
     assert_eq!((found, trials), (Err(error), 1));
 }
-
-#[test]
-fn a_stage_without_displacement_has_no_part_in_the_factors_of_the_others() {
-    for scaling in Scaling::ALL {
-        let [three, five, seven] = [[30, 3], [60, 5], [30, 7]].map(Some);
-        let expected = scaling.factors(&[4.0, 9.0, 1.0], &[three, five, seven]);
-        let found = scaling.factors(
-            &[4.0, 1e9, 9.0, 1.0, 1e-9],
-            &[three, None, five, seven, None],
-        );
-        let [first, second, last] = expected[..] else {
-            panic!("three factors");
-        };
-        assert_eq!(found, [first, 0.0, second, last, 0.0], "{scaling:?}");
-        assert_eq!(last, 1.0);
-    }
-}

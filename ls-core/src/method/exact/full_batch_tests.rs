@@ -1,7 +1,10 @@
 //! The sweep of `exact` seen from inside.
 
 use super::super::{Exact, ExactConfig};
+use super::fits::{Aim, KEPT_FACTORS};
 use super::*;
+use crate::batch::index_tensor;
+use crate::method::exact::control::Form;
 use crate::method::{Method, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{
@@ -10,6 +13,8 @@ use crate::stage::{
 use burn::tensor::{Device, TensorData};
 use faer::Mat;
 use faer::linalg::solvers::Solve;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::Value;
 
@@ -185,7 +190,12 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
         for storage in [Storage::Stored, Storage::Recomputed] {
             for scaling in Scaling::ALL {
                 let ridge = ridges.next().expect("a cycle");
-                let samples = FullBatch::new(network, &batch, settings(storage, 4, ridge));
+                let samples = FullBatch::new(
+                    network,
+                    &Role::all(network),
+                    &batch,
+                    settings(storage, 4, ridge),
+                );
                 let point = samples.forward().unwrap();
                 let gradients = samples.backward(&point).unwrap();
                 let candidate = |form| Candidate {
@@ -323,7 +333,7 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
             };
             for (storage, chunk) in [(Storage::Stored, 7), (Storage::Recomputed, 100)] {
                 let settings = settings(storage, chunk, Ridge::SecondMoment);
-                let samples = FullBatch::new(&network, &batch, settings);
+                let samples = FullBatch::new(&network, &Role::all(&network), &batch, settings);
                 let point = samples.forward().unwrap();
                 let gradients = samples.backward(&point).unwrap();
                 let mut first = FirstStage::default();
@@ -349,7 +359,7 @@ fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
     let batch = batch();
     for network in networks() {
         let settings = settings(Storage::Stored, 4, Ridge::Variance);
-        let samples = FullBatch::new(&network, &batch, settings);
+        let samples = FullBatch::new(&network, &Role::all(&network), &batch, settings);
         let point = samples.forward().unwrap();
         let gradients = samples.backward(&point).unwrap();
         let update = |damping: f64, first: &mut FirstStage| {
@@ -404,7 +414,8 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
                     let report = method.sweep(&mut model, &batch).unwrap();
                     assert_eq!(report.accepted, accepted);
                     let settings = settings(storage, 4, Ridge::Variance);
-                    let samples = FullBatch::new(&model.network, &batch, settings);
+                    let roles = Role::all(&model.network);
+                    let samples = FullBatch::new(&model.network, &roles, &batch, settings);
                     let fresh = samples.forward().unwrap();
                     let kept = method.full_batch.point.as_ref().unwrap();
                     for l in 0..fresh.coefficients.len() {

@@ -12,27 +12,26 @@
 //! own loss says little, and none is asked for. But where the loss of a batch is not finite, or far above that of the first,
 //! the weights return to what they were some steps before, and all further steps are half as long.
 //!
-//! Stages without the affine view move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate
+//! Stages that are not fitted move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate
 //! of [`ADAM_RATE`] that falls and is halved as `τ` is; they return with the others.
 
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::backward::{Backward, Parameters, backward, response};
-use super::control::Scaling;
+use super::memory::{Memory, MemoryValues};
+use super::pass::Pass;
+use super::scaling::Scaling;
 use super::set_coefficients;
 use super::snapshot::{Safe, Snapshot};
 use crate::Result;
 use crate::batch::Batch;
 use crate::error::ensure;
-use crate::linalg::{Affine, Covariance, Preconditioner, scalar_f64, to_f64};
+use crate::linalg::{Affine, Covariance, Preconditioner, scalar_f64};
+use crate::method::role::{Part, Role};
 use crate::method::{LearningRate, MethodState};
 use crate::network::Network;
-use crate::objective::cross_entropy;
-use crate::stage::AffineStage;
-use crate::update::add_gradients;
 
 /// Settings of the mini-batch form.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,9 +78,6 @@ impl MiniBatchConfig {
     }
 }
 
-/// Rows of the first stage's inputs that its preconditioner is computed from.
-const FIRST_STAGE_ROWS: f64 = 8192.0;
-
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
 
@@ -93,6 +89,7 @@ pub(super) struct MiniBatch {
     config: MiniBatchConfig,
     /// `λ`.
     weight_decay: f64,
+    roles: Vec<Role>,
     stages: Vec<Memory>,
     steps: usize,
     /// Halved whenever the weights had to return.
@@ -101,18 +98,8 @@ pub(super) struct MiniBatch {
     first_loss: Option<f64>,
     /// Weights of the last refresh at which the loss was in order.
     safe: Safe,
-    /// Of the stages without the affine view; `None` when there are none.
+    /// Of the stages that are not fitted; `None` when there are none.
     adam: Option<ModuleOptimizer>,
-}
-
-/// What is known of one stage.
-#[derive(Default)]
-struct Memory {
-    /// `Σ_l` and the mean of the inputs.
-    average: Option<Covariance>,
-    /// `P_l`.
-    preconditioner: Option<Preconditioner>,
-    velocity: Option<Affine>,
 }
 
 /// The numbers of what is kept between batches.
@@ -123,23 +110,10 @@ pub(super) struct MiniBatchValues {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_loss: Option<f64>,
     safe: usize,
-    /// Arrays of safe weights of stages without the affine view.
+    /// Arrays of safe weights of stages that are not fitted.
     #[serde(default, skip_serializing_if = "is_zero")]
     safe_parameters: usize,
     stages: Vec<MemoryValues>,
-}
-
-/// The numbers of what is known of one stage.
-#[derive(Serialize, Deserialize)]
-struct MemoryValues {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rows: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<f64>,
-    /// Of a preconditioner of low rank.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ridge: Option<f64>,
-    moves: bool,
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -166,13 +140,13 @@ pub(super) struct Step {
     pub(super) length: f64,
     /// Condition estimates by stage.
     pub(super) conditions: Vec<f64>,
-    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those without the affine view.
+    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those that are not fitted.
     pub(super) targets: Vec<Tensor<2>>,
 }
 
 impl MiniBatch {
-    pub(super) fn new(config: MiniBatchConfig, weight_decay: f64, network: &Network) -> Self {
-        let stages = network.stages().iter().map(|_| Memory::default());
+    pub(super) fn new(config: MiniBatchConfig, weight_decay: f64, roles: Vec<Role>) -> Self {
+        let stages = roles.iter().map(|_| Memory::default());
         Self {
             config,
             weight_decay,
@@ -181,7 +155,8 @@ impl MiniBatch {
             factor: 1.0,
             first_loss: None,
             safe: Safe::default(),
-            adam: has_opaque(network).then(fresh_adam),
+            adam: adam(&roles),
+            roles,
         }
     }
 
@@ -239,7 +214,7 @@ impl MiniBatch {
     pub(super) fn restored(
         config: MiniBatchConfig,
         weight_decay: f64,
-        is_opaque: bool,
+        roles: Vec<Role>,
         values: MiniBatchValues,
         state: &mut MethodState,
     ) -> Result<Self> {
@@ -272,13 +247,14 @@ impl MiniBatch {
             coefficients: coefficients.collect::<Result<_>>()?,
             parameters: Snapshot::take(values.safe_parameters, state)?,
         };
-        let adam = match is_opaque.then(fresh_adam) {
+        let adam = match adam(&roles) {
             Some(adam) => Some(adam.load_record(state.take_optimizer()?)),
             None => None,
         };
         Ok(Self {
             config,
             weight_decay,
+            roles,
             stages,
             steps: values.steps,
             factor: values.factor,
@@ -298,19 +274,21 @@ impl MiniBatch {
         let adam_rate = self.falling(ADAM_RATE);
         let refresh = self.steps.is_multiple_of(self.config.refresh);
         self.steps += 1;
-        let pass = Pass::new(network, batch, self.config.scaling)?;
+        let parts = Part::all(network, &self.roles);
+        let pass = Pass::new(&parts, batch, self.config.scaling)?;
         let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
         let moved = if in_order {
-            self.moved(network, &pass, length, adam_rate, refresh)?
+            self.moved(network, &parts, &pass, [length, adam_rate], refresh)?
         } else {
             None
         };
         let accepted = moved.is_some();
+        let targets = pass.targets(&parts, length);
         if let Some(moved) = moved {
             if refresh {
-                self.safe = Safe::of(network);
+                self.safe = Safe::of(&parts);
             }
             for (memory, velocity) in self.stages.iter_mut().zip(moved.velocities) {
                 memory.velocity = velocity;
@@ -322,14 +300,14 @@ impl MiniBatch {
             for memory in &mut self.stages {
                 memory.velocity = None;
             }
-            self.safe.restore(network);
+            self.safe.restore(network, &self.roles);
             self.adam = self.adam.as_ref().map(|_| fresh_adam());
         }
         Ok(Step {
             accepted,
             length,
             conditions: self.conditions(),
-            targets: pass.targets(network, length),
+            targets,
         })
     }
 
@@ -337,16 +315,16 @@ impl MiniBatch {
     fn moved(
         &mut self,
         network: &Network,
+        parts: &[Part<'_>],
         pass: &Pass,
-        length: f64,
-        adam_rate: f64,
+        [length, adam_rate]: [f64; 2],
         refresh: bool,
     ) -> Result<Option<Moved>> {
         let mut moved = network.clone();
         let mut velocities = Vec::with_capacity(self.stages.len());
         let mut check = Tensor::zeros([1], &pass.inputs[0].device());
         for (l, memory) in self.stages.iter_mut().enumerate() {
-            let Some(stage) = network.stages()[l].affine() else {
+            let Some(stage) = parts[l].affine() else {
                 velocities.push(None);
                 continue;
             };
@@ -377,9 +355,9 @@ impl MiniBatch {
         }
         let mut adam = self.adam.clone();
         if let Some(adam) = &mut adam {
-            let gradients = pass.parameter_gradients(network);
+            let gradients = pass.parameter_gradients(parts);
             moved = adam.step(adam_rate, moved.train(), gradients).valid();
-            if let Some(sum) = Snapshot::of(&moved).absolute_sum() {
+            if let Some(sum) = Snapshot::of(&Part::all(&moved, &self.roles)).absolute_sum() {
                 check = check + sum;
             }
         }
@@ -416,131 +394,11 @@ struct Moved {
     adam: Option<ModuleOptimizer>,
 }
 
-fn has_opaque(network: &Network) -> bool {
-    let mut stages = network.stages().iter();
-    stages.any(|stage| stage.affine().is_none())
+/// Of the stages that move along gradients, if there are any.
+fn adam(roles: &[Role]) -> Option<ModuleOptimizer> {
+    roles.contains(&Role::Gradient).then(fresh_adam)
 }
 
 fn fresh_adam() -> ModuleOptimizer {
     AdamConfig::new().init()
-}
-
-impl Memory {
-    /// Takes in the rows of a batch.
-    fn take_in(
-        &mut self,
-        config: &MiniBatchConfig,
-        rows: &Tensor<2>,
-        is_first: bool,
-        refresh: bool,
-    ) -> Result<()> {
-        // The first stage's inputs never change: a few thousand rows tell their covariance.
-        let seen = self.average.as_ref().map_or(0.0, Covariance::rows);
-        if is_first && seen >= FIRST_STAGE_ROWS {
-            return Ok(());
-        }
-        let own = Covariance::of(rows.clone());
-        let past = if is_first { 1.0 } else { config.average };
-        let average = match self.average.take() {
-            Some(average) => average.scaled(past).plus(own),
-            None => own,
-        };
-        let settles = is_first && average.rows() >= FIRST_STAGE_ROWS;
-        if refresh || settles || self.preconditioner.is_none() {
-            self.preconditioner = Some(average.clone().precondition(config.damping)?);
-        }
-        self.average = Some(average);
-        Ok(())
-    }
-}
-
-/// A forward and a backward pass over a batch.
-struct Pass {
-    /// `h_{l-1}`.
-    inputs: Vec<Tensor<2>>,
-    /// `u_l`, or `h_l` of a stage without the affine view.
-    responses: Vec<Tensor<2>>,
-    /// `∂ce_n/∂u_{l,n}`, or `∂ce_n/∂h_{l,n}`.
-    gradients: Vec<Tensor<2>>,
-    /// Gradients of `Σ_n ce_n` by the parameters of the stages without the affine view, by stage.
-    parameters: Vec<GradientsParams>,
-    /// `c_l`.
-    scales: Vec<f64>,
-    /// `F` of the batch.
-    loss: f64,
-    /// `F` of equal probabilities.
-    guess: f64,
-}
-
-impl Pass {
-    fn new(network: &Network, batch: &Batch, scaling: Scaling) -> Result<Self> {
-        let stages = network.stages();
-        let mut inputs = Vec::with_capacity(stages.len());
-        let mut responses = Vec::with_capacity(stages.len());
-        let Backward {
-            logits,
-            gradients,
-            parameters,
-        } = backward(
-            stages,
-            batch,
-            Parameters::Training,
-            |l, input| {
-                let coefficients = stages[l].affine().map(AffineStage::coefficients);
-                response(&stages[l], coefficients.as_ref(), input)
-            },
-            |input, response| {
-                inputs.push(input.clone());
-                responses.push(response.clone());
-            },
-        );
-        let classes = logits.dims()[1] as f64;
-        let losses = cross_entropy::per_sample(logits, &batch.labels);
-        let squares = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
-        // Leaves the device once per step: a run that blows up has to be noticed before it is averaged into anything.
-        let figures = to_f64(Tensor::cat(
-            core::iter::once(losses.mean()).chain(squares).collect(),
-            0,
-        ))?;
-        let pairs = stages.iter().zip(&gradients);
-        let dims: Vec<_> = pairs
-            .map(|(stage, gradient)| stage.affine().map(|_| gradient.dims()))
-            .collect();
-        let scales = scaling.factors(&figures[1..], &dims);
-        Ok(Self {
-            inputs,
-            responses,
-            gradients,
-            parameters,
-            scales,
-            loss: figures[0],
-            guess: classes.ln(),
-        })
-    }
-
-    /// Gradients of the batch's mean loss by the parameters of the stages without the affine view.
-    fn parameter_gradients(&self, network: &Network) -> GradientsParams {
-        let mut mean = GradientsParams::new();
-        let share = 1.0 / self.inputs[0].dims()[0] as f64;
-        for (stage, gradients) in network.stages().iter().zip(&self.parameters) {
-            add_gradients(stage, &mut mean, gradients, share);
-        }
-        mean
-    }
-
-    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those without the affine view.
-    fn targets(self, network: &Network, length: f64) -> Vec<Tensor<2>> {
-        let mut input = self.inputs[0].clone();
-        let pairs = self.responses.into_iter().zip(self.gradients);
-        let hidden = pairs.take(network.hidden()).enumerate();
-        hidden
-            .map(|(l, (u, gradient))| {
-                input = match network.stages()[l].affine() {
-                    Some(stage) => stage.post(u - gradient * (length * self.scales[l]), &input),
-                    None => u,
-                };
-                input.clone()
-            })
-            .collect()
-    }
 }

@@ -9,32 +9,35 @@
 //! with `Σ` the covariance of the inputs, and `D` the identity without its last entry: the bias is free ([`Ridge`]).
 //!
 //! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that never rises, and there is no
-//! learning rate; [`control`] finds
-//! `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which promise nothing.
+//! learning rate; [`control`] finds `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which
+//! promise nothing.
 //!
-//! A stage without the affine view has no pre-activations to fit. It stands still in the fits, has no displacement and no
-//! part in the factors `c_l`. Afterwards, also where no fit was accepted, all such stages move together by one
-//! [`GradientStep`](crate::update::GradientStep) on the same loss, which is taken only if the loss falls. The penalty of weight decay is on the kernels of
-//! stages with the affine view alone.
+//! A stage without the affine view has no pre-activations to fit. It stands still in the fits and has no displacement.
+//! Afterwards, also where no fit was accepted, all such stages move together by one [`GradientStep`](crate::update::GradientStep) on
+//! the same loss, which is taken only if the loss falls. So does a stage with the view of which a part is frozen, and one without
+//! anything to train stands still. The penalty of weight decay is on the kernels of stages that are fitted alone.
 
 mod backward;
 mod control;
 mod full_batch;
+mod memory;
 mod mini_batch;
 mod opaque;
+mod pass;
+mod scaling;
 mod snapshot;
+mod sweeps;
 
-pub use control::{Candidate, Form, Scaling};
+pub use control::{Candidate, Form};
 pub use full_batch::Storage;
 pub use mini_batch::MiniBatchConfig;
+pub use scaling::Scaling;
 
-use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use control::{Controller, Fixed};
-use full_batch::{FirstStage, FullBatch, Point, Settings, is_accelerator};
 use mini_batch::{MiniBatch, MiniBatchValues};
-use opaque::Opaque;
+use sweeps::FullBatchSweeps;
 
 use super::state::mismatch;
 use super::{Guarantee, Method, MethodState, Separated, SweepReport};
@@ -43,17 +46,7 @@ use crate::error::ensure;
 use crate::linalg::{Affine, Norm, Ridge};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
-use crate::stage::AnyStage;
 use crate::{Error, Result};
-
-/// Floats of the largest temporary array: more would not fit into a CPU's cache.
-const CHUNK_FLOATS: usize = 1 << 20;
-
-/// The same on an accelerator, which fewer would leave idle.
-const ACCELERATOR_CHUNK_FLOATS: usize = 1 << 24;
-
-/// Samples of a chunk on the CPU at most, so that a small data set still occupies several cores.
-const CHUNK_SAMPLES: usize = 2048;
 
 /// Weights of the residuals in the reports of networks that have no self-adaptive ones.
 const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
@@ -76,7 +69,7 @@ pub struct ExactConfig {
     /// Patches that enter a convolution's Gram matrix; a seeded subset when there are more.
     pub gram_rows: usize,
     /// `λ` of the penalty `λ/2 Σ ‖W_l‖²`, which is added to the loss that sweeps lower; 0 for none. It is on the kernels of
-    /// stages with the affine view, not on the parameters of others.
+    /// stages that are fitted, not on the parameters of others.
     pub weight_decay: f64,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights. Where self-adaptive ones do
     /// not exist because a stage states no Lipschitz constant, reports are of fixed weights `ω = 1`.
@@ -139,7 +132,9 @@ impl ExactConfig {
 /// Restarted separation with exact weight blocks.
 ///
 /// Stages with the affine view are fitted. A stage without it still trains, with the same guarantee: by one gradient step with
-/// a line search after the fits of each full-batch sweep, by Adam on batches.
+/// a line search after the fits of each full-batch sweep, by Adam on batches. What is frozen
+/// ([`Module::no_grad`](burn::module::Module::no_grad)) stands still; of a stage that is frozen in part, the rest moves as if the stage
+/// had no affine view. Freeze before the method is made.
 ///
 /// Between full-batch sweeps the method keeps the pre-activations of the accepted step, which are the next sweep's forward
 /// pass: nobody else may move the weights meanwhile.
@@ -210,108 +205,8 @@ impl Exact {
         Ok(MiniBatch::new(
             config.mini_batch,
             config.weight_decay,
-            network,
+            self.full_batch.roles.clone(),
         ))
-    }
-}
-
-/// Full-batch sweeps, and what they remember of each other.
-struct FullBatchSweeps {
-    settings: Settings,
-    controller: Controller,
-    first: FirstStage,
-    /// Of the stages without the affine view; `None` when there are none.
-    opaque: Option<Opaque>,
-    point: Option<Point>,
-}
-
-impl FullBatchSweeps {
-    fn new(fixed: Fixed, config: &ExactConfig, network: &Network) -> Self {
-        Self {
-            settings: Settings {
-                storage: config.storage,
-                chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
-                gram_rows: config.gram_rows,
-                ridge: config.ridge,
-                weight_decay: config.weight_decay,
-            },
-            controller: Controller::new(fixed, network.stages().len()),
-            first: FirstStage::default(),
-            opaque: Opaque::of(network),
-            point: None,
-        }
-    }
-
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
-        let network = model.network.clone();
-        let samples = FullBatch::new(&network, batch, self.settings);
-        let point = match self.point.take() {
-            Some(point) => point,
-            None => samples.forward()?,
-        };
-        let is_affine = |stage: &AnyStage| stage.affine().is_some();
-        let (mut report, mut point) = if network.stages().iter().any(is_affine) {
-            self.fit(model, &samples, point, batch)?
-        } else {
-            (SweepReport::default(), point)
-        };
-        if let Some(opaque) = &mut self.opaque {
-            let samples = samples.with(&model.network);
-            let found = opaque.descend(&samples, &point, &model.network)?;
-            let trials = found.trials;
-            let taken = usize::from(found.best.is_some());
-            report.accepted += taken;
-            report.rejected += trials - taken;
-            if let Some((moved, reached)) = found.best {
-                (model.network, point) = (moved, reached);
-            }
-        }
-        report.penalized_loss = (self.settings.weight_decay > 0.0).then_some(point.loss);
-        self.point = Some(point);
-        Ok(report)
-    }
-
-    /// The fits of all stages with the affine view, and the point that they lead to: the old one when no trial was accepted.
-    fn fit(
-        &mut self,
-        model: &mut Separated,
-        samples: &FullBatch<'_>,
-        point: Point,
-        batch: &Batch,
-    ) -> Result<(SweepReport, Point)> {
-        let gradients = samples.backward(&point)?;
-        let mut best: Option<(Candidate, Point)> = None;
-        let (first, mut trials) = (&mut self.first, 0);
-        let accepted = self.controller.sweep(point.loss, |candidate| {
-            trials += 1;
-            let Some(fitted) = samples.trial(&point, &gradients, &candidate, first)? else {
-                return Ok(f64::INFINITY);
-            };
-            let loss = fitted.loss;
-            if best.as_ref().is_none_or(|(_, best)| loss < best.loss) {
-                best = Some((candidate, fitted));
-            }
-            Ok(loss)
-        })?;
-        let Some((accepted, (candidate, fitted))) = accepted.zip(best) else {
-            return Ok((SweepReport::counts(0, trials), point));
-        };
-        debug_assert_eq!(accepted.candidate, candidate);
-        if model.auxiliary.stages() > 0 {
-            let auxiliary = samples.targets(&point, &gradients, &candidate)?;
-            model.auxiliary.scatter(&batch.selection, auxiliary);
-        }
-        for (l, coefficients) in fitted.coefficients.iter().enumerate() {
-            if let Some(coefficients) = coefficients {
-                set_coefficients(&mut model.network, l, coefficients.clone())?;
-            }
-        }
-        let report = SweepReport {
-            candidate: Some(candidate),
-            conditions: fitted.conditions.clone(),
-            ..SweepReport::counts(1, trials - 1)
-        };
-        Ok((report, fitted))
     }
 }
 
@@ -371,8 +266,8 @@ impl Method for Exact {
         if let Some(saved) = values.mini_batch {
             let config = &self.config;
             let (settings, decay) = (config.mini_batch, config.weight_decay);
-            let is_opaque = self.full_batch.opaque.is_some();
-            let restored = MiniBatch::restored(settings, decay, is_opaque, saved, &mut state)?;
+            let roles = self.full_batch.roles.clone();
+            let restored = MiniBatch::restored(settings, decay, roles, saved, &mut state)?;
             self.mini_batch = Some(restored);
         }
         Ok(())
@@ -400,7 +295,7 @@ impl Method for Exact {
 #[derive(Serialize, Deserialize)]
 struct Values {
     controller: Controller,
-    /// Of stages without the affine view.
+    /// Of stages that move along gradients.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gradient_length: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -418,23 +313,4 @@ fn set_coefficients(network: &mut Network, l: usize, coefficients: Affine) -> Re
         })?
         .set_coefficients(coefficients);
     Ok(())
-}
-
-fn default_chunk(network: &Network) -> usize {
-    let widest = network.stages().iter().map(|stage| match stage.affine() {
-        Some(affine) => {
-            let [d_in, d_out] = affine.coefficients().kernel.dims();
-            affine.rows_per_sample() * d_in.max(d_out)
-        }
-        // What it computes inside is not known.
-        None => {
-            let (input, output) = (stage.input_shape(), stage.output_shape());
-            input.features().max(output.features())
-        }
-    });
-    let widest = widest.max().unwrap_or(1).max(1);
-    if network.devices().iter().any(is_accelerator) {
-        return (ACCELERATOR_CHUNK_FLOATS / widest).max(1);
-    }
-    (CHUNK_FLOATS / widest).clamp(1, CHUNK_SAMPLES)
 }

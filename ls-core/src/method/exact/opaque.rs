@@ -1,11 +1,12 @@
-//! The step of the stages without the affine view after the fits of a full-batch sweep.
+//! The step of the stages that move along gradients after the fits of a full-batch sweep.
 
 use super::full_batch::{FullBatch, Point};
 use crate::Result;
+use crate::method::role::Role;
 use crate::network::Network;
 use crate::update::{GradientSearch, GradientStep};
 
-/// The stages without the affine view, and what is remembered of their steps.
+/// The stages that move along gradients, and what is remembered of their steps.
 pub(super) struct Opaque {
     /// The first of them, counted from 0.
     first: usize,
@@ -15,16 +16,15 @@ pub(super) struct Opaque {
 }
 
 impl Opaque {
-    pub(super) fn of(network: &Network) -> Option<Self> {
-        let mut stages = network.stages().iter();
+    pub(super) fn of(roles: &[Role]) -> Option<Self> {
         Some(Self {
-            first: stages.position(|stage| stage.affine().is_none())?,
+            first: roles.iter().position(|&role| role == Role::Gradient)?,
             step: GradientStep::default(),
             length: GradientStep::FIRST_LENGTH,
         })
     }
 
-    /// One gradient step of all stages without the affine view, from a point at the network's weights.
+    /// One gradient step of all stages that move along gradients, from a point at the network's weights.
     pub(super) fn descend(
         &mut self,
         samples: &FullBatch<'_>,

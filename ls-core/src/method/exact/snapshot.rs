@@ -1,72 +1,72 @@
-//! Weights to return to, among them the parameters of stages without the affine view, as arrays.
+//! Weights to return to, among them the parameters of stages that move along gradients, as arrays.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use crate::linalg::Affine;
 use crate::method::MethodState;
+use crate::method::role::{Part, Role};
 use crate::network::Network;
-use crate::stage::{AffineStage, AnyStage};
+use crate::stage::AffineStage;
 use crate::{Error, Result};
 
 /// Weights to return to; empty before the first refresh.
 #[derive(Default)]
 pub(super) struct Safe {
-    /// Of the stages with the affine view, in their order.
+    /// Of the stages that are fitted, in their order.
     pub coefficients: Vec<Affine>,
     /// Of the others.
     pub parameters: Snapshot,
 }
 
 impl Safe {
-    pub(super) fn of(network: &Network) -> Self {
-        let affine = network.stages().iter().filter_map(|stage| stage.affine());
+    pub(super) fn of(parts: &[Part<'_>]) -> Self {
+        let affine = parts.iter().filter_map(Part::affine);
         Self {
             coefficients: affine.map(AffineStage::coefficients).collect(),
-            parameters: Snapshot::of(network),
+            parameters: Snapshot::of(parts),
         }
     }
 
-    pub(super) fn restore(&self, network: &mut Network) {
+    pub(super) fn restore(&self, network: &mut Network, roles: &[Role]) {
         let mut coefficients = self.coefficients.iter();
-        for l in 0..network.stages().len() {
-            if let Some(stage) = network.stage_mut(l).affine_mut()
+        for (l, &role) in roles.iter().enumerate() {
+            if role == Role::Affine
+                && let Some(stage) = network.stage_mut(l).affine_mut()
                 && let Some(coefficients) = coefficients.next()
             {
                 stage.set_coefficients(coefficients.clone());
             }
         }
-        self.parameters.restore(network);
+        self.parameters.restore(network, roles);
     }
 }
 
-/// Values of the parameters of stages without the affine view, in the order in which the stages and their modules have them:
+/// Values of the parameters of stages that move along gradients, in the order in which the stages and their modules have them:
 /// dimensions, and entries row by row.
 #[derive(Clone, Default)]
 pub(super) struct Snapshot {
     arrays: Vec<(Vec<usize>, Tensor<1>)>,
 }
 
-fn is_opaque(stage: &AnyStage) -> bool {
-    stage.affine().is_none()
-}
-
 impl Snapshot {
-    /// The values that a network has now.
-    pub(super) fn of(network: &Network) -> Self {
+    /// The values that the stages have now.
+    pub(super) fn of(parts: &[Part<'_>]) -> Self {
         let mut found = Self::default();
-        for stage in network.stages().iter().filter(|stage| is_opaque(stage)) {
-            stage.visit(&mut found);
+        for part in parts {
+            if part.role == Role::Gradient {
+                part.stage.visit(&mut found);
+            }
         }
         found
     }
 
     /// Gives the values back to the network that they come from.
-    pub(super) fn restore(&self, network: &mut Network) {
+    pub(super) fn restore(&self, network: &mut Network, roles: &[Role]) {
         let mut values = Values(self.arrays.iter());
-        for l in 0..network.stages().len() {
-            let stage = network.stage_mut(l);
-            if is_opaque(stage) {
+        for (l, &role) in roles.iter().enumerate() {
+            if role == Role::Gradient {
+                let stage = network.stage_mut(l);
                 *stage = stage.clone().map(&mut values);
             }
         }
@@ -108,7 +108,8 @@ impl ModuleVisitor for Snapshot {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let value = parameter.val().inner();
         let dims = value.dims();
-        self.arrays.push((dims.to_vec(), value.flatten(0, D - 1)));
+        let count = dims.iter().product::<usize>();
+        self.arrays.push((dims.to_vec(), value.reshape([count])));
     }
 }
 

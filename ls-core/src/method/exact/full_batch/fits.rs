@@ -1,0 +1,290 @@
+//! The fits of a full-batch trial, from front to back, each on the inputs that the fitted stages before it give.
+
+use burn::tensor::Tensor;
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+
+use super::{Chunks, FullBatch, Gradients, Losses, Point, Storage, add};
+use crate::batch::index_tensor;
+use crate::linalg::{Affine, Cholesky, Gram, Ridge};
+use crate::method::exact::backward::{output, response};
+use crate::method::exact::control::{Candidate, Form};
+use crate::stage::AffineStage;
+use crate::{Error, Result};
+
+/// Factors of the first stage's Gram matrix that are kept; the damping walks between a few values.
+pub(super) const KEPT_FACTORS: usize = 4;
+
+/// What the fits of a trial aim at.
+pub(super) struct Aim<'a> {
+    pub point: &'a Point,
+    pub gradients: &'a Gradients,
+    pub form: Form,
+    pub damping: f64,
+    /// `τ c_l`.
+    pub steps: Vec<f64>,
+}
+
+/// Factors of the first stage's Gram matrix, by damping: its inputs never change.
+#[derive(Default)]
+pub(in crate::method::exact) struct FirstStage {
+    gram: Option<Gram>,
+    pub(super) factors: Vec<(f64, Cholesky)>,
+}
+
+impl FirstStage {
+    fn factor(
+        &mut self,
+        damping: f64,
+        ridge: Ridge,
+        gram: impl FnOnce() -> Result<Gram>,
+    ) -> Result<&Cholesky> {
+        if let Some(i) = self.factors.iter().position(|(kept, _)| *kept == damping) {
+            let found = self.factors.remove(i);
+            self.factors.push(found);
+        } else {
+            let gram = match &self.gram {
+                Some(gram) => gram,
+                None => self.gram.insert(gram()?),
+            };
+            let factor = gram.clone().factor(damping, ridge)?;
+            if self.factors.len() == KEPT_FACTORS {
+                self.factors.remove(0);
+            }
+            self.factors.push((damping, factor));
+        }
+        Ok(&self.factors[self.factors.len() - 1].1)
+    }
+}
+
+impl FullBatch<'_> {
+    /// The fits of one candidate, front to back; `None` when they do not stay finite.
+    pub(in crate::method::exact) fn trial(
+        &self,
+        point: &Point,
+        gradients: &Gradients,
+        candidate: &Candidate,
+        first: &mut FirstStage,
+    ) -> Result<Option<Point>> {
+        let count = self.parts.len();
+        let mut fitted = Point {
+            coefficients: Vec::with_capacity(count),
+            responses: Vec::with_capacity(count),
+            loss: 0.0,
+            conditions: Vec::with_capacity(count),
+        };
+        let mut inputs: Chunks = self
+            .chunks
+            .iter()
+            .map(|chunk| chunk.inputs.clone())
+            .collect();
+        let aim = Aim {
+            point,
+            gradients,
+            form: candidate.form,
+            damping: candidate.damping,
+            steps: gradients.steps(candidate),
+        };
+        let mut losses = Losses::new();
+        for l in 0..count {
+            let (coefficients, condition) = match self.fit(l, &aim, &fitted, &inputs, first) {
+                Ok(Some((coefficients, condition))) => (Some(coefficients), condition),
+                Ok(None) => (None, f64::NAN),
+                // Too little damping for these inputs: another trial has more.
+                Err(Error::NotPositiveDefinite(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            fitted.coefficients.push(coefficients);
+            fitted.conditions.push(condition);
+            losses = self.propagate(l, &mut fitted, &mut inputs)?;
+        }
+        fitted.loss = self.loss(losses, &fitted.coefficients)?;
+        Ok(fitted.loss.is_finite().then_some(fitted))
+    }
+
+    /// New coefficients of stage `l` and the condition of its Gram matrix; `None` for a stage that is not fitted.
+    pub(super) fn fit(
+        &self,
+        l: usize,
+        aim: &Aim<'_>,
+        fitted: &Point,
+        inputs: &Chunks,
+        first: &mut FirstStage,
+    ) -> Result<Option<(Affine, f64)>> {
+        let old = aim.point.coefficients[l].as_ref();
+        let Some((stage, old)) = self.parts[l].affine().zip(old) else {
+            return Ok(None);
+        };
+        let (update, condition) = match &aim.gradients.first {
+            Some(gradient) if l == 0 => self.solve_first(stage, old, gradient, aim, first)?,
+            _ => self.solve(l, stage, old, aim, fitted, inputs)?,
+        };
+        Ok(Some((old.plus(&update), condition)))
+    }
+
+    /// The first stage's inputs stand still, so that its residual is the displacement itself in both forms.
+    fn solve_first(
+        &self,
+        stage: &dyn AffineStage,
+        old: &Affine,
+        gradient: &Affine,
+        aim: &Aim<'_>,
+        first: &mut FirstStage,
+    ) -> Result<(Affine, f64)> {
+        let rows = self.rows(stage);
+        let gram = || {
+            let mut gram = None;
+            let rows = |c: usize| stage.rows(self.chunks[c].inputs.clone());
+            self.for_each_chunk(
+                |c| Ok(Gram::of(self.subset(0, c, stage, rows(c)))),
+                |part| add(&mut gram, part, Gram::plus),
+            )?;
+            gram.ok_or_else(no_samples)
+        };
+        let factor = first.factor(aim.damping, self.settings.ridge, gram)?;
+        let scale = -aim.steps[0] / rows as f64;
+        let right = self.decayed(stage, old, gradient.scaled(scale), aim.steps[0]);
+        Ok((factor.solve(&right)?, factor.condition()))
+    }
+
+    /// The ridge fit of stage `l` to its targets on the inputs that the stages before it now give.
+    fn solve(
+        &self,
+        l: usize,
+        stage: &dyn AffineStage,
+        old: &Affine,
+        aim: &Aim<'_>,
+        fitted: &Point,
+        inputs: &Chunks,
+    ) -> Result<(Affine, f64)> {
+        let mut cross: Option<Affine> = None;
+        let mut gram: Option<Gram> = None;
+        self.for_each_chunk(
+            |c| {
+                let rows = stage.rows(self.input(l, c, fitted, inputs));
+                let (u, g) = self.at(l, c, aim.point, aim.gradients);
+                let mut residual = g * -aim.steps[l];
+                if aim.form == Form::Corrected {
+                    residual = residual + u - old.apply(rows.clone());
+                }
+                let part = Affine::pull_back(rows.clone(), residual);
+                Ok((part, Gram::of(self.subset(l, c, stage, rows))))
+            },
+            |(part, own)| {
+                add(&mut cross, part, |sum, part| sum.plus(&part));
+                add(&mut gram, own, Gram::plus);
+            },
+        )?;
+        let (Some(cross), Some(gram)) = (cross, gram) else {
+            return Err(no_samples());
+        };
+        let factor = gram.factor(aim.damping, self.settings.ridge)?;
+        let mean = cross.scaled(1.0 / self.rows(stage) as f64);
+        let right = self.decayed(stage, old, mean, aim.steps[l]);
+        Ok((factor.solve(&right)?, factor.condition()))
+    }
+
+    /// The right-hand side of a fit, a mean over rows, with the pull of weight decay towards zero: `-τ c_l λ W_l`, in the units of
+    /// a mean over samples as the loss.
+    fn decayed(&self, stage: &dyn AffineStage, old: &Affine, right: Affine, step: f64) -> Affine {
+        if self.settings.weight_decay == 0.0 {
+            return right;
+        }
+        let rows = stage.rows_per_sample() as f64;
+        let pull = -step * self.settings.weight_decay / rows;
+        Affine {
+            kernel: right.kernel + old.kernel.clone() * pull,
+            bias: right.bias,
+        }
+    }
+
+    /// Responses and outputs of stage `l` at its new coefficients; the cross-entropies behind the last stage.
+    fn propagate(&self, l: usize, fitted: &mut Point, inputs: &mut Chunks) -> Result<Losses> {
+        let stored = self.settings.storage == Storage::Stored;
+        let is_last = l + 1 == self.parts.len();
+        if !stored && !is_last {
+            return Ok(Losses::new());
+        }
+        let part = &self.parts[l];
+        let mut responses = Chunks::new();
+        let mut outputs = Chunks::new();
+        let mut losses = Losses::new();
+        self.for_each_chunk(
+            |c| {
+                let input = self.input(l, c, fitted, inputs);
+                let response = response(part, fitted.coefficients[l].as_ref(), &input);
+                let output = output(part, response.clone(), &input);
+                let losses = is_last.then(|| self.losses(output.clone(), c));
+                Ok((response, output, losses))
+            },
+            |(response, output, own)| {
+                if stored {
+                    responses.push(response);
+                    outputs.push(output);
+                }
+                losses.extend(own);
+            },
+        )?;
+        if stored {
+            *inputs = outputs;
+            fitted.responses.push(responses);
+        }
+        Ok(losses)
+    }
+
+    /// `h_{l-1}` of a chunk at the coefficients fitted so far.
+    fn input(&self, l: usize, c: usize, fitted: &Point, inputs: &Chunks) -> Tensor<2> {
+        match self.settings.storage {
+            Storage::Stored => inputs[c].clone(),
+            Storage::Recomputed => {
+                let parts = self.parts.iter().zip(&fitted.coefficients).take(l);
+                parts.fold(inputs[c].clone(), |h, (part, coefficients)| {
+                    output(part, response(part, coefficients.as_ref(), &h), &h)
+                })
+            }
+        }
+    }
+
+    /// `u_l` and `∂ce/∂u_l` of a chunk at a point.
+    fn at(
+        &self,
+        l: usize,
+        c: usize,
+        point: &Point,
+        gradients: &Gradients,
+    ) -> (Tensor<2>, Tensor<2>) {
+        match self.settings.storage {
+            Storage::Stored => (
+                point.responses[l][c].clone(),
+                gradients.stored[l][c].clone(),
+            ),
+            Storage::Recomputed => (
+                self.responses(point, c).swap_remove(l),
+                self.gradients(point, c).swap_remove(l),
+            ),
+        }
+    }
+
+    /// Rows of a stage over all samples: samples, times the positions of a convolution.
+    fn rows(&self, stage: &dyn AffineStage) -> usize {
+        self.samples * stage.rows_per_sample()
+    }
+
+    /// The rows that enter the Gram matrix: all, or a seeded subset of a convolution's patches. The loss is accepted on
+    /// all of them, and any positive definite preconditioner keeps the descent form a descent.
+    fn subset(&self, l: usize, c: usize, stage: &dyn AffineStage, rows: Tensor<2>) -> Tensor<2> {
+        let (total, count) = (self.rows(stage), rows.dims()[0]);
+        if stage.rows_per_sample() == 1 || total <= self.settings.gram_rows {
+            return rows;
+        }
+        let kept = (count * self.settings.gram_rows).div_ceil(total);
+        let mut random = ChaCha12Rng::seed_from_u64((l as u64) << 32 | c as u64);
+        let indices = rand::seq::index::sample(&mut random, count, kept).into_vec();
+        let device = rows.device();
+        rows.select(0, index_tensor(&indices, &device))
+    }
+}
+
+fn no_samples() -> Error {
+    Error::NotPositiveDefinite("there are no samples".into())
+}

@@ -1,0 +1,76 @@
+//! What ties the blocks of the separated loss together.
+
+use burn::tensor::Tensor;
+
+use crate::batch::Batch;
+use crate::network::{LipschitzConstant, Network};
+use crate::objective::{OutputLoss, Weighting, Weights};
+use crate::update::Penalty;
+use crate::{Error, Result};
+
+/// The constants that tie the blocks together, kept current as the weights move.
+pub(super) struct Separation {
+    pub weighting: Weighting,
+    lipschitz: Vec<LipschitzConstant>,
+    pub weights: Weights,
+}
+
+impl Separation {
+    /// At the current weights of a network.
+    pub(super) fn at(weighting: Weighting, network: &Network) -> Result<Self> {
+        let lipschitz = network.lipschitz(weighting.norm())?;
+        let weights = weighting.weights(&lipschitz)?;
+        // Blocks are evaluated in the precision of the network, with gradients of twice the weight.
+        let limit = network.largest_number() / 2.0;
+        if let Some(l) = weights.omega.iter().position(|&omega| omega > limit) {
+            let (stage, omega) = (l + 1, weights.omega[l]);
+            return Err(Error::WeightTooLarge { stage, omega });
+        }
+        Ok(Self {
+            weights,
+            weighting,
+            lipschitz,
+        })
+    }
+
+    /// What the output of stage `l` (from 0) is compared with.
+    pub(super) fn output_loss(&self, l: usize, values: &[Tensor<2>], batch: &Batch) -> OutputLoss {
+        match values.get(l) {
+            Some(target) => OutputLoss::Residual {
+                target: target.clone(),
+                omega: self.weights.omega[l],
+            },
+            None => OutputLoss::CrossEntropy {
+                labels: batch.labels.clone(),
+                factor: self.weights.head,
+            },
+        }
+    }
+
+    /// `B_l = (1 + 1/η) κ² (L-1) Σ_{j<l} (Π_j/K_l)² 1/N Σ r_j²`.
+    pub(super) fn penalty(&self, l: usize, residuals: &[f64]) -> Penalty {
+        let factor = self.weighting.factor(self.weights.omega.len());
+        let others = |j: usize| -> f64 {
+            let later = (j + 1..self.lipschitz.len()).filter(|&i| i != l);
+            // With self-adaptive weights there are all of these constants; with fixed ones the factor is zero.
+            later
+                .filter_map(|i| self.lipschitz[i].as_ref().ok())
+                .product()
+        };
+        let pressure = |(j, residual): (usize, &f64)| others(j).powi(2) * residual;
+        let coefficient: f64 = residuals.iter().take(l).enumerate().map(pressure).sum();
+        Penalty {
+            coefficient: factor * coefficient,
+            norm: self.weighting.norm(),
+        }
+    }
+
+    /// Takes over the new Lipschitz constant of stage `l`.
+    pub(super) fn moved(&mut self, l: usize, constant: Option<f64>) -> Result<()> {
+        if let Some(constant) = constant {
+            self.lipschitz[l] = Ok(constant);
+        }
+        self.weights = self.weighting.weights(&self.lipschitz)?;
+        Ok(())
+    }
+}

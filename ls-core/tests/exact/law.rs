@@ -1,0 +1,167 @@
+//! The original loss never rises.
+
+use super::*;
+
+/// What a comparison of losses may be off by.
+#[derive(Clone, Copy, PartialEq)]
+enum Allowance {
+    /// Nothing: only decreases by more than 1e-5 of the loss are accepted, and networks with moderate weights round by 1e-6.
+    Nothing,
+    /// The roundings of both values.
+    Rounding,
+}
+
+/// Sweeps, checks the law after each, and returns `F` before and after all of them.
+#[track_caller]
+fn assert_law(problem: Problem, config: ExactConfig, allowance: Allowance, what: &str) -> [f64; 2] {
+    let mut run = Run::new(problem, config);
+    let mut before = run.state();
+    let first = before.reported;
+    for sweep in 0..12 {
+        let report = run.sweep();
+        let after = run.state();
+        let what = format!("{what}, sweep {sweep}: {report:?}");
+        let rounding = match allowance {
+            Allowance::Nothing => 0.0,
+            Allowance::Rounding => before.roundings[0] + after.roundings[0],
+        };
+        for [old, new] in [
+            [before.reported, after.reported],
+            [before.exact, after.exact],
+        ] {
+            assert!(new <= old + rounding, "{what}: {old} to {new}");
+        }
+        let error = (after.reported - after.exact).abs();
+        assert!(
+            error <= after.roundings[0],
+            "{what}: F reported with an error of {error}"
+        );
+        let bound = after.certificate + after.roundings[0] + after.roundings[1];
+        assert!(
+            after.reported <= bound,
+            "{what}: {} above {bound}",
+            after.reported
+        );
+        assert_eq!(report.candidate.is_some(), report.accepted == 1, "{what}");
+        assert!(report.accepted <= 1 && report.accepted + report.rejected >= 1);
+        if report.accepted == 0 {
+            assert!(same(&before.problem, &after.problem), "{what}: moved");
+        } else if allowance == Allowance::Nothing {
+            assert!(after.reported < before.reported, "{what}: nothing gained");
+        }
+        before = after;
+    }
+    [first, before.reported]
+}
+
+#[test]
+fn twelve_sweeps_over_dense_networks_of_any_depth_never_raise_the_original_loss() {
+    for hidden in 0..=6 {
+        for (seed, activation) in (60..).zip(Activation::ALL) {
+            let what = format!("{hidden} hidden stages, {activation}");
+            let mut shape = Shape::moderate(activation, seed);
+            let scale = shape.weight_scales[0];
+            shape.samples = 12;
+            shape.widths = [vec![5], vec![6; hidden], vec![4]].concat();
+            shape.activations = vec![activation; hidden];
+            shape.weight_scales = vec![scale; hidden + 1];
+            let (problem, config) = (shape.problem(), ExactConfig::default());
+            let method = Exact::new(config, &problem.network()).unwrap();
+            assert_eq!(method.guarantee(), Guarantee::OriginalLossNeverRises);
+            let [first, last] = assert_law(problem, config, Allowance::Nothing, &what);
+            assert!(last < 0.5 * first, "{what}: no progress, {first} to {last}");
+        }
+    }
+}
+
+#[test]
+fn twelve_sweeps_over_mixed_networks_never_raise_the_original_loss() {
+    for activation in Activation::ALL {
+        for (k, shape) in moderate(activation, 31).into_iter().enumerate() {
+            let what = format!("{activation}, network {k}");
+            let (problem, config) = (shape.problem(), ExactConfig::default());
+            let [first, last] = assert_law(problem, config, Allowance::Nothing, &what);
+            assert!(
+                last < 0.01 * first,
+                "{what}: no progress, {first} to {last}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_few_patches_in_the_gram_matrices_keep_the_law() {
+    for (activation, k) in [(Activation::Tanh, 0), (Activation::Relu, 1)] {
+        let what = format!("{activation}, network {k}");
+        let mut shape = moderate(activation, 32)[k].clone();
+        shape.samples = 8;
+        // Fewer patches than a kernel has entries: without its ridge such a Gram matrix could not be inverted.
+        let config = |gram_rows| ExactConfig {
+            gram_rows,
+            chunk: Some(5),
+            ..ExactConfig::default()
+        };
+        assert_law(shape.problem(), config(5), Allowance::Nothing, &what);
+        let after = |gram_rows| {
+            let mut run = Run::new(shape.problem(), config(gram_rows));
+            run.sweep();
+            run.problem()
+        };
+        assert!(!same(&after(5), &after(1 << 14)), "{what}: all were taken");
+        // 8 samples of at most 56 positions.
+        assert!(same(&after(8 * 56), &after(1 << 14)), "{what}");
+    }
+}
+
+/// From 1e-3 to 30.
+fn scales() -> impl Strategy<Value = f64> {
+    (-3.0..30_f64.log10()).prop_map(|exponent| 10_f64.powf(exponent))
+}
+
+fn shapes() -> impl Strategy<Value = MixedShape> {
+    let sizes = (any::<u64>(), 1..=5_usize, 2..=5_usize);
+    let input = [1..=2_usize, 2..=6_usize, 2..=6_usize];
+    let hidden = vec((any_stage(), scales()), 0..=6);
+    (sizes, input, hidden, [scales(), scales()]).prop_map(
+        |((seed, samples, classes), input, stages, [head_scale, input_scale])| MixedShape {
+            seed,
+            samples,
+            input,
+            stages,
+            classes,
+            head_scale,
+            input_scale,
+            auxiliary_scale: 0.1,
+        },
+    )
+}
+
+fn configs() -> impl Strategy<Value = ExactConfig> {
+    let scalings: Vec<_> = Scaling::ALL.into_iter().map(Some).chain([None]).collect();
+    let storages = vec![Storage::Stored, Storage::Recomputed];
+    let (chunks, gram_rows) = (vec![None, Some(1), Some(2)], vec![3, 1 << 14]);
+    let dampings = vec![None, None, Some(1e-9), Some(1e6)];
+    let choices = (select(scalings), select(storages), select(chunks));
+    (choices, select(gram_rows), select(dampings)).prop_map(
+        |((scaling, storage, chunk), gram_rows, damping)| ExactConfig {
+            scaling,
+            storage,
+            chunk,
+            gram_rows,
+            damping,
+            ..ExactConfig::default()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(cases(30))]
+
+    #[test]
+    fn no_network_however_badly_scaled_sees_its_original_loss_rise(
+        shape in shapes(),
+        config in configs(),
+    ) {
+        assert_law(shape.problem(), config, Allowance::Rounding, "random network");
+    }
+}

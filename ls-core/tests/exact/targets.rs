@@ -1,0 +1,159 @@
+//! Targets, and the pull-backs that they come from, against formulas and differences.
+
+use super::*;
+
+/// `post(u - τ c_l ∂ce/∂u_l)` of the hidden stages, by the formula.
+fn targets(problem: &Problem, candidate: &Candidate) -> Vec<Matrix> {
+    let samples = 0..problem.inputs.len();
+    let gradients = |l: usize| -> Matrix {
+        samples
+            .clone()
+            .map(|n| pre_activation_gradient(problem, l, n))
+            .collect()
+    };
+    let size = |l: usize| {
+        let entries = gradients(l).concat();
+        // A row has an entry for each output channel.
+        let rows = entries.len() / problem.layers[l].bias.len();
+        match candidate.scaling {
+            Scaling::None => 1.0,
+            Scaling::Rms => norm(&entries) / (entries.len() as f64).sqrt(),
+            Scaling::Norm => norm(&entries) / (rows as f64).sqrt(),
+        }
+    };
+    let head = size(problem.hidden());
+    let stage = |l: usize| -> Matrix {
+        let factor = head / size(l);
+        let target = |(n, gradient): (usize, Vec<f64>)| {
+            let outputs = problem.forward(n);
+            let input = if l == 0 {
+                &problem.inputs[n]
+            } else {
+                &outputs[l - 1]
+            };
+            let u = problem.layers[l].pre(input);
+            let moved = u.iter().zip(gradient);
+            let moved: Vec<f64> = moved
+                .map(|(u, g)| u - candidate.step * factor * g)
+                .collect();
+            problem.layers[l].post(&moved, input)
+        };
+        gradients(l).into_iter().enumerate().map(target).collect()
+    };
+    (0..problem.hidden()).map(stage).collect()
+}
+
+#[test]
+fn auxiliary_variables_are_the_targets_of_the_accepted_step() {
+    let mut convolutions = moderate(Activation::Tanh, 35)[1].clone();
+    convolutions.stages.truncate(2);
+    let problems = [
+        Shape::moderate(Activation::Tanh, 36).problem(),
+        convolutions.problem(),
+    ];
+    for problem in problems {
+        for scaling in Scaling::ALL {
+            let config = ExactConfig {
+                scaling: Some(scaling),
+                chunk: Some(7),
+                ..ExactConfig::default()
+            };
+            let mut run = Run::new(problem.clone(), config);
+            for sweep in 0..3 {
+                let before = run.problem();
+                let candidate = run.sweep().candidate.expect("far from a minimum");
+                assert_eq!(candidate.scaling, scaling);
+                let found = run.problem().auxiliary;
+                let expected = targets(&before, &candidate);
+                for (l, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                    let apart = norm(&difference(&found.concat(), &expected.concat()));
+                    let size = norm(&expected.concat());
+                    // f32 displacements and activations: a few 1e-7.
+                    assert!(
+                        apart < 2e-6 * size,
+                        "{scaling:?}, sweep {sweep}, stage {l}: off by {apart} of {size}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Every kind of stage, with what strides leave over at the end of an image and windows leave over of the positions.
+fn single_stages() -> Vec<StageConfig> {
+    let mut stages = Vec::new();
+    let mut activations = Activation::ALL.into_iter().cycle();
+    let mut next = || activations.next().expect("a cycle");
+    for kernel in 1..=4 {
+        for stride in 1..=3 {
+            for padding in 0..=2 {
+                let pooling = match stages.len() % 3 {
+                    0 => None,
+                    1 => Some(Pooling::Max { size: 2 }),
+                    _ => Some(Pooling::Average { size: 2 }),
+                };
+                stages.push(StageConfig::Convolution(ConvolutionConfig {
+                    channels: 2,
+                    kernel,
+                    stride,
+                    padding,
+                    activation: next(),
+                    pooling,
+                }));
+            }
+        }
+    }
+    for activation in Activation::ALL {
+        stages.push(StageConfig::Dense {
+            width: 5,
+            activation,
+        });
+        stages.push(StageConfig::ResidualDense { activation });
+        stages.push(StageConfig::ResidualConvolution {
+            kernel: 3,
+            activation,
+        });
+    }
+    stages
+}
+
+/// `x -> post(V rows(x))` pulled back in the two steps of a sweep.
+fn pulled_back(stage: &AnyStage, inputs: &Matrix, cotangents: &Matrix) -> Matrix {
+    let view = stage.affine().expect("all stages here are affine");
+    let (x, cotangent) = (tensor(inputs), tensor(cotangents));
+    let u = view.coefficients().apply(view.rows(x.clone()));
+    let (_, to_pre_activations) = view.linearize_post(u, &x);
+    rows(view.pull_to_input(to_pre_activations(cotangent.clone()), cotangent))
+}
+
+/// Differences with a step of 1e-5 in f64 are exact to about 1e-9 away from kinks, and fixed seeds stay away from them.
+#[test]
+fn two_step_pull_backs_to_the_input_are_what_differences_find() {
+    // Sides that no stride above 1 divides.
+    let input = [2, 6, 5];
+    let mut zero = 0;
+    for (seed, config) in (0..).zip(single_stages()) {
+        let mut random = Random::new(5000 + seed);
+        let layer: Layer = random_layer(&config, image(input), 0.5, &mut random);
+        let stage = layer.stage();
+        let inputs = random.matrix([2, image(input).features()], 1.0);
+        let cotangents = random.matrix([2, stage.output_shape().features()], 1.0);
+        let found = pulled_back(&stage, &inputs, &cotangents);
+        for (n, x) in inputs.iter().enumerate() {
+            let value = |x: &Vec<f64>| dot(&cotangents[n], &layer.forward(x));
+            let expected: Vec<f64> = (0..x.len())
+                .map(|i| slope_at(x, value, |x| &mut x[i]))
+                .collect();
+            let error = norm(&difference(&found[n], &expected));
+            // f32 sums of some dozen terms: a few 1e-7 of the whole, and 1e-7 of the cotangents for the slopes of the
+            // activations where these are small.
+            let scale = norm(&expected);
+            assert!(
+                error <= 2e-6 * scale.max(0.1),
+                "{config:?}: off by {error} of {scale}"
+            );
+            zero += usize::from(scale == 0.0);
+        }
+    }
+    assert!(zero < 6, "{zero} of 114 pull-backs vanish");
+}
