@@ -140,7 +140,7 @@ fn adam_full_batch(bencher: Bencher<'_, '_>, name: &str) {
         total_steps: None,
     };
     sweep(bencher, name, |_, _| {
-        Box::new(Backprop::new(AdamConfig::new().init().into(), rate))
+        Box::new(Backprop::new(AdamConfig::new().init(), rate))
     });
 }
 
