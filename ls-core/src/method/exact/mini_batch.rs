@@ -12,8 +12,8 @@
 //! own loss says little, and none is asked for. But where the loss of a batch is not finite, or far above that of the first,
 //! the weights return to what they were some steps before, and all further steps are half as long.
 //!
-//! Stages that are not fitted move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate
-//! of [`ADAM_RATE`] that falls and is halved as `τ` is; they return with the others.
+//! Stages that are not fitted move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate of
+//! [`ADAM_RATE`] that falls and is halved as `τ` is; they return with the others. What is frozen stands still.
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, ModuleOptimizer};
@@ -98,7 +98,7 @@ pub(super) struct MiniBatch {
     first_loss: Option<f64>,
     /// Weights of the last refresh at which the loss was in order.
     safe: Safe,
-    /// Of the stages that are not fitted; `None` when there are none.
+    /// Of the stages that move along gradients; `None` when there are none.
     adam: Option<ModuleOptimizer>,
 }
 
@@ -110,7 +110,7 @@ pub(super) struct MiniBatchValues {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_loss: Option<f64>,
     safe: usize,
-    /// Arrays of safe weights of stages that are not fitted.
+    /// Arrays of safe weights of stages that move along gradients.
     #[serde(default, skip_serializing_if = "is_zero")]
     safe_parameters: usize,
     stages: Vec<MemoryValues>,
