@@ -71,7 +71,7 @@ pub(crate) struct Backend {
     enumerate: Option<fn() -> Vec<Present>>,
 }
 
-pub(crate) const BACKENDS: [Backend; 4] = [
+pub(crate) static BACKENDS: [Backend; 4] = [
     Backend {
         name: "flex",
         forms: &["flex"],
@@ -207,30 +207,43 @@ pub(crate) fn compiles_kernels(name: &str) -> bool {
         .any(|backend| name.starts_with(backend))
 }
 
+/// Names of the backends that this build holds.
+fn compiled() -> String {
+    let compiled = BACKENDS.iter().filter(|backend| backend.is_compiled_in());
+    let names: Vec<_> = compiled.map(|backend| backend.name).collect();
+    names.join(", ")
+}
+
+/// The backend of a device's name, whether this build holds it or not.
+///
+/// # Errors
+/// Exit code 2, with what is allowed, for a name that says nothing.
+pub(crate) fn backend(name: &str) -> Result<&'static Backend, Failure> {
+    let first = name.split(':').next();
+    let backend = BACKENDS.iter().find(|backend| Some(backend.name) == first);
+    let backend = backend.ok_or_else(|| {
+        Failure::new(format!(
+            "unknown device `{name}`; this build has: {}",
+            compiled()
+        ))
+    })?;
+    if backend.allows(name) {
+        Ok(backend)
+    } else {
+        Err(Failure::new(format!(
+            "malformed device `{name}`; allowed: {}",
+            backend.forms.join(", ")
+        )))
+    }
+}
+
 /// The device of a name, computing in a precision. To be called once in a process, before anything is computed.
 ///
 /// # Errors
 /// Exit code 2, with what is allowed, for a name that says nothing, a backend that is not compiled in, a device that is not on this
 /// machine, and a precision that it does not have.
 pub(crate) fn find(name: &str, precision: Precision) -> Result<Present, Failure> {
-    let joined = |names: Vec<&str>| names.join(", ");
-    let compiled = || {
-        let compiled = BACKENDS.iter().filter(|backend| backend.is_compiled_in());
-        joined(compiled.map(|backend| backend.name).collect())
-    };
-    let first = name.split(':').next();
-    let Some(backend) = BACKENDS.iter().find(|backend| Some(backend.name) == first) else {
-        return Err(Failure::new(format!(
-            "unknown device `{name}`; this build has: {}",
-            compiled()
-        )));
-    };
-    if !backend.allows(name) {
-        return Err(Failure::new(format!(
-            "malformed device `{name}`; allowed: {}",
-            joined(backend.forms.to_vec())
-        )));
-    }
+    let backend = backend(name)?;
     if !backend.is_compiled_in() {
         return Err(Failure::new(format!(
             "device `{name}` is not compiled in; this build has: {}",
@@ -244,10 +257,13 @@ pub(crate) fn find(name: &str, precision: Precision) -> Result<Present, Failure>
     let present = backend.present();
     let found = present.iter().find(|present| present.name == name);
     let Some(mut found) = found.cloned() else {
-        let there = present.iter().map(|present| present.name.as_str());
-        let there = match present.is_empty() {
+        let there: Vec<_> = present
+            .iter()
+            .map(|present| present.name.as_str())
+            .collect();
+        let there = match there.is_empty() {
             true => format!("`{}` finds no device and no driver", backend.name),
-            false => format!("there are: {}", joined(there.collect())),
+            false => format!("there are: {}", there.join(", ")),
         };
         return Err(
             Failure::new(format!("device `{name}` is not on this machine; {there}"))

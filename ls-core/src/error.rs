@@ -64,8 +64,8 @@ pub enum Error {
     },
     /// A self-adaptive weight does not fit into the precision of the network.
     #[error(
-        "the weight of the residuals of stage {stage}, {omega:.1e}, exceeds the numbers that are computed in: the growth factors of the later \
-         stages multiply to too much; use fewer stages or orthogonal initial weights"
+        "the weight of the residuals of stage {stage}, {omega:.1e}, exceeds half the largest number that is computed in: the growth factors of the \
+         later stages multiply to too much; use fewer stages, orthogonal initial weights or f64"
     )]
     WeightTooLarge {
         /// Number of the stage, from 1.

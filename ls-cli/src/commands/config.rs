@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::train::TrainArgs;
+use crate::device;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -26,7 +27,10 @@ pub(crate) fn run(args: &ConfigArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let config = if args.print_default {
         ls_train::config::RunConfig::default()
     } else {
-        args.train.plan()?.config().clone()
+        let config = args.train.plan()?.config().clone();
+        // Another machine, or another build, may have the device.
+        device::backend(&config.device)?;
+        config
     };
     if args.train.json {
         ui.json(&config)?;

@@ -51,7 +51,7 @@ Examples:
       30 sweeps, then 70 more as if it had never stopped
 
 Ctrl-C or a SIGTERM, in the full-screen dashboard q and then s, finishes the current sweep, writes everything and exits with 130; --resume
-goes on from there."
+goes on from there. A second signal ends at once."
 )]
 pub(crate) struct TrainArgs {
     /// TOML file with a whole configuration, as `layersep config` prints it; options given here override it
@@ -244,10 +244,12 @@ pub(crate) fn run(args: &TrainArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     } else {
         ui.summary(&outcome.summary, &outcome.run)?;
     }
-    Ok(match outcome.summary.stop {
-        Stop::Interrupted => ExitCode::from(INTERRUPTED),
-        _ => ExitCode::SUCCESS,
-    })
+    if outcome.summary.stop != Stop::Interrupted {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = outcome.run.path().display();
+    ui.note(&format!("`layersep train --resume {folder}` goes on"));
+    Ok(ExitCode::from(INTERRUPTED))
 }
 
 /// The summary with its folder, for a program.

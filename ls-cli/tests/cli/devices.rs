@@ -52,6 +52,16 @@ fn flex_is_listed_with_its_precisions_and_every_other_backend_somewhere() {
     }
 }
 
+/// A configuration may be for another machine, but not for a device that none can have.
+#[test]
+fn a_configuration_names_a_device_of_some_build() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, code) in [("cuda:1", 0), ("tpu", 2), ("wgpu:foo", 2)] {
+        let output = layersep(folder.path(), &["config", "--device", name]);
+        assert_eq!(output.status.code(), Some(code), "{name}");
+    }
+}
+
 /// Every listed device has a name that `--device` takes.
 #[test]
 fn every_listed_device_trains() {

@@ -197,7 +197,7 @@ fn weights_that_f32_refuses_fit_into_f64() {
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{text}");
     assert!(
-        text.contains("exceeds the numbers that are computed in"),
+        text.contains("exceeds half the largest number that is computed in"),
         "{text}"
     );
     let train = &json(folder, &arguments("f64"))["train"];
