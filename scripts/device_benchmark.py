@@ -112,13 +112,12 @@ def processor_share(args, binary, device, folder):
 
 
 def adam_steps(args, device):
-    """Median seconds of an Adam step of PyTorch, by batch size."""
+    """Batch sizes with the median seconds of an Adam step of PyTorch."""
     import torch
 
     width, count = map(int, args.hidden.split("x"))
     samples = args.limit or 60_000
     sizes = [784] + [width] * count
-    results = {}
     for batch in map(int, args.batches.split(",")):
         torch.manual_seed(1)
         layers = []
@@ -138,8 +137,7 @@ def adam_steps(args, device):
             optimizer.step()
             wait()
             seconds.append(time.perf_counter() - start)
-        results[batch or samples] = statistics.median(seconds[5:])
-    return results
+        yield batch or samples, statistics.median(seconds[5:])
 
 
 def main():
@@ -169,7 +167,7 @@ def main():
     print("| --- | --- | --- |")
     for device in ["cuda"] * torch.cuda.is_available() + ["cpu"]:
         name = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-        for batch, seconds in adam_steps(args, device).items():
+        for batch, seconds in adam_steps(args, device):
             print(f"| {name} | {batch} | {1 / seconds:.3g} |", flush=True)
 
 
