@@ -6,6 +6,7 @@ use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup,
 use burn::optim::AdamConfig;
 use burn::tensor::{Bool, Device, Int, Tensor};
 use common::block::{Block, batch, network, points, with_block};
+use common::sweeps::Values;
 use ls_core::linalg::{Norm, to_f64};
 use ls_core::method::{Backprop, LearningRate, Method, Separated};
 use ls_core::network::Network;
@@ -212,24 +213,6 @@ fn every_parameter_of_a_block_moves_in_one_step() {
     assert_eq!(before.0.len(), 3 * 2 + 2 + 2 * 2);
     for (before, after) in before.0.iter().zip(&after.0) {
         assert_ne!(before, after);
-    }
-}
-
-/// The float parameters.
-#[derive(Default)]
-struct Values(Vec<Vec<f64>>);
-
-impl Values {
-    fn of(module: &impl Module) -> Self {
-        let mut values = Self::default();
-        module.visit(&mut values);
-        values
-    }
-}
-
-impl ModuleVisitor for Values {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        self.0.push(to_f64(parameter.val()).unwrap());
     }
 }
 

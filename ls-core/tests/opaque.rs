@@ -2,17 +2,17 @@
 
 mod common;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::Tensor;
 use common::differences::LINE_SEARCH;
+use common::sweeps::{Values, sweep};
 use common::{Random, device, image, tensor};
 use ls_core::Error;
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::{Affine, to_f64};
 use ls_core::method::{
-    Alternating, AlternatingConfig, Exact, ExactConfig, Method, MiniBatchConfig, Separated,
-    Storage, SweepReport,
+    Alternating, AlternatingConfig, Exact, ExactConfig, Method, MiniBatchConfig, Separated, Storage,
 };
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, measure};
@@ -237,42 +237,6 @@ fn original_loss(network: &Network) -> f64 {
     measure(network, None, &split()).unwrap().original_loss_mean
 }
 
-/// All samples in one batch, or block by block.
-fn sweep(method: &mut dyn Method, model: &mut Separated, size: Option<usize>) -> SweepReport {
-    let split = split();
-    let Some(size) = size else {
-        return method.sweep(model, &split).unwrap();
-    };
-    let indices: Vec<usize> = (0..SAMPLES).collect();
-    let blocks = indices.chunks(size).enumerate();
-    blocks.fold(SweepReport::default(), |report, (block, members)| {
-        let batch = split.pick(block, members);
-        report.followed_by(method.sweep(model, &batch).unwrap())
-    })
-}
-
-/// The parameters of a module, one list each.
-#[derive(Default, PartialEq, Debug)]
-struct Values(Vec<Vec<f64>>);
-
-impl Values {
-    fn of(module: &impl Module) -> Self {
-        let mut values = Self::default();
-        module.visit(&mut values);
-        values
-    }
-
-    fn are_finite(&self) -> bool {
-        self.0.iter().flatten().all(|value| value.is_finite())
-    }
-}
-
-impl ModuleVisitor for Values {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        self.0.push(to_f64(parameter.val()).unwrap());
-    }
-}
-
 const STORAGES: [(Storage, Option<usize>); 2] =
     [(Storage::Stored, Some(17)), (Storage::Recomputed, None)];
 
@@ -293,7 +257,7 @@ fn full_batch_sweeps_of_exact_never_raise_the_original_loss() {
             for k in 0..25 {
                 let what = format!("{name}, {storage:?}, sweep {k}");
                 let before = Values::of(&model.network);
-                let report = sweep(&mut method, &mut model, None);
+                let report = sweep(&mut method, &mut model, &split(), None);
                 let now = original_loss(&model.network);
                 // Only decreases by more than 1e-5 of the loss are accepted, and these networks round by 1e-6.
                 match report.accepted {
@@ -337,7 +301,7 @@ fn stages_move_also_where_no_fit_is_accepted() {
             );
             let mut last = original_loss(&network);
             for k in 0..4 {
-                let report = sweep(&mut method, &mut model, None);
+                let report = sweep(&mut method, &mut model, &split(), None);
                 assert!(report.candidate.is_none() && report.accepted == 1);
                 let now = original_loss(&model.network);
                 assert!(
@@ -363,7 +327,7 @@ fn both_storages_and_any_chunks_lead_to_the_same_weights() {
                 },
             );
             for _ in 0..3 {
-                sweep(&mut method, &mut model, None);
+                sweep(&mut method, &mut model, &split(), None);
             }
             original_loss(&model.network)
         });
@@ -386,7 +350,7 @@ fn with_weight_decay_the_penalized_loss_never_rises_and_the_penalty_is_on_affine
         );
         let mut last = f64::INFINITY;
         for k in 0..12 {
-            let report = sweep(&mut method, &mut model, None);
+            let report = sweep(&mut method, &mut model, &split(), None);
             let stages = model.network.stages().iter();
             let kernels = stages.filter_map(|stage| Some(stage.affine()?.coefficients().kernel));
             let squares: f64 = kernels
@@ -419,7 +383,7 @@ fn sweeps_of_alternating_never_raise_the_separated_loss() {
         let first = separated(&method, &model);
         let mut last = first;
         for k in 0..20 {
-            let report = sweep(&mut method, &mut model, None);
+            let report = sweep(&mut method, &mut model, &split(), None);
             assert_eq!(
                 report.accepted + report.rejected,
                 2 * network.stages().len()
@@ -494,7 +458,7 @@ fn mini_batches_of_exact_learn() {
         let (mut model, mut method) = exact(&network, mini_batch(step));
         let first = original_loss(&network);
         for _ in 0..60 {
-            let report = sweep(&mut method, &mut model, Some(BATCH));
+            let report = sweep(&mut method, &mut model, &split(), Some(BATCH));
             assert_eq!(report.accepted, SAMPLES / BATCH, "{name}");
         }
         let last = original_loss(&model.network);
@@ -576,14 +540,14 @@ fn a_restored_method_goes_on_bit_for_bit() {
             }
             let (mut model, mut method) = start(&network);
             for _ in 0..4 {
-                sweep(&mut *method, &mut model, size);
+                sweep(&mut *method, &mut model, &split(), size);
             }
             let mut other = model.clone();
             let (_, mut restored) = start(&network);
             restored.restore(method.save().unwrap()).unwrap();
             for _ in 0..3 {
-                sweep(&mut *method, &mut model, size);
-                sweep(&mut *restored, &mut other, size);
+                sweep(&mut *method, &mut model, &split(), size);
+                sweep(&mut *restored, &mut other, &split(), size);
             }
             assert!(
                 Values::of(&model) == Values::of(&other),
@@ -608,7 +572,7 @@ fn a_state_without_gradient_steps_is_for_affine_networks_alone() {
     .unwrap();
     let state = || {
         let (mut model, mut method) = exact(&affine, ExactConfig::default());
-        sweep(&mut method, &mut model, None);
+        sweep(&mut method, &mut model, &split(), None);
         method.save().unwrap()
     };
     // Files of runs from before there were such steps have no more than this.

@@ -5,17 +5,18 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::{Int, Tensor};
 use common::differences::LINE_SEARCH;
+use common::sweeps::{Values, sweep};
 use common::{Random, device, tensor};
 use ls_core::batch::{Batch, Selection, index_tensor};
-use ls_core::linalg::{Affine, to_f64};
+use ls_core::linalg::Affine;
 use ls_core::method::{
     Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, LearningRate, Method,
-    Separated, Storage, SweepReport,
+    Separated, Storage,
 };
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, measure};
@@ -250,36 +251,6 @@ fn ways() -> Vec<(&'static str, Box<Start>, Option<usize>)> {
     ]
 }
 
-fn sweep(method: &mut dyn Method, model: &mut Separated, size: Option<usize>) -> SweepReport {
-    let split = split();
-    let Some(size) = size else {
-        return method.sweep(model, &split).unwrap();
-    };
-    let indices: Vec<usize> = (0..SAMPLES).collect();
-    let blocks = indices.chunks(size).enumerate();
-    blocks.fold(SweepReport::default(), |report, (block, members)| {
-        let batch = split.pick(block, members);
-        report.followed_by(method.sweep(model, &batch).unwrap())
-    })
-}
-
-#[derive(Default, PartialEq, Debug)]
-struct Values(Vec<Vec<f64>>);
-
-impl Values {
-    fn of(module: &impl Module) -> Self {
-        let mut values = Self::default();
-        module.visit(&mut values);
-        values
-    }
-}
-
-impl ModuleVisitor for Values {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        self.0.push(to_f64(parameter.val()).unwrap());
-    }
-}
-
 fn original_loss(network: &Network) -> f64 {
     measure(network, None, &split()).unwrap().original_loss_mean
 }
@@ -291,7 +262,7 @@ fn what_cannot_be_trained_stands_still_and_the_rest_moves() {
             let mut method = start(&network);
             let mut model = Separated::feasible(network.clone(), &split());
             for _ in 0..8 {
-                sweep(&mut *method, &mut model, size);
+                sweep(&mut *method, &mut model, &split(), size);
             }
             let what = format!("{way}, {name}");
             let (first, last) = (original_loss(&network), original_loss(&model.network));
@@ -325,7 +296,7 @@ fn standing_stages_cost_no_trials_and_no_optimizers() {
             let mut model = Separated::feasible(network.clone(), &split());
             let moving = network.stages().len() - standing.len();
             for _ in 0..3 {
-                let report = sweep(&mut *method, &mut model, size);
+                let report = sweep(&mut *method, &mut model, &split(), size);
                 match way {
                     "line search" | "optimizers" => {
                         assert_eq!(report.accepted + report.rejected, moving, "{what}");
@@ -359,7 +330,7 @@ fn nobody_asks_for_derivatives_before_the_first_stage_that_moves() {
         let mut method = start(&network);
         let mut model = Separated::feasible(network, &split());
         for _ in 0..3 {
-            sweep(&mut *method, &mut model, size);
+            sweep(&mut *method, &mut model, &split(), size);
         }
         assert_eq!(count.load(Ordering::Relaxed), 0, "{way}");
     }
@@ -413,7 +384,7 @@ fn an_affine_stage_that_is_frozen_in_part_moves_in_the_other_part() {
         let mut method = start(&network);
         let mut model = Separated::feasible(network.clone(), &split());
         for _ in 0..3 {
-            sweep(&mut *method, &mut model, size);
+            sweep(&mut *method, &mut model, &split(), size);
         }
         let parameters = |network: &Network| Values::of(&network.stages()[0]).0;
         let (old, new) = (parameters(&network), parameters(&model.network));
@@ -429,7 +400,7 @@ fn a_network_without_anything_to_train_stays() {
     for (way, start, size) in ways() {
         let mut method = start(&network);
         let mut model = Separated::feasible(network.clone(), &split());
-        sweep(&mut *method, &mut model, size);
+        sweep(&mut *method, &mut model, &split(), size);
         assert_eq!(Values::of(&network), Values::of(&model.network), "{way}");
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod matrices;
 pub(crate) mod mixed;
 pub(crate) mod reference;
 mod rounding;
+pub(crate) mod sweeps;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use geometry::{Geometry, Layout};
