@@ -1,6 +1,63 @@
 //! Samples with the indices that tie them to their auxiliary variables.
 
+use core::str::FromStr;
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// Samples of one batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BatchSizeText", into = "BatchSizeText")]
+pub enum BatchSize {
+    /// The whole training split.
+    #[default]
+    Full,
+    /// So many; the last batch of a sweep may be smaller.
+    Samples(usize),
+}
+
+/// `"full"` or a number, as in files.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum BatchSizeText {
+    Word(String),
+    Number(usize),
+}
+
+impl TryFrom<BatchSizeText> for BatchSize {
+    type Error = String;
+
+    fn try_from(text: BatchSizeText) -> Result<Self, String> {
+        match text {
+            BatchSizeText::Word(word) => word.parse(),
+            BatchSizeText::Number(number) => number.to_string().parse(),
+        }
+    }
+}
+
+impl From<BatchSize> for BatchSizeText {
+    fn from(size: BatchSize) -> Self {
+        match size {
+            BatchSize::Full => Self::Word("full".into()),
+            BatchSize::Samples(count) => Self::Number(count),
+        }
+    }
+}
+
+impl FromStr for BatchSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("full", _) => Ok(Self::Full),
+            (_, Ok(count)) if count > 0 => Ok(Self::Samples(count)),
+            _ => Err(format!(
+                "`{text}` is neither `full` nor a number of samples from 1"
+            )),
+        }
+    }
+}
 
 /// Which samples of a split a batch holds: auxiliary variables belong to samples, not to positions.
 #[derive(Clone, Debug)]
@@ -25,6 +82,19 @@ pub struct Batch {
     pub inputs: Tensor<2>,
     /// Classes `y`, `[samples]`.
     pub labels: Tensor<1, Int>,
+    identity: BatchIdentity,
+}
+
+/// The identity of the samples of a batch: clones share it, and no other batch has it. By it a method finds out whether what it
+/// remembers of a batch is of this batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BatchIdentity(u64);
+
+impl BatchIdentity {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Batch {
@@ -35,6 +105,22 @@ impl Batch {
             selection: Selection::All,
             inputs: inputs.inner(),
             labels: labels.inner(),
+            identity: BatchIdentity::new(),
+        }
+    }
+
+    /// Returns the identity of these samples.
+    pub fn identity(&self) -> BatchIdentity {
+        self.identity
+    }
+
+    /// Returns the same samples on another device.
+    pub fn to_device(&self, device: &Device) -> Self {
+        Self {
+            inputs: self.inputs.clone().to_device(device),
+            labels: self.labels.clone().to_device(device),
+            identity: BatchIdentity::new(),
+            ..self.clone()
         }
     }
 
@@ -56,6 +142,7 @@ impl Batch {
             inputs: self.inputs.clone().select(0, indices.clone()),
             labels: self.labels.clone().select(0, indices.clone()),
             selection: Selection::Indices(indices),
+            identity: BatchIdentity::new(),
         }
     }
 
@@ -75,6 +162,7 @@ impl Batch {
                     inputs: self.inputs.clone().slice([range.clone()]),
                     labels: self.labels.clone().slice([range.clone()]),
                     selection: Selection::Range(range),
+                    identity: BatchIdentity::new(),
                 }
             })
     }

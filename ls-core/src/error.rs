@@ -84,6 +84,34 @@ pub enum Error {
         "the Gram matrix of a stage's inputs is not positive definite ({0}); raise the damping"
     )]
     NotPositiveDefinite(String),
+    /// A name is not known.
+    #[error("unknown {kind} `{name}`; there are: {}", known.join(", "))]
+    UnknownName {
+        /// Kind of thing that was named.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<&'static str>,
+    },
+    /// Settings cannot be read.
+    #[error("{of}: {reason}")]
+    Settings {
+        /// Owner of the settings.
+        of: String,
+        /// The mistake, in words.
+        reason: String,
+    },
+    /// A method cannot train on batches of a size.
+    #[error("batch-size = {size} is not possible with method `{method}`: {allowed}")]
+    BatchSize {
+        /// Name of the method.
+        method: &'static str,
+        /// The size, in words.
+        size: String,
+        /// The allowed sizes, or the way out, in words.
+        allowed: &'static str,
+    },
     /// A network is known by name only.
     #[error("only the application that made the network `{name}` can make it again")]
     ApplicationNeeded {

@@ -6,13 +6,14 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`shape`], [`error`], [`batch`] | what everything speaks of |
+//! | [`shape`], [`error`], [`batch`], [`device`], [`figure`] | shapes, errors, samples, devices, definitions of reported figures |
 //! | [`linalg`] | norms that are true upper bounds, Gram matrices, Cholesky |
 //! | [`stage`] | one layer `f_l`, as data and as capabilities |
 //! | [`network`], [`model`], [`auxiliary`] | the stages in order; architectures by name; one variable per sample and hidden stage |
-//! | [`objective`] | original loss, separated loss, certificate, and what one block minimizes |
-//! | [`update`] | how one block moves while all others stand still |
-//! | [`method`] | the order of the blocks in a sweep |
+//! | [`objective`] | original loss, separated loss, certificate, and the loss of one block |
+//! | [`update`] | how one block moves while the others keep their values |
+//! | [`method`] | the order of the blocks in a sweep; configurations by name |
+//! | [`fit`] | the training loop |
 //!
 //! Next to the library's own stages, a network takes any Burn module of yours: see [writing a stage](stage#writing-a-stage). The
 //! folder `examples` has small programs that run as they are.
@@ -23,7 +24,10 @@
 
 pub mod auxiliary;
 pub mod batch;
+pub mod device;
 pub mod error;
+pub mod figure;
+pub mod fit;
 pub mod linalg;
 pub mod method;
 pub mod model;

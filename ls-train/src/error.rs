@@ -19,6 +19,38 @@ pub enum Error {
         /// What is allowed, in words.
         allowed: &'static str,
     },
+    /// A configuration cannot be read.
+    #[error("the configuration cannot be read: {0}")]
+    Config(String),
+    /// A file of a run has another version.
+    #[error("{} has schema version {found}, and this program reads version 3; train the run anew, or use the program that wrote it", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: String,
+    },
+    /// The history of a run lacks the sweep whose weights are kept.
+    #[error("history.csv has no row of sweep {sweep}, whose weights are kept")]
+    Summary {
+        /// Number of the sweep.
+        sweep: usize,
+    },
+    /// A network is known by name only.
+    #[error("only the application that made the network `{name}` can make it again")]
+    ApplicationNetwork {
+        /// Name that the application gave it.
+        name: String,
+    },
+    /// A method is known by name only.
+    #[error("only the application that made the method `{name}` can run it")]
+    ApplicationMethod {
+        /// Name that the application gave it.
+        name: String,
+    },
+    /// The dashboard was closed.
+    #[error("the dashboard was closed, which ends the run at once")]
+    DashboardClosed,
     /// The mathematics failed.
     #[error(transparent)]
     Core(#[from] ls_core::Error),
@@ -161,9 +193,12 @@ pub enum Error {
         /// What is wrong, in words.
         reason: String,
     },
-    /// burn-train stopped.
-    #[error("the training loop stopped: {0}")]
-    Loop(String),
+    /// burn-train refused an event.
+    #[error("burn-train: {0}")]
+    BurnTrain(String),
+    /// An experiment was interrupted.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl Error {

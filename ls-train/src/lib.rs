@@ -2,41 +2,50 @@
 //!
 //! # Map of the crate
 //!
+//! A module imports only from the ones above it in this list:
+//!
 //! | module | holds |
 //! | --- | --- |
-//! | [`chart`] | line charts as SVG and PNG |
-//! | [`config`] | everything that decides a run, as TOML, checked once |
-//! | [`data`] | a data set or the samples of an application on a device, in blocks of samples |
-//! | [`metric`] | what the dashboards show: one file per metric |
-//! | [`memory`] | what a run will need |
-//! | [`renderer`] | the line renderer, for logs and pipes |
-//! | [`learner`] | the strategy that lets burn-train drive a method of `ls-core` |
-//! | [`run_dir`] | what a run leaves behind |
-//! | [`export`] | weights for other programs, one file per format |
-//! | [`experiment`] | comparisons over contenders and seeds, one file each |
-//! | [`report`] | run folders as a page to read |
+//! | [`error`], [`format`] | errors of a run; numbers for people |
+//! | [`config`] | the configuration of a run, as TOML, checked once |
+//! | [`data`] | a data set, or the samples of an application, on a device |
+//! | `device` | devices and precisions that must agree |
+//! | [`memory`] | the memory that a run will need |
+//! | [`run_dir`] | the folder of a run |
+//! | [`trained`] | a trained network, ready to be used |
+//! | [`observe`] | observers: history, checkpoints, summary, lines, burn-train's dashboard and metric logs |
+//! | `session`, `run` | one run from plan to run folder |
+//! | [`export`] | weights for other programs, one file per format (feature `export`) |
+//! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
+//! | [`report`] | run folders as a page to read (feature `report`) |
+//! | [`experiment`] | comparisons over contenders and seeds, one file each (feature `experiment`) |
 //!
-//! [`train`] puts them together, [`train_network`] for a network of an application's own; a [`Trained`] network is what comes out,
-//! ready to be used.
+//! [`train`] and [`Training`] run a plan in a [`Session`]; a [`Trained`] network is loaded from the run folder.
 
-pub mod chart;
 pub mod config;
 pub mod data;
 mod device;
 pub mod error;
+#[cfg(feature = "experiment")]
 pub mod experiment;
+#[cfg(feature = "export")]
 pub mod export;
-pub mod learner;
+pub mod format;
 pub mod memory;
-pub mod metric;
-pub mod renderer;
+pub mod observe;
+#[cfg(feature = "report")]
 pub mod report;
+mod run;
 pub mod run_dir;
-mod train;
-mod trained;
+mod session;
+pub mod trained;
+
+#[cfg(feature = "chart")]
+pub mod chart;
 
 pub use error::{Error, Result};
-pub use train::{CheckpointRule, Dashboard, Outcome, Session, Start, train, train_network};
+pub use run::{Outcome, Training, TrainingMethod, train};
+pub use session::{Session, Start};
 pub use trained::{Evaluation, Prediction, Trained};
 
 /// Pages of the guide, so that their code is compiled and run. They are not part of the package.

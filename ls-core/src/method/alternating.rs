@@ -1,21 +1,27 @@
 //! Method `alternating`: auxiliary blocks backwards, then weight blocks forwards, each lowering the separated loss.
 //!
-//! Under [`BlockRule::LineSearch`] the weights of a stage with the affine view move by a [`GramStep`], those of any other stage,
-//! or of one that is frozen in part, by a [`GradientStep`]. A stage without trainable parameters stands still.
+//! With line searches the weights of a stage with the affine view move by a [`GramStep`], those of any other stage,
+//! or of one that is frozen in part, by a [`GradientStep`]. A stage without trainable parameters keeps its weights.
 
 use burn::module::ParamId;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::role::Role;
+use super::backprop::check_learning_rate;
 use super::separation::Separation;
+use super::stage_role::StageRole;
 use super::state::mismatch;
-use super::{Guarantee, Method, MethodState, Separated, SweepReport};
+use super::{
+    ACCEPTED, Method, MethodSettings, MethodState, Objective, OptimizerConfig, REJECTED, Separated,
+    Task, counts,
+};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::{Batch, Selection};
 use crate::error::ensure;
+use crate::figure::{Figure, Figures};
 use crate::linalg::{Cholesky, mean_f64};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
@@ -32,35 +38,152 @@ const FIRST_AUXILIARY_STEP: f64 = 0.25;
 const PRECONDITIONER_ROWS: usize = 8192;
 
 /// Settings of [`Alternating`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+///
+/// | key | meaning | default | range |
+/// | --- | --- | --- | --- |
+/// | `weighting`, `eta`, `omega` | weights of the residuals | `spectral`, 1 | 1e-6 to 1e6 |
+/// | `auxiliary-passes` | passes over the auxiliary blocks in a sweep | 1 | 1 or more |
+/// | `weight-passes` | passes over the weight blocks in a sweep | 1 | 1 or more |
+/// | `restart` | whether samples return to the feasible point where that lowers the separated loss | `true` | |
+/// | `damping` | `μ` of the Gram matrices | 0.01 | 1e-9 to 1e12 |
+/// | `optimizer` | an optimizer in place of line searches, without a guarantee | none | see [`OptimizerConfig`] |
+/// | `learning-rate` | rate of its weight steps | one that suits it | above 0, at most 1e12 |
+/// | `auxiliary-learning-rate` | rate of its auxiliary steps | the learning rate | above 0, at most 1e12 |
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct AlternatingConfig {
     /// Weights of the residuals.
+    #[serde(flatten)]
     pub weighting: Weighting,
-    /// Passes over the auxiliary blocks in a sweep. More than one lets them run ahead of the weights.
+    /// Passes over the auxiliary blocks in a sweep; more than one lets them run ahead of the weights [default: 1]
     pub auxiliary_passes: usize,
-    /// Passes over the weight blocks in a sweep.
+    /// Passes over the weight blocks in a sweep [default: 1]
     pub weight_passes: usize,
-    /// Whether samples return to the feasible point when that lowers the separated loss.
+    /// Whether samples return to the feasible point where that lowers the separated loss [default: true]
     pub restart: bool,
+    /// Damping μ of the Gram matrices of line searches [default: 0.01]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damping: Option<f64>,
+    /// Optimizer that moves the blocks in place of line searches, without a guarantee [default: none]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<OptimizerConfig>,
+    /// Learning rate of the optimizer [default: one that suits it]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// Learning rate of the auxiliary variables, with an optimizer [default: the learning rate]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auxiliary_learning_rate: Option<f64>,
+}
+
+/// Damping of line searches.
+const DAMPING: f64 = 0.01;
+
+impl Default for AlternatingConfig {
+    fn default() -> Self {
+        Self {
+            weighting: Weighting::default(),
+            auxiliary_passes: 1,
+            weight_passes: 1,
+            restart: true,
+            damping: None,
+            optimizer: None,
+            learning_rate: None,
+            auxiliary_learning_rate: None,
+        }
+    }
 }
 
 impl AlternatingConfig {
+    /// Moves the blocks by an optimizer in place of line searches, without a guarantee.
+    #[must_use]
+    pub fn with_optimizer(self, optimizer: impl Into<OptimizerConfig>) -> Self {
+        Self {
+            damping: None,
+            optimizer: Some(optimizer.into()),
+            ..self
+        }
+    }
+
+    /// The rule by which the blocks move.
+    fn rule(&self) -> Result<BlockRule> {
+        let Some(optimizer) = &self.optimizer else {
+            let damping = self.damping.unwrap_or(DAMPING);
+            return Ok(BlockRule::LineSearch { damping });
+        };
+        let usual = optimizer.name().block_learning_rate();
+        let learning_rate = self.learning_rate.unwrap_or(usual);
+        Ok(BlockRule::Optimizer {
+            weights: optimizer.init(None)?,
+            auxiliary: optimizer.init(None)?,
+            learning_rate,
+            auxiliary_learning_rate: self.auxiliary_learning_rate.unwrap_or(learning_rate),
+        })
+    }
+
+    /// Refuses settings of the rule that is not chosen.
+    fn check_rule(&self) -> Result<()> {
+        let unused = |key: &str, reason: &str| {
+            Err(Error::Settings {
+                of: format!("method `{}`", Self::NAME),
+                reason: format!("{key} has no meaning {reason}"),
+            })
+        };
+        match (&self.optimizer, self.damping) {
+            (Some(_), Some(_)) => return unused("damping", "with an optimizer"),
+            (Some(_), None) => {}
+            (None, damping) => {
+                let damping = damping.unwrap_or(DAMPING);
+                let inside = (1e-9..=1e12).contains(&damping);
+                ensure(inside, "damping", damping, "from 1e-9 to 1e12")?;
+            }
+        }
+        for (key, rate) in [
+            ("learning-rate", self.learning_rate),
+            ("auxiliary-learning-rate", self.auxiliary_learning_rate),
+        ] {
+            match (rate, &self.optimizer) {
+                (Some(_), None) => {
+                    return unused(key, "without an optimizer: line searches find their own steps");
+                }
+                (Some(rate), Some(_)) => check_learning_rate(key, rate)?,
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MethodSettings for AlternatingConfig {
+    const NAME: &'static str = "alternating";
+    const ABOUT: &'static str =
+        "Alternating minimization of the separated loss, with a certificate: the scheme of the paper";
+
     fn check(&self) -> Result<()> {
         self.weighting.check()?;
-        let passes = self.auxiliary_passes.min(self.weight_passes);
-        ensure(passes >= 1, "passes", passes as f64, "1 or more")
+        for (field, passes) in [
+            ("auxiliary-passes", self.auxiliary_passes),
+            ("weight-passes", self.weight_passes),
+        ] {
+            ensure(passes >= 1, field, passes as f64, "1 or more")?;
+        }
+        self.check_rule()
+    }
+
+    fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
+        let method = Alternating::new(self.clone(), task.network, task.split)?;
+        Ok(Box::new(method))
     }
 }
 
 /// How the blocks move.
-pub enum BlockRule {
+enum BlockRule {
     /// Armijo steps per sample and weight steps with a line search, preconditioned by the Gram matrix of the inputs where the
     /// stage has the affine view and entry by entry elsewhere: in full batch the separated loss never rises.
     LineSearch {
         /// Damping `μ` of the Gram matrices.
         damping: f64,
     },
-    /// A Burn optimizer for each group of blocks: no guarantee.
+    /// An optimizer for each group of blocks: no guarantee.
     Optimizer {
         /// Moves the weights.
         weights: ModuleOptimizer,
@@ -76,12 +199,12 @@ pub enum BlockRule {
 /// The paper's scheme, alternating minimization of the separated loss.
 ///
 /// A stage without the affine view still trains, with the same guarantee. What is frozen
-/// ([`Module::no_grad`](burn::module::Module::no_grad)) before the method is made stands still. Self-adaptive weights ask every
+/// ([`Module::no_grad`](burn::module::Module::no_grad)) before the method is made keeps its weights. Self-adaptive weights ask every
 /// stage behind the first for a Lipschitz constant; fixed ones ask for nothing.
 pub struct Alternating {
     config: AlternatingConfig,
     rule: BlockRule,
-    roles: Vec<Role>,
+    roles: Vec<StageRole>,
     memory: Memory,
 }
 
@@ -105,13 +228,9 @@ impl Alternating {
     /// # Errors
     /// [`Error::InvalidConfig`] for impossible settings, [`Error::NoSelfAdaptiveWeights`] when a stage behind the first states no
     /// Lipschitz constant, [`Error::NotPositiveDefinite`] when the inputs are not finite.
-    pub fn new(
-        config: AlternatingConfig,
-        rule: BlockRule,
-        network: &Network,
-        split: &Batch,
-    ) -> Result<Self> {
+    pub fn new(config: AlternatingConfig, network: &Network, split: &Batch) -> Result<Self> {
         config.check()?;
+        let rule = config.rule()?;
         let mut unbounded = network.without_bound().into_iter();
         let reason = unbounded.find(|stage| stage.stage > 1);
         if let (Weighting::SelfAdaptive { .. }, Some(reason)) = (config.weighting, reason) {
@@ -120,17 +239,14 @@ impl Alternating {
         }
         let hidden = network.hidden();
         let device = split.inputs.device();
-        if let BlockRule::LineSearch { damping } = &rule {
-            ensure(*damping >= 1e-9, "damping", *damping, "1e-9 or more")?;
-        }
-        let roles = Role::all(network);
-        let gradient_step = |&role: &Role| match (&rule, role) {
-            (BlockRule::LineSearch { .. }, Role::Gradient) => Some(GradientStep::default()),
+        let roles = StageRole::all(network);
+        let gradient_step = |&role: &StageRole| match (&rule, role) {
+            (BlockRule::LineSearch { .. }, StageRole::Gradient) => Some(GradientStep::default()),
             _ => None,
         };
         let gradient_steps: Vec<_> = roles.iter().map(gradient_step).collect();
         let first_preconditioner = match &rule {
-            BlockRule::LineSearch { damping } if roles[0] == Role::Affine => {
+            BlockRule::LineSearch { damping } if roles[0] == StageRole::Affine => {
                 let rows = split.len().min(PRECONDITIONER_ROWS);
                 let sample = split.inputs.clone().narrow(0, 0, rows);
                 let step = GramStep {
@@ -210,8 +326,8 @@ impl Alternating {
         values: &[Tensor<2>],
         preconditioners: &mut [Option<Cholesky>],
         batch: &Batch,
-    ) -> Result<SweepReport> {
-        let mut counts = SweepReport::default();
+    ) -> Result<[usize; 2]> {
+        let [mut accepted, mut rejected] = [0, 0];
         // 1/N Σ r_j² of the stages already passed: they press on the norms of the later ones.
         let mut residuals = Vec::with_capacity(values.len() + 1);
         for l in 0..=network.hidden() {
@@ -226,7 +342,7 @@ impl Alternating {
                 penalty: separation.penalty(l, &residuals),
             };
             let stage = network.stage_mut(l);
-            if self.roles[l] == Role::Standing {
+            if self.roles[l] == StageRole::Frozen {
                 let misfit = block.loss.misfit(stage.forward(block.input));
                 residuals.push(mean_f64(misfit)?);
                 continue;
@@ -259,8 +375,8 @@ impl Alternating {
                         rule.update(stage, &block, preconditioner, first)?
                     };
                     self.memory.weight_steps[l] = step.next;
-                    counts.accepted += usize::from(step.accepted.is_some());
-                    counts.rejected += usize::from(step.accepted.is_none());
+                    accepted += usize::from(step.accepted.is_some());
+                    rejected += usize::from(step.accepted.is_none());
                     residuals.push(step.misfit_mean);
                     separation.moved(l, step.lipschitz)?;
                 }
@@ -270,7 +386,7 @@ impl Alternating {
                     ..
                 } => {
                     *stage = optimize_weights(stage, &block, weights, *learning_rate);
-                    counts.accepted += 1;
+                    accepted += 1;
                     let misfit = block.loss.misfit(stage.forward(block.input));
                     residuals.push(mean_f64(misfit)?);
                     let norm = separation.weighting.norm();
@@ -279,12 +395,27 @@ impl Alternating {
                 }
             }
         }
-        Ok(counts)
+        Ok([accepted, rejected])
     }
 }
 
 impl Method for Alternating {
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
+    fn name(&self) -> &str {
+        AlternatingConfig::NAME
+    }
+
+    fn objective(&self) -> Objective {
+        match self.rule {
+            BlockRule::LineSearch { .. } => Objective::SEPARATED.descending(),
+            BlockRule::Optimizer { .. } => Objective::SEPARATED,
+        }
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        vec![ACCEPTED, REJECTED]
+    }
+
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
         let network = &mut model.network;
         let (expected, found) = (network.hidden(), model.auxiliary.stages());
         if expected != found {
@@ -303,22 +434,21 @@ impl Method for Alternating {
         for _ in 0..self.config.auxiliary_passes {
             self.auxiliary_pass(network, &separation, &mut values, &mut steps, batch);
         }
-        let mut counts = SweepReport::default();
+        let mut report = counts(0, 0);
         let mut preconditioners = vec![None; network.hidden() + 1];
         for _ in 0..self.config.weight_passes {
-            let pass = self.weight_pass(
+            let [accepted, rejected] = self.weight_pass(
                 network,
                 &mut separation,
                 &values,
                 &mut preconditioners,
                 batch,
             )?;
-            counts.accepted += pass.accepted;
-            counts.rejected += pass.rejected;
+            report = report.followed_by(counts(accepted, rejected));
         }
         model.auxiliary.scatter(&batch.selection, values);
         self.memory.auxiliary_steps.scatter(&batch.selection, steps);
-        Ok(counts)
+        Ok(report)
     }
 
     fn save(&self) -> Result<MethodState> {
@@ -374,11 +504,8 @@ impl Method for Alternating {
         Ok(())
     }
 
-    fn guarantee(&self) -> Guarantee {
-        match self.rule {
-            BlockRule::LineSearch { .. } => Guarantee::SeparatedLossNeverRises,
-            BlockRule::Optimizer { .. } => Guarantee::None,
-        }
+    fn has_auxiliary_variables(&self) -> bool {
+        true
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {

@@ -1,56 +1,99 @@
-//! The baseline: gradients through the whole depth and a Burn optimizer.
+//! Method `backprop`: gradients through the whole depth and an optimizer of Burn, the baseline.
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Method, MethodState, Separated, SweepReport};
+use super::schedule::ScheduledFactor;
+use super::{
+    ACCEPTED, Method, MethodSettings, MethodState, Objective, OptimizerConfig, Schedule, Separated,
+    Task, counts,
+};
 use crate::Result;
 use crate::batch::Batch;
+use crate::error::ensure;
+use crate::figure::{Figure, Figures};
 use crate::network::Network;
 use crate::objective::cross_entropy;
 
-/// Learning rate of a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LearningRate {
-    /// Of the first step.
-    pub initial: f64,
-    /// Steps over which it falls linearly to zero; `None` keeps it constant.
-    pub total_steps: Option<usize>,
+/// Learning rate of the step that a sweep took last.
+const LEARNING_RATE: Figure = Figure::new("Learning rate").detail();
+
+/// Settings of [`Backprop`].
+///
+/// | key | meaning | default | range |
+/// | --- | --- | --- | --- |
+/// | `optimizer` | an optimizer of Burn, by name or with constants of its own | `adam` | see [`OptimizerConfig`] |
+/// | `learning-rate` | rate of the first step | one that suits the optimizer | above 0, at most 1e12 |
+/// | `schedule` | course of the rate over the run | `constant` | `constant`, `linear`, `cosine` |
+/// | `weight-decay` | decay of the optimizer | its own | 0 to 1000 |
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct BackpropConfig {
+    /// Optimizer [default: adam]
+    pub optimizer: OptimizerConfig,
+    /// Learning rate of the first step [default: one that suits the optimizer]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// Course of the learning rate over the run [default: constant]
+    pub schedule: Schedule,
+    /// Weight decay of the optimizer [default: its own]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
 }
 
-impl LearningRate {
-    /// After so many steps.
-    pub fn at(&self, steps: usize) -> f64 {
-        let left = self.total_steps.map_or(1.0, |total| {
-            1.0 - steps.min(total) as f64 / total.max(1) as f64
-        });
-        self.initial * left
+impl MethodSettings for BackpropConfig {
+    const NAME: &'static str = "backprop";
+    const ABOUT: &'static str = "Gradients through the whole depth and an optimizer: the baseline";
+
+    fn check(&self) -> Result<()> {
+        if let Some(rate) = self.learning_rate {
+            check_learning_rate("learning-rate", rate)?;
+        }
+        match self.weight_decay {
+            Some(decay) => super::check_weight_decay(decay),
+            None => Ok(()),
+        }
     }
+
+    fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(Backprop::new(self, task.total_steps)?))
+    }
+}
+
+/// Checks a learning rate.
+pub(super) fn check_learning_rate(field: &'static str, rate: f64) -> Result<()> {
+    let inside = rate > 0.0 && rate <= 1e12;
+    ensure(inside, field, rate, "greater than 0 and at most 1e12")
 }
 
 /// Backpropagation of the original loss.
 pub struct Backprop {
     optimizer: ModuleOptimizer,
-    learning_rate: LearningRate,
-    steps: usize,
+    learning_rate: f64,
+    schedule: ScheduledFactor,
 }
 
 impl Backprop {
-    /// Any Burn optimizer.
-    pub fn new(optimizer: ModuleOptimizer, learning_rate: LearningRate) -> Self {
-        Self {
-            optimizer,
-            learning_rate,
-            steps: 0,
-        }
+    /// Starts the method for a run of so many batches; without their number the learning rate stays.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidConfig`] and [`crate::Error::Settings`] for impossible settings.
+    pub fn new(config: &BackpropConfig, total_steps: Option<usize>) -> Result<Self> {
+        config.check()?;
+        let usual = config.optimizer.name().learning_rate();
+        Ok(Self {
+            optimizer: config.optimizer.init(config.weight_decay)?,
+            learning_rate: config.learning_rate.unwrap_or(usual),
+            schedule: config.schedule.start(total_steps)?,
+        })
     }
 }
 
 /// Numbers of the saved state.
 #[derive(Serialize, Deserialize)]
-struct Values {
+struct SavedSteps {
     steps: usize,
 }
 
@@ -69,25 +112,37 @@ pub fn gradients(tracked: &Network, batch: &Batch) -> GradientsParams {
 }
 
 impl Method for Backprop {
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
+    fn name(&self) -> &str {
+        BackpropConfig::NAME
+    }
+
+    fn objective(&self) -> Objective {
+        Objective::ORIGINAL
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        vec![LEARNING_RATE, ACCEPTED]
+    }
+
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
         let tracked = model.network.clone().train();
         let gradients = gradients(&tracked, batch);
-        let rate = self.learning_rate.at(self.steps);
-        self.steps += 1;
+        let rate = self.learning_rate * self.schedule.advance();
         let moved = self.optimizer.step(rate, tracked, gradients);
         model.network = moved.valid();
-        Ok(SweepReport::counts(1, 0))
+        Ok(counts(1, 0).with(LEARNING_RATE, rate))
     }
 
     fn save(&self) -> Result<MethodState> {
-        let mut state = MethodState::new(&Values { steps: self.steps })?;
+        let steps = self.schedule.steps();
+        let mut state = MethodState::new(&SavedSteps { steps })?;
         state.optimizers.push_back(self.optimizer.to_record());
         Ok(state)
     }
 
     fn restore(&mut self, mut state: MethodState) -> Result<()> {
-        let Values { steps } = state.read()?;
-        self.steps = steps;
+        let SavedSteps { steps } = state.read()?;
+        self.schedule.skip_to(steps);
         let optimizer = self.optimizer.clone();
         self.optimizer = optimizer.load_record(state.take_optimizer()?);
         Ok(())

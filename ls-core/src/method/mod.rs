@@ -1,28 +1,49 @@
-//! The order of the blocks in a sweep.
+//! Methods: the order in which the blocks of a separated network move.
 //!
-//! A [`Method`] moves a [`Separated`] network over one batch at a time; its configuration never changes, its memory (step
-//! sizes, optimizer states, factors) is its own. A new method is one file here and one line in the registry of the crate
-//! that reads configurations.
+//! A [`Method`] moves a [`Separated`] network over one batch at a time. Its configuration never changes; its memory (step sizes,
+//! optimizer states, factors) is its own. It states the loss that it lowers ([`Method::objective`]) and the figures that it reports
+//! ([`Method::figures`]), so that loops, dashboards and files serve a new method without knowing it.
+//!
+//! A new method is one file here, with a configuration that implements [`MethodSettings`], its `mod` line below, and its line in
+//! [`MethodConfig`].
 
 mod alternating;
 mod backprop;
+mod backward;
 mod exact;
-mod role;
+mod foof;
+mod objective;
+mod optimizer;
+mod registry;
+mod scaling;
+mod schedule;
 mod separation;
+mod settings;
+mod stage_role;
 mod state;
 
 use burn::module::Module;
 
-pub use alternating::{Alternating, AlternatingConfig, BlockRule};
-pub use backprop::{Backprop, LearningRate, gradients};
-pub use exact::{Candidate, Exact, ExactConfig, Form, MiniBatchConfig, Scaling, Storage};
+pub use alternating::{Alternating, AlternatingConfig};
+pub use backprop::{Backprop, BackpropConfig, gradients};
+pub use exact::{Candidate, Exact, ExactConfig, Form, Storage};
+pub use foof::{Foof, FoofConfig};
+pub use objective::{Objective, ObjectiveLoss};
+pub use optimizer::{OptimizerConfig, OptimizerName};
+pub use registry::{MethodConfig, MethodInfo};
+pub use scaling::Scaling;
+pub use schedule::Schedule;
+pub use settings::{MethodSettings, Task};
 pub use state::MethodState;
 
-use crate::Result;
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::Batch;
+use crate::error::ensure;
+use crate::figure::{Better, Figure, FigureScale, Figures};
+use crate::linalg::Affine;
 use crate::network::Network;
-use crate::objective::{Measurement, Weights, measure};
+use crate::objective::{Measurement, Weighting, Weights, measure};
+use crate::{Error, Result};
 
 /// A network with the auxiliary variables of its training samples.
 #[derive(Module, Debug)]
@@ -33,12 +54,11 @@ pub struct Separated {
     pub auxiliary: AuxiliaryStore,
 }
 
-/// Samples of a chunk of the forward pass that a feasible point takes; bounds its memory.
+/// Samples of a chunk of the forward pass that makes a feasible point; bounds its memory.
 const CHUNK: usize = 8192;
 
 impl Separated {
-    /// A network without auxiliary variables, for the methods that need none: [`Backprop`], and [`Exact`] where no separated loss
-    /// is to be reported.
+    /// Makes a network without auxiliary variables, for methods that need none and for runs that report no separated loss.
     pub fn new(network: Network) -> Self {
         Self {
             network,
@@ -46,85 +66,96 @@ impl Separated {
         }
     }
 
-    /// A network with the feasible point `a_l = h_l` of a training split.
+    /// Makes a network with the feasible point `a_l = h_l` of a training split.
     pub fn feasible(network: Network, split: &Batch) -> Self {
         let auxiliary = AuxiliaryStore::feasible(&network, split, CHUNK);
         Self { network, auxiliary }
     }
-}
 
-/// What a method promises about a full-batch sweep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guarantee {
-    /// The separated loss never rises, up to rounding.
-    SeparatedLossNeverRises,
-    /// The original loss never rises.
-    OriginalLossNeverRises,
-    /// The original loss with its weight decay never rises.
-    PenalizedLossNeverRises,
-    /// Nothing.
-    None,
-}
-
-/// What happened in the sweep over one batch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SweepReport {
-    /// Steps that were taken. In a full-batch sweep of [`Exact`] these are the fits, and one step of the stages without the affine
-    /// view.
-    pub accepted: usize,
-    /// Steps that were tried and not taken.
-    pub rejected: usize,
-    /// The accepted step of a method that chooses among several.
-    pub candidate: Option<Candidate>,
-    /// `F + λ/2 Σ ‖W_l‖²`, over the kernels of the stages that are fitted, after a full-batch sweep with weight decay: the loss
-    /// that never rises; `None` without.
-    pub penalized_loss: Option<f64>,
-    /// Estimates of the condition of each stage's Gram matrix with its ridge, NaN for a stage without one; empty when none were
-    /// factored.
-    pub conditions: Vec<f64>,
-}
-
-impl SweepReport {
-    /// Counts of blocks and nothing else.
-    pub fn counts(accepted: usize, rejected: usize) -> Self {
-        Self {
-            accepted,
-            rejected,
-            ..Self::default()
+    /// Makes the model that a method starts from: feasible if the method keeps auxiliary variables.
+    pub fn for_method(method: &dyn Method, network: Network, split: &Batch) -> Self {
+        if method.has_auxiliary_variables() {
+            Self::feasible(network, split)
+        } else {
+            Self::new(network)
         }
     }
+}
 
-    /// The condition of stage `l`, counted from 0, if its Gram matrix was factored.
-    pub fn condition(&self, l: usize) -> Option<f64> {
-        let condition = self.conditions.get(l).copied();
-        condition.filter(|condition| !condition.is_nan())
-    }
+/// Number of steps that a sweep took.
+pub const ACCEPTED: Figure = Figure::new("Accepted")
+    .unit("steps")
+    .scale(FigureScale::Linear)
+    .chart("Trials")
+    .detail()
+    .sum();
 
-    /// Takes in the report of the next batch: counts add up, the rest is the later one's.
-    pub fn followed_by(self, next: Self) -> Self {
-        Self {
-            accepted: self.accepted + next.accepted,
-            rejected: self.rejected + next.rejected,
-            candidate: next.candidate.or(self.candidate),
-            penalized_loss: next.penalized_loss.or(self.penalized_loss),
-            conditions: if next.conditions.is_empty() {
-                self.conditions
-            } else {
-                next.conditions
-            },
-        }
+/// Number of steps that a sweep tried and did not take.
+pub const REJECTED: Figure = Figure::new("Rejected")
+    .unit("steps")
+    .scale(FigureScale::Linear)
+    .chart("Trials")
+    .detail()
+    .sum();
+
+/// Length `τ` of the step that a sweep took.
+pub const STEP: Figure = Figure::new("Step").chart("Step and damping").detail();
+
+/// Damping `μ` of the step that a sweep took.
+pub const DAMPING: Figure = Figure::new("Damping").chart("Step and damping").detail();
+
+/// Scaling of the displacements in the step that a sweep took.
+pub const SCALING: Figure = Figure::new("Scaling").detail();
+
+/// Estimate of the condition of the Gram matrix of a stage with its ridge.
+pub const CONDITION: Figure = Figure::new("Condition").detail();
+
+/// `F + λ/2 Σ ‖W_l‖²` over the kernels of the fitted stages: the loss that never rises with weight decay.
+pub const PENALIZED_LOSS: Figure = Figure::new("Penalized loss")
+    .unit("nats")
+    .better(Better::Lower)
+    .chart("Losses")
+    .detail();
+
+/// Counts of steps taken and steps rejected.
+pub(crate) fn counts(accepted: usize, rejected: usize) -> Figures {
+    Figures::default()
+        .with(ACCEPTED, accepted as f64)
+        .with(REJECTED, rejected as f64)
+}
+
+/// Records the condition of every stage whose Gram matrix was factored; the others hold NaN.
+fn record_conditions(figures: &mut Figures, conditions: &[f64]) {
+    for (l, &condition) in conditions.iter().enumerate() {
+        let condition = Some(condition).filter(|condition| !condition.is_nan());
+        figures.record_some(CONDITION.at(l + 1), condition);
     }
 }
 
 /// A way to train: moves the blocks of a separated network over one batch.
+///
+/// The smallest method states its name and its objective, moves the network in [`sweep`](Self::sweep), and saves what it remembers.
+/// The chapter "A method of your own" of the guide builds one step by step.
 pub trait Method: Send {
-    /// Moves the network, and the auxiliary variables of the batch's samples.
+    /// Returns the name in files and reports, in lower case with hyphens.
+    fn name(&self) -> &str;
+
+    /// Returns the loss that the method lowers, and whether a full-batch sweep promises to.
+    fn objective(&self) -> Objective;
+
+    /// Returns the figures that [`sweep`](Self::sweep) reports, in the order in which they are to be shown.
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
+
+    /// Moves the network, and the auxiliary variables of the batch's samples. Returns values of the method's
+    /// [`figures`](Self::figures).
     ///
     /// # Errors
-    /// What the updates return: unsupported stages, a failed device.
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport>;
+    /// Errors of the updates: unsupported stages, a failed device.
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures>;
 
-    /// Called when all batches of a sweep have been seen, before anything is measured.
+    /// Ends a sweep: called when all of its batches have been seen, before anything is measured.
     ///
     /// # Errors
     /// As [`sweep`](Self::sweep).
@@ -132,29 +163,29 @@ pub trait Method: Send {
         Ok(())
     }
 
-    /// What the method remembers between sweeps.
+    /// Returns the memory of the method between sweeps.
     ///
     /// # Errors
-    /// [`crate::Error::Device`] when it cannot be read.
+    /// [`Error::Device`] when it cannot be read.
     fn save(&self) -> Result<MethodState>;
 
-    /// Takes over what [`save`](Self::save) wrote, for a method with the same settings, network and split; the next sweep is then
-    /// the one that would have followed.
+    /// Takes over a memory that [`save`](Self::save) wrote, for a method with the same settings, network and split. The next sweep
+    /// is then the one that would have followed.
     ///
     /// # Errors
-    /// [`crate::Error::MethodState`] when it is another method's.
+    /// [`Error::MethodState`] when it belongs to another method.
     fn restore(&mut self, state: MethodState) -> Result<()>;
 
-    /// What a full-batch sweep promises.
-    fn guarantee(&self) -> Guarantee {
-        Guarantee::None
+    /// Tells whether the method keeps auxiliary variables, and so has a separated loss, a certificate and residuals.
+    fn has_auxiliary_variables(&self) -> bool {
+        false
     }
 
-    /// Growth factors and weights of the residuals at the current weights; `None` for methods without auxiliary
+    /// Returns growth factors and weights of the residuals at the current weights; `None` for methods without auxiliary
     /// variables.
     ///
     /// # Errors
-    /// [`crate::Error::NoSelfAdaptiveWeights`] when a stage lacks a Lipschitz constant that the weighting needs.
+    /// [`Error::NoSelfAdaptiveWeights`] when a stage lacks a Lipschitz constant that the weighting needs.
     fn weights(&self, _network: &Network) -> Result<Option<Weights>> {
         Ok(None)
     }
@@ -170,4 +201,39 @@ pub trait Method: Send {
         let auxiliary = weights.map(|weights| (&model.auxiliary, weights));
         measure(&model.network, auxiliary, split)
     }
+}
+
+/// Writes new coefficients of stage `l`, counted from 0.
+fn set_coefficients(
+    network: &mut Network,
+    l: usize,
+    coefficients: Affine,
+) -> Result<()> {
+    let stage = network.stage_mut(l).affine_mut();
+    stage
+        .ok_or(Error::Unsupported {
+            update: "a least-squares fit",
+            stage: l + 1,
+            needs: "affine view to write to, though one to read",
+        })?
+        .set_coefficients(coefficients);
+    Ok(())
+}
+
+/// Weights of the residuals in the reports of networks that have no self-adaptive ones.
+const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
+
+/// Weights for reports that do not move anything: fixed ones where a stage states no Lipschitz constant.
+fn reported_weights(weighting: Weighting, network: &Network) -> Result<Weights> {
+    let lipschitz = network.lipschitz(weighting.norm())?;
+    match weighting.weights(&lipschitz) {
+        Err(Error::NoSelfAdaptiveWeights(_)) => UNBOUNDED.weights(&lipschitz),
+        weights => weights,
+    }
+}
+
+/// Checks the factor of a penalty on the weights.
+fn check_weight_decay(decay: f64) -> Result<()> {
+    let inside = (0.0..=1e3).contains(&decay);
+    ensure(inside, "weight-decay", decay, "from 0 to 1000")
 }

@@ -1,5 +1,6 @@
 //! Weights of the residuals in the separated loss.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ensure;
@@ -11,8 +12,11 @@ use crate::{Error, NoLipschitzConstant, Result};
 pub const KAPPA: f64 = 0.4513;
 
 /// How the residuals are weighted.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+///
+/// In files it is the keys `weighting`, with `eta` or `omega`, of the table of its method.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "WeightingKeys", into = "WeightingKeys")]
+#[schemars(with = "WeightingKeys")]
 pub enum Weighting {
     /// `ω_l = (1 + 1/η) κ² (L-1) Π_l²`: the separated loss is an upper bound of the original loss.
     SelfAdaptive {
@@ -26,6 +30,92 @@ pub enum Weighting {
         /// `ω > 0`.
         omega: f64,
     },
+}
+
+/// The form in files.
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+struct WeightingKeys {
+    /// Weights of the residuals in the separated loss that is reported or lowered [default: spectral]
+    weighting: WeightingName,
+    /// η of the self-adaptive weights [default: 1]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    eta: Option<f64>,
+    /// ω of the fixed weights [default: 1]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omega: Option<f64>,
+}
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum WeightingName {
+    /// Self-adaptive, from spectral norms; for convolutions times the overlap of their patches
+    #[default]
+    Spectral,
+    /// As spectral, but smaller for convolutions: at most the largest norm at any frequency
+    Frequency,
+    /// Self-adaptive, from Frobenius norms; for convolutions times the overlap of their patches
+    Frobenius,
+    /// One number for all residuals; no bound
+    Fixed,
+}
+
+impl Default for Weighting {
+    /// Self-adaptive weights from spectral norms with `η = 1`.
+    fn default() -> Self {
+        Self::SelfAdaptive {
+            norm: Norm::Spectral,
+            eta: 1.0,
+        }
+    }
+}
+
+impl From<Weighting> for WeightingKeys {
+    fn from(weighting: Weighting) -> Self {
+        let (weighting, eta, omega) = match weighting {
+            Weighting::Fixed { omega } => (WeightingName::Fixed, None, Some(omega)),
+            Weighting::SelfAdaptive { norm, eta } => {
+                let name = match norm {
+                    Norm::Spectral => WeightingName::Spectral,
+                    Norm::Frequency => WeightingName::Frequency,
+                    Norm::Frobenius => WeightingName::Frobenius,
+                };
+                (name, Some(eta), None)
+            }
+        };
+        Self {
+            weighting,
+            eta,
+            omega,
+        }
+    }
+}
+
+impl TryFrom<WeightingKeys> for Weighting {
+    type Error = &'static str;
+
+    fn try_from(keys: WeightingKeys) -> core::result::Result<Self, Self::Error> {
+        let norm = match keys.weighting {
+            WeightingName::Spectral => Norm::Spectral,
+            WeightingName::Frequency => Norm::Frequency,
+            WeightingName::Frobenius => Norm::Frobenius,
+            WeightingName::Fixed => {
+                return match keys.eta {
+                    Some(_) => Err("eta has no meaning with weighting = \"fixed\""),
+                    None => Ok(Self::Fixed {
+                        omega: keys.omega.unwrap_or(1.0),
+                    }),
+                };
+            }
+        };
+        match keys.omega {
+            Some(_) => Err("omega has no meaning with self-adaptive weights; set weighting = \"fixed\""),
+            None => Ok(Self::SelfAdaptive {
+                norm,
+                eta: keys.eta.unwrap_or(1.0),
+            }),
+        }
+    }
 }
 
 impl Weighting {

@@ -1,18 +1,24 @@
-//! Everything that decides a run.
+//! The configuration of a run.
 //!
-//! [`RunConfig`] is what a file or the command line says; [`RunConfig::check`] turns it into a [`Plan`], the only form that
+//! [`RunConfig`] is the form in files; [`RunConfig::check`] turns it into a [`Plan`], the only form that
 //! [`train`](crate::train) accepts.
 
+mod data;
 mod method;
-mod optimizer;
+mod network;
 mod precision;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub use method::{
-    AlternatingSettings, BackpropSettings, BlockUpdate, ExactSettings, MethodConfig, Schedule,
+pub use data::{APPLICATION, DataConfig};
+pub(crate) use data::test_share_not_used;
+pub use ls_core::batch::BatchSize;
+pub use ls_core::method::{
+    AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, MethodConfig, OptimizerConfig,
+    OptimizerName, Schedule,
 };
-pub use optimizer::OptimizerKind;
+pub use method::{ApplicationMethod, RunMethod};
+pub use network::RunNetwork;
 pub use precision::{Precision, computes_in};
 
 use ls_core::model::{MlpConfig, ModelConfig};
@@ -20,18 +26,20 @@ use ls_core::stage::{Activation, Init};
 use ls_datasets::{Source, SplitRule};
 use serde::{Deserialize, Serialize};
 
-use crate::run_dir::SCHEMA;
 use crate::{Error, Result};
+
+/// Version of the files of a run folder.
+pub const SCHEMA: u32 = 3;
 
 /// A complete run. Every field has a value, so that the file in the run folder says all.
 ///
 /// ```
-/// use ls_train::config::{BatchSize, ExactSettings, MethodConfig, RunConfig};
+/// use ls_train::config::{BatchSize, FoofConfig, MethodConfig, RunConfig};
 ///
 /// let config = RunConfig {
 ///     sweeps: 6,
 ///     batch_size: BatchSize::Samples(250),
-///     method: MethodConfig::Exact(ExactSettings { weight_decay: 2e-3, ..ExactSettings::default() }),
+///     method: MethodConfig::Foof(FoofConfig { weight_decay: 2e-3, ..FoofConfig::default() }).into(),
 ///     ..RunConfig::default()
 /// };
 /// let plan = config.clone().check()?;
@@ -69,9 +77,9 @@ pub struct RunConfig {
     /// Which samples.
     pub data: DataConfig,
     /// Which network.
-    pub model: ModelConfig,
+    pub model: RunNetwork,
     /// Which method.
-    pub method: MethodConfig,
+    pub method: RunMethod,
 }
 
 impl Default for RunConfig {
@@ -87,157 +95,12 @@ impl Default for RunConfig {
             device: "flex".into(),
             precision: Precision::default(),
             data: DataConfig::default(),
-            model: ModelConfig::Mlp(MlpConfig {
+            model: RunNetwork::Library(ModelConfig::Mlp(MlpConfig {
                 hidden: vec![128, 128],
                 activation: Activation::Relu,
                 init: Init::Kaiming,
-            }),
-            method: MethodConfig::default(),
-        }
-    }
-}
-
-/// What [`DataConfig::dataset`] says of data that an application made.
-pub const APPLICATION: &str = "application";
-
-/// Which samples a run uses.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct DataConfig {
-    /// Name of the data set, or `application` for data that an application made.
-    pub dataset: String,
-    /// What the application calls them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Folder that holds its files; none for embedded data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
-    /// Use only the first training samples.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-    /// Hold so many of them out, chosen by the seed: the run then ends with the weights that did best on them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation: Option<usize>,
-    /// Part of every class that becomes the test split, chosen by the seed; only for data without a test split of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub test_share: Option<f64>,
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            dataset: "digits".into(),
-            name: None,
-            folder: None,
-            limit: None,
-            validation: None,
-            test_share: None,
-        }
-    }
-}
-
-impl DataConfig {
-    /// What the data are called.
-    pub fn title(&self) -> &str {
-        self.name.as_ref().unwrap_or(&self.dataset)
-    }
-
-    /// Where the samples come from; none for those of an application.
-    fn source(&self) -> Result<Option<Source>> {
-        let not_used = |field, value: Option<String>, allowed| match value {
-            Some(value) => Err(Error::InvalidConfig {
-                field,
-                value,
-                allowed,
-            }),
-            None => Ok(()),
-        };
-        if self.dataset != APPLICATION {
-            let allowed = "it names the data of an application, with dataset = \"application\"";
-            not_used("name", self.name.clone(), allowed)?;
-            let source = self.dataset.parse()?;
-            self.check_test_share(source)?;
-            return Ok(Some(source));
-        }
-        let folder = self.folder.as_ref().map(|path| path.display().to_string());
-        not_used("folder", folder, "the data of an application have none")?;
-        match self.test_share {
-            Some(share) => Err(test_share_not_used(share)),
-            None => Ok(None),
-        }
-    }
-
-    fn check_test_share(&self, source: Source) -> Result<()> {
-        match self.test_share {
-            None => Ok(()),
-            Some(share) if source.has_test_split() => Err(test_share_not_used(share)),
-            Some(share) if share > 0.0 && share < 1.0 => Ok(()),
-            Some(share) => Err(Error::InvalidConfig {
-                field: "test-share",
-                value: share.to_string(),
-                allowed: "it must be between 0 and 1, both excluded",
-            }),
-        }
-    }
-}
-
-/// The error for a test share that would have no effect.
-pub(crate) fn test_share_not_used(share: f64) -> Error {
-    Error::InvalidConfig {
-        field: "test-share",
-        value: share.to_string(),
-        allowed: "it is only for data without a test split, and this data brings its own",
-    }
-}
-
-/// Samples of one batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BatchSizeText", into = "BatchSizeText")]
-pub enum BatchSize {
-    /// The whole training split.
-    Full,
-    /// So many; the last batch of a sweep may be smaller.
-    Samples(usize),
-}
-
-/// `"full"` or a number, as it stands in a file.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum BatchSizeText {
-    Word(String),
-    Number(usize),
-}
-
-impl TryFrom<BatchSizeText> for BatchSize {
-    type Error = String;
-
-    fn try_from(text: BatchSizeText) -> core::result::Result<Self, String> {
-        match text {
-            BatchSizeText::Word(word) => word.parse(),
-            BatchSizeText::Number(number) => number.to_string().parse(),
-        }
-    }
-}
-
-impl From<BatchSize> for BatchSizeText {
-    fn from(size: BatchSize) -> Self {
-        match size {
-            BatchSize::Full => Self::Word("full".into()),
-            BatchSize::Samples(count) => Self::Number(count),
-        }
-    }
-}
-
-impl core::str::FromStr for BatchSize {
-    type Err = String;
-
-    fn from_str(text: &str) -> core::result::Result<Self, String> {
-        match (text, text.parse()) {
-            ("full", _) => Ok(Self::Full),
-            (_, Ok(count)) if count > 0 => Ok(Self::Samples(count)),
-            _ => Err(format!(
-                "`{text}` is neither `full` nor a number of samples from 1"
-            )),
+            })),
+            method: RunMethod::default(),
         }
     }
 }
@@ -290,23 +153,27 @@ impl RunConfig {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::File`], naming the line, the key, and what is allowed.
+    /// [`Error::File`], naming the line, the key, and the allowed values, and [`Error::Schema`] for a file of another version.
     pub fn read(path: &Path) -> Result<Self> {
         let text =
             std::fs::read_to_string(path).map_err(|error| Error::file("read", path, error))?;
-        toml::from_str(&text).map_err(|error| {
-            let message = error.message().trim().replace('\n', " ");
-            let message = message
-                .replace("expected usize", "expected a whole number")
-                .replace("expected u64", "expected a whole number")
-                .replace("expected f64", "expected a number");
-            let line = error.span().map_or_else(String::new, |span| {
-                let number = text[..span.start.min(text.len())].matches('\n').count();
-                let line = text.lines().nth(number).unwrap_or_default().trim();
-                format!("line {}, `{line}`: ", number + 1)
-            });
-            Error::file("read", path, format!("{line}{message}"))
-        })
+        // Another version has other keys, and its number explains more than the first of them.
+        let schema = text.parse::<toml::Table>().ok();
+        let schema = schema.and_then(|table| table.get("schema")?.as_integer());
+        if schema.is_some() {
+            ensure_schema(path, schema)?;
+        }
+        toml::from_str(&text).map_err(|error| Error::file("read", path, explained(&text, &error)))
+    }
+
+    /// Reads the table of a configuration, such as one that was put together from several places.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the key and the allowed values.
+    pub fn from_table(table: toml::Table) -> Result<Self> {
+        table
+            .try_into()
+            .map_err(|error: toml::de::Error| Error::Config(in_plain_words(error.message())))
     }
 
     /// Checks every value.
@@ -318,9 +185,27 @@ impl RunConfig {
             return Err(Error::InvalidConfig {
                 field: "schema",
                 value: self.schema.to_string(),
-                allowed: "this program reads and writes version 2",
+                allowed: "this program reads and writes version 3",
             });
         }
+        self.check_numbers()?;
+        if let RunNetwork::Library(ModelConfig::Mlp(mlp)) = &self.model {
+            for &width in &mlp.hidden {
+                positive_count("hidden", width)?;
+            }
+        }
+        if let RunMethod::Library(method) = &self.method {
+            method.check()?;
+            method.check_batch_size(self.batch_size)?;
+        }
+        let source = self.data.source()?;
+        Ok(Plan {
+            config: self,
+            source,
+        })
+    }
+
+    fn check_numbers(&self) -> Result<()> {
         positive_count("sweeps", self.sweeps)?;
         for (field, count) in [
             ("limit", self.data.limit),
@@ -346,25 +231,42 @@ impl RunConfig {
                 positive(field, value)?;
             }
         }
-        if let ModelConfig::Mlp(mlp) = &self.model {
-            for &width in &mlp.hidden {
-                positive_count("hidden", width)?;
-            }
-        }
-        self.method.check()?;
-        if let (MethodConfig::Exact(_), BatchSize::Samples(1)) = (&self.method, self.batch_size) {
-            return Err(Error::InvalidConfig {
-                field: "batch-size",
-                value: "1".into(),
-                allowed: "`exact` fits least squares, which takes batches of 2 or more",
-            });
-        }
-        let source = self.data.source()?;
-        Ok(Plan {
-            config: self,
-            source,
-        })
+        Ok(())
     }
+}
+
+/// Checks the version of a file.
+///
+/// # Errors
+/// [`Error::Schema`] for another version, or none.
+pub(crate) fn ensure_schema(path: &Path, found: Option<i64>) -> Result<()> {
+    match found {
+        Some(found) if found == i64::from(SCHEMA) => Ok(()),
+        _ => Err(Error::Schema {
+            path: path.into(),
+            found: found.map_or_else(|| "none".into(), |found| found.to_string()),
+        }),
+    }
+}
+
+/// The mistake in a file, with its line.
+fn explained(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map_or_else(String::new, |span| {
+        let number = text[..span.start.min(text.len())].matches('\n').count();
+        let line = text.lines().nth(number).unwrap_or_default().trim();
+        format!("line {}, `{line}`: ", number + 1)
+    });
+    line + &in_plain_words(error.message())
+}
+
+/// A message of the parser without names of Rust types.
+fn in_plain_words(message: &str) -> String {
+    message
+        .trim()
+        .replace('\n', " ")
+        .replace("expected usize", "expected a whole number")
+        .replace("expected u64", "expected a whole number")
+        .replace("expected f64", "expected a number")
 }
 
 fn positive_count(field: &'static str, value: usize) -> Result<()> {

@@ -6,7 +6,7 @@ use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::to_f64;
 use ls_core::shape::FeatureShape;
 
-use super::{Dealing, Fingerprint, Preprocessing, Splits, deal, integers};
+use super::{SplitSettings, Fingerprint, Preprocessing, Splits, draw, integers};
 use crate::config::Plan;
 use crate::{Error, Result};
 
@@ -63,7 +63,7 @@ impl Splits {
         let train = train.samples;
         let (train, validation) = match config.data.validation {
             Some(count) => {
-                let (rest, held_out) = deal(train.len(), count, config.seed)?;
+                let (rest, held_out) = draw(train.len(), count, config.seed)?;
                 (select(&train, &rest), Some(select(&train, &held_out)))
             }
             None => (train, None),
@@ -77,7 +77,7 @@ impl Splits {
             test: test.samples,
             preprocessing,
             fingerprint,
-            dealing: Dealing::of_application(&config.data, config.seed),
+            settings: SplitSettings::for_application(&config.data, config.seed),
             note: None,
         })
     }

@@ -1,9 +1,8 @@
 //! A data set on a device.
 
 mod application;
-mod dealing;
+mod split_settings;
 mod fingerprint;
-mod loader;
 mod preprocessing;
 mod standardization;
 
@@ -11,16 +10,18 @@ use core::fmt::Debug;
 
 use burn::tensor::{Device, Int, Tensor};
 use ls_core::batch::{Batch, index_tensor};
+use ls_core::fit::FitData;
 use ls_core::shape::FeatureShape;
 use ls_datasets::{Dataset, ImageShape, Samples};
 
 pub use application::SampleKind;
-pub use dealing::Dealing;
+pub use split_settings::SplitSettings;
 pub use fingerprint::Fingerprint;
-pub use loader::{Blocks, SplitLoader};
 pub use preprocessing::Preprocessing;
 pub use standardization::Standardization;
 
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 
 use crate::config::{DataConfig, Plan};
@@ -60,7 +61,7 @@ pub struct Splits {
     /// What tells this data from other data.
     pub fingerprint: Fingerprint,
     /// The settings that made these splits of it.
-    pub dealing: Dealing,
+    pub settings: SplitSettings,
     /// What a reader should know about the data, such as which parts of it were found.
     pub note: Option<String>,
 }
@@ -84,7 +85,7 @@ impl Splits {
     /// with.
     pub fn new(dataset: Dataset, data: &DataConfig, seed: u64, device: &Device) -> Result<Self> {
         let fingerprint = Fingerprint::of(&dataset, data.limit)?;
-        let dealing = Dealing::of(data, seed, dataset.is_dealt);
+        let settings = SplitSettings::new(data, seed, dataset.is_dealt);
         let train = match data.limit {
             Some(limit) => dataset.train.first(limit)?,
             None => dataset.train,
@@ -100,7 +101,7 @@ impl Splits {
         let batch = |samples: &Samples| batch(samples, &preprocessing, device);
         Ok(Self {
             fingerprint,
-            dealing,
+            settings,
             name: dataset.name,
             shape: feature_shape(train.shape()),
             classes: train.classes().to_vec(),
@@ -113,13 +114,33 @@ impl Splits {
     }
 }
 
+impl Splits {
+    /// Returns the samples in the form that the training loop takes.
+    pub fn fit_data(&self) -> FitData {
+        FitData {
+            train: self.train.clone(),
+            validation: self.validation.clone(),
+            test: Some(self.test.clone()),
+        }
+    }
+}
+
 fn hold_out(samples: &Samples, count: usize, seed: u64) -> Result<(Samples, Samples)> {
-    let (rest, held_out) = deal(samples.len(), count, seed)?;
+    let (rest, held_out) = draw(samples.len(), count, seed)?;
     Ok((samples.select(&rest)?, samples.select(&held_out)?))
 }
 
-/// Deals `count` of `samples` samples into a split of their own, which comes last; both keep the order of the data set.
-fn deal(samples: usize, count: usize, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
+/// Stream of random numbers that draws the validation split; streams 1 and 2 draw and order batches.
+const VALIDATION_STREAM: u64 = 3;
+
+fn random(seed: u64) -> ChaCha12Rng {
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    random.set_stream(VALIDATION_STREAM << 40);
+    random
+}
+
+/// Draws `count` of `samples` samples into a split of their own, which comes last; both keep the order of the data set.
+fn draw(samples: usize, count: usize, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
     if count >= samples {
         return Err(Error::InvalidConfig {
             field: "validation",
@@ -128,7 +149,7 @@ fn deal(samples: usize, count: usize, seed: u64) -> Result<(Vec<usize>, Vec<usiz
         });
     }
     let mut held_out: Vec<usize> = (0..samples).collect();
-    held_out.shuffle(&mut loader::random(seed, loader::VALIDATION_STREAM, 0));
+    held_out.shuffle(&mut random(seed));
     let mut rest = held_out.split_off(count);
     held_out.sort_unstable();
     rest.sort_unstable();

@@ -18,14 +18,14 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, Param};
 use burn::optim::OptimizerRecord;
 use burn::tensor::{Device, Tensor};
+use ls_core::fit::{FitState, Snapshot};
 use ls_core::method::{MethodState, Separated};
 use ls_core::network::Network;
 use serde::{Deserialize, Serialize};
 
-use super::{SCHEMA, burnpack};
-use crate::config::RunConfig;
+use super::burnpack;
+use crate::config::{RunConfig, SCHEMA};
 use crate::data::Fingerprint;
-use crate::learner::{Position, Standing};
 use crate::{Error, Result};
 
 const HEADER: &str = "checkpoint.toml";
@@ -41,7 +41,7 @@ const ARRAYS: &str = "arrays.bpk";
 #[serde(rename_all = "kebab-case")]
 struct Header {
     schema: u32,
-    position: Position,
+    state: FitState,
     fingerprint: Fingerprint,
     /// Shapes of the method's arrays.
     shapes: Vec<Vec<usize>>,
@@ -66,9 +66,9 @@ struct Arrays {
 }
 
 impl Checkpoint {
-    /// Where the run stood.
-    pub fn position(&self) -> &Position {
-        &self.header.position
+    /// Returns the counters of the run.
+    pub fn state(&self) -> &FitState {
+        &self.header.state
     }
 
     /// Checks that the run that goes on is the one that stopped: the same configuration, but for the ends that a user may move,
@@ -99,7 +99,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] when they do not fit.
     pub fn load_best(&self, network: &Network) -> Result<Option<Network>> {
-        if self.position().kept.is_none() {
+        if self.state().best.is_none() {
             return Ok(None);
         }
         let loaded = burnpack::load(network.clone(), &self.folder.join(BEST));
@@ -164,25 +164,25 @@ impl Checkpoint {
     }
 }
 
-/// What goes into a checkpoint.
-pub struct Contents<'a> {
-    /// Where the run stands.
-    pub standing: Standing<'a>,
+/// The contents of a checkpoint.
+pub struct CheckpointContents<'a> {
+    /// The run between two sweeps.
+    pub snapshot: Snapshot<'a>,
     /// Its configuration.
     pub config: &'a RunConfig,
-    /// What tells its data from other data.
+    /// Checksums of its data.
     pub fingerprint: &'a Fingerprint,
 }
 
-impl Contents<'_> {
+impl CheckpointContents<'_> {
     /// Writes all files into a folder of their own, the header last.
     fn write(self, draft: &Path) -> Result<()> {
         let Self {
-            standing,
+            snapshot,
             config,
             fingerprint,
         } = self;
-        let state = standing.method.save()?;
+        let state = snapshot.method.save()?;
         if draft.exists() {
             remove(draft)?;
         }
@@ -196,10 +196,10 @@ impl Contents<'_> {
                 Result::Ok(())
             };
         add(MODEL.into(), &mut |path| {
-            let model = standing.model.clone();
+            let model = snapshot.model.clone();
             model.save_file(path).map_err(|error| error.to_string())
         })?;
-        if let Some(best) = standing.best {
+        if let Some(best) = snapshot.best {
             add(BEST.into(), &mut |path| {
                 let best = best.clone();
                 best.save_file(path).map_err(|error| error.to_string())
@@ -233,7 +233,7 @@ impl Contents<'_> {
         }
         let header = Header {
             schema: SCHEMA,
-            position: standing.position.clone(),
+            state: snapshot.state.clone(),
             fingerprint: fingerprint.clone(),
             shapes,
             optimizers,
@@ -268,10 +268,10 @@ impl Checkpoints {
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be written; the previous one is then still there.
-    pub fn write(&self, contents: Contents<'_>) -> Result<()> {
+    pub fn write(&self, contents: CheckpointContents<'_>) -> Result<()> {
         let place = self
             .folder
-            .join(format!("{:08}", contents.standing.position.sweep));
+            .join(format!("{:08}", contents.snapshot.state.sweep));
         let draft = place.with_extension("draft");
         let result = contents.write(&draft).and_then(|()| {
             fs::rename(&draft, &place).map_err(|error| Error::file("write", &place, error))?;

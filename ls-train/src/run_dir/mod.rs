@@ -13,10 +13,9 @@
 
 mod burnpack;
 mod checkpoint;
-mod history;
-mod metric_logs;
+mod columns;
+mod history_table;
 mod summary;
-mod table;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -24,13 +23,12 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use ls_core::network::Network;
 
-pub use checkpoint::{Checkpoint, Checkpoints, Contents};
-pub use history::History;
-pub(crate) use metric_logs::{Failure, MetricLogs};
-pub use summary::{Kept, SCHEMA, Summary, TestFigures, TrainFigures};
-pub use table::HistoryTable;
+pub use checkpoint::{Checkpoint, CheckpointContents, Checkpoints};
+pub use columns::{Column, SECONDS, SWEEP};
+pub use history_table::HistoryTable;
+pub use summary::{RunFacts, SplitFigures, Summary, SummaryValue};
 
-use crate::config::RunConfig;
+use crate::config::{RunConfig, ensure_schema};
 use crate::data::{Fingerprint, Preprocessing};
 use crate::{Error, Result};
 
@@ -112,12 +110,7 @@ impl RunDir {
         let text = fs::read_to_string(&file).map_err(|error| failed(error.to_string()))?;
         let value: serde_json::Value =
             serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
-        let schema = &value["schema"];
-        if *schema != SCHEMA {
-            return Err(failed(format!(
-                "it has schema version {schema}, this program reads {SCHEMA}"
-            )));
-        }
+        ensure_schema(&file, value["schema"].as_i64())?;
         serde_json::from_value(value).map_err(|error| failed(error.to_string()))
     }
 
@@ -241,16 +234,9 @@ impl RunDir {
         self.path.join("logs")
     }
 
-    /// The history of a run with the given number of hidden stages that stands after `sweep`; 0 starts it.
-    ///
-    /// # Errors
-    /// [`Error::File`] when it cannot be written.
-    pub fn history(&self, hidden: usize, sweep: usize) -> Result<History> {
-        let path = self.path.join(HISTORY);
-        match sweep {
-            0 => History::create(path, hidden),
-            sweep => History::resume(path, hidden, sweep),
-        }
+    /// Returns the file of the history.
+    pub fn history(&self) -> PathBuf {
+        self.path.join(HISTORY)
     }
 
     /// Writes the weights.

@@ -1,18 +1,19 @@
-//! `summary.json`: the last figures and why the run ended.
+//! `summary.json`: the figures of the weights that were kept, and why the run ended.
 
-use ls_core::objective::Measurement;
+use std::collections::BTreeMap;
+
+use ls_core::figure::SplitName;
+use ls_core::fit::{FitState, Stop};
 use serde::{Deserialize, Serialize};
 
-use crate::learner::{Stop, SweepRecord};
+use super::columns::{Column, SECONDS, SWEEP};
+use super::history_table::HistoryTable;
+use crate::config::SCHEMA;
+use crate::{Error, Result};
 
-/// Version of the run folder's files.
-pub const SCHEMA: u32 = 2;
-
-/// The end of a run.
+/// Facts about a run that do not change from sweep to sweep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Version of this file.
-    pub schema: u32,
+pub struct RunFacts {
     /// Name of the method.
     pub method: String,
     /// The architecture in short.
@@ -25,7 +26,23 @@ pub struct Summary {
     pub seed: u64,
     /// Number of weights and biases.
     pub parameters: usize,
-    /// Why the run ended.
+    /// The reason why a method that has certificates gives none for this network; absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_reason: Option<String>,
+}
+
+/// The end of a run.
+///
+/// Figures are those of the row of `history.csv` whose weights are kept, by the names of their columns: measured ones under their
+/// split, without its name in front, those of the method under `figures`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Version of this file.
+    pub schema: u32,
+    /// Facts about the run.
+    #[serde(flatten)]
+    pub facts: RunFacts,
+    /// The reason why the run ended.
     pub stop: Stop,
     /// Number of sweeps done.
     pub sweeps: usize,
@@ -34,81 +51,120 @@ pub struct Summary {
     /// Wall time spent in sweeps; measurements are not counted.
     pub seconds: f64,
     /// Figures of the training split.
-    pub train: TrainFigures,
+    pub train: SplitFigures,
     /// Figures of the validation split; `null` without one.
-    pub validation: Option<TestFigures>,
-    /// Figures of the test split.
-    pub test: TestFigures,
+    pub validation: Option<SplitFigures>,
+    /// Figures of the test split; `null` without one.
+    pub test: Option<SplitFigures>,
+    /// Figures of the method.
+    pub figures: BTreeMap<String, SummaryValue>,
 }
 
-/// Figures of the training split; `null` where a method has no such figure.
+/// Figures of one split, by name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SplitFigures(BTreeMap<String, SummaryValue>);
+
+/// A number, `null` where it is not finite, or a word.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainFigures {
-    /// `F`, mean over samples.
-    pub original_loss: f64,
-    /// `S`, mean over samples.
-    pub separated_loss: Option<f64>,
-    /// `C`, mean over samples.
-    pub certificate: Option<f64>,
-    /// Why a method that has certificates gives none for this network; absent otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate_reason: Option<String>,
-    /// Share of correct samples, 0 to 1.
-    pub accuracy: f64,
+#[serde(untagged)]
+pub enum SummaryValue {
+    /// A number.
+    Number(Option<f64>),
+    /// A word.
+    Word(String),
 }
 
-/// Figures of a split that nothing is fitted to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TestFigures {
-    /// `F`, mean over samples.
-    pub original_loss: f64,
-    /// Share of correct samples, 0 to 1.
-    pub accuracy: f64,
-}
-
-impl From<&SweepRecord> for TrainFigures {
-    fn from(record: &SweepRecord) -> Self {
-        let separated = record.train.separated.as_ref();
-        Self {
-            original_loss: record.train.original_loss_mean,
-            separated_loss: separated.map(|s| s.separated_loss_mean),
-            certificate: separated.and_then(|s| s.certificate_mean),
-            certificate_reason: separated
-                .and_then(|s| Some(s.no_certificate.as_ref()?.to_string())),
-            accuracy: record.train.accuracy,
+impl SummaryValue {
+    fn of(cell: &str) -> Self {
+        match cell.parse::<f64>() {
+            Ok(number) => Self::Number(Some(number).filter(|number| number.is_finite())),
+            Err(_) => Self::Word(cell.into()),
         }
     }
 }
 
-impl From<&Measurement> for TestFigures {
-    fn from(measured: &Measurement) -> Self {
-        Self {
-            original_loss: measured.original_loss_mean,
-            accuracy: measured.accuracy,
+impl SplitFigures {
+    /// Returns a figure by its name in the file, such as `certificate`, if the split has it.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        match self.0.get(name)? {
+            SummaryValue::Number(number) => *number,
+            SummaryValue::Word(_) => None,
         }
+    }
+
+    /// Returns `F`, mean over samples; not a number where a file lacks it.
+    pub fn original_loss(&self) -> f64 {
+        self.get("original_loss").unwrap_or(f64::NAN)
+    }
+
+    /// Returns the share of correct samples, 0 to 1; not a number where a file lacks it.
+    pub fn accuracy(&self) -> f64 {
+        self.get("accuracy").unwrap_or(f64::NAN)
     }
 }
 
-/// The sweep whose weights are kept, with its figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// Number of the sweep.
-    pub sweep: usize,
-    /// Figures of the training split.
-    pub train: TrainFigures,
-    /// Figures of the validation split, by which it was chosen.
-    pub validation: Option<TestFigures>,
-    /// Figures of the test split.
-    pub test: TestFigures,
+impl Summary {
+    /// Puts together the end of a run from its history.
+    ///
+    /// # Errors
+    /// [`Error::Summary`] when the history has no row of the sweep whose weights are kept.
+    pub fn new(
+        facts: RunFacts,
+        history: &HistoryTable,
+        state: &FitState,
+        stop: Stop,
+    ) -> Result<Self> {
+        let kept_sweep = state.best.as_ref().map_or(state.sweep, |best| best.sweep);
+        let row = history
+            .row(kept_sweep)
+            .ok_or(Error::Summary { sweep: kept_sweep })?;
+        let [train, validation, test] = [
+            SplitName::Train,
+            SplitName::Validation,
+            SplitName::Test,
+        ]
+        .map(|split| split_figures(&row, split));
+        let own = row.iter().filter(|(column, _)| {
+            column.split.is_none() && ![SWEEP, SECONDS].contains(&column.key.as_str())
+        });
+        Ok(Self {
+            schema: SCHEMA,
+            facts,
+            stop,
+            sweeps: state.sweep,
+            kept_sweep,
+            seconds: state.seconds,
+            train: train.unwrap_or_default(),
+            validation,
+            test,
+            figures: own
+                .map(|(column, cell)| (column.key.clone(), SummaryValue::of(cell)))
+                .collect(),
+        })
+    }
+
+    /// Returns the share of correct test samples, 0 to 1; not a number without a test split.
+    pub fn test_accuracy(&self) -> f64 {
+        self.test.as_ref().map_or(f64::NAN, SplitFigures::accuracy)
+    }
+
+    /// Returns `F` of the test split, mean over samples; not a number without a test split.
+    pub fn test_loss(&self) -> f64 {
+        self.test
+            .as_ref()
+            .map_or(f64::NAN, SplitFigures::original_loss)
+    }
 }
 
-impl From<&SweepRecord> for Kept {
-    fn from(record: &SweepRecord) -> Self {
-        Self {
-            sweep: record.sweep,
-            train: record.into(),
-            validation: record.validation.as_ref().map(TestFigures::from),
-            test: (&record.test).into(),
-        }
-    }
+/// The figures of a split in a row; `None` where it has none.
+fn split_figures(row: &[(&Column, &str)], split: SplitName) -> Option<SplitFigures> {
+    let prefix = format!("{}_", split.name());
+    let own = row.iter().filter(|(column, _)| column.split == Some(split));
+    let named = own.map(|(column, cell)| {
+        let name = column.key.strip_prefix(&prefix).unwrap_or(&column.key);
+        (name.to_owned(), SummaryValue::of(cell))
+    });
+    let figures: BTreeMap<_, _> = named.collect();
+    (!figures.is_empty()).then_some(SplitFigures(figures))
 }

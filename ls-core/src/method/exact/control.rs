@@ -13,8 +13,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::scaling::Scaling;
 use crate::Result;
+use crate::method::Scaling;
 use crate::update::NOTICEABLE;
 
 /// What the fits of a sweep aim at.

@@ -12,22 +12,24 @@ mod fits;
 pub(super) use fits::FirstStage;
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::backward::{Backward, Parameters, backward, output, response};
 use super::control::Candidate;
 use crate::Result;
 use crate::batch::Batch;
+use crate::device::runs_on_host;
 use crate::linalg::{Affine, Ridge, to_f64};
-use crate::method::role::{Part, Role};
+use crate::method::backward::{Backward, Parameters, backward, output, response};
+use crate::method::stage_role::{MethodStage, StageRole};
 use crate::network::Network;
 use crate::objective::cross_entropy;
 use crate::update::add_gradients;
 
 /// What a full-batch sweep keeps of its samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Storage {
     /// Pre-activations and displacements of all stages: one forward pass serves a whole sweep.
@@ -39,7 +41,7 @@ pub enum Storage {
 
 /// How sweeps go over their samples, and what damping means.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
+pub(super) struct FullBatchSettings {
     pub storage: Storage,
     /// Samples of a chunk.
     pub chunk: usize,
@@ -57,16 +59,16 @@ type Losses = Vec<Tensor<1>>;
 
 /// A network with its samples in chunks.
 pub(super) struct FullBatch<'a> {
-    parts: Vec<Part<'a>>,
+    stages: Vec<MethodStage<'a>>,
     chunks: Vec<Batch>,
     samples: usize,
-    settings: Settings,
+    settings: FullBatchSettings,
     /// Chunks that are worked on at the same time.
     wave: usize,
 }
 
-/// A point in the space of weights, with what a forward pass found there.
-pub(super) struct Point {
+/// A iterate in the space of weights, with what a forward pass found there.
+pub(super) struct Iterate {
     /// `V_1, …, V_L`; `None` for a stage that is not fitted, whose weights are those of the network.
     pub coefficients: Vec<Option<Affine>>,
     /// `u_l`, or `h_l` of a stage that is not fitted, by stage and chunk; empty when recomputed.
@@ -78,7 +80,7 @@ pub(super) struct Point {
     pub conditions: Vec<f64>,
 }
 
-/// `∂ce_n/∂u_l` at a point, or `∂ce_n/∂h_l` of a stage that is not fitted.
+/// `∂ce_n/∂u_l` at a iterate, or `∂ce_n/∂h_l` of a stage that is not fitted.
 pub(super) struct Gradients {
     /// By stage and chunk; empty when recomputed.
     stored: Vec<Chunks>,
@@ -105,22 +107,18 @@ impl Gradients {
 impl<'a> FullBatch<'a> {
     pub(super) fn new(
         network: &'a Network,
-        roles: &[Role],
+        roles: &[StageRole],
         batch: &Batch,
-        settings: Settings,
+        settings: FullBatchSettings,
     ) -> Self {
-        let untracked = Batch {
-            inputs: batch.inputs.clone().inner(),
-            ..batch.clone()
-        };
         Self {
-            parts: Part::all(network, roles),
-            chunks: untracked.chunks(settings.chunk).collect(),
+            stages: MethodStage::all(network, roles),
+            chunks: batch.chunks(settings.chunk).collect(),
             samples: batch.len(),
-            wave: if is_accelerator(&batch.inputs.device()) {
-                1
-            } else {
+            wave: if runs_on_host(&batch.inputs.device()) {
                 rayon::current_num_threads()
+            } else {
+                1
             },
             settings,
         }
@@ -128,26 +126,26 @@ impl<'a> FullBatch<'a> {
 
     /// The same samples with other stages.
     pub(super) fn with<'b>(&self, network: &'b Network) -> FullBatch<'b> {
-        let roles: Vec<_> = self.parts.iter().map(|part| part.role).collect();
+        let roles: Vec<_> = self.stages.iter().map(|part| part.role).collect();
         FullBatch {
-            parts: Part::all(network, &roles),
+            stages: MethodStage::all(network, &roles),
             chunks: self.chunks.clone(),
             ..*self
         }
     }
 
     /// Forward pass at the network's own weights.
-    pub(super) fn forward(&self) -> Result<Point> {
-        let parts = self.parts.iter();
+    pub(super) fn forward(&self) -> Result<Iterate> {
+        let parts = self.stages.iter();
         let coefficients = parts.map(|part| Some(part.affine()?.coefficients()));
         self.evaluate(coefficients.collect(), &[], Vec::new())
     }
 
-    /// Forward pass where the stages from `first` on have changed since a point was found, though not their coefficients.
-    pub(super) fn forward_from(&self, first: usize, point: &Point) -> Result<Point> {
-        let known = point.responses.get(..first).unwrap_or_default();
-        let conditions = point.conditions.clone();
-        self.evaluate(point.coefficients.clone(), known, conditions)
+    /// Forward pass where the stages from `first` on have changed since a iterate was found, though not their coefficients.
+    pub(super) fn forward_from(&self, first: usize, iterate: &Iterate) -> Result<Iterate> {
+        let known = iterate.responses.get(..first).unwrap_or_default();
+        let conditions = iterate.conditions.clone();
+        self.evaluate(iterate.coefficients.clone(), known, conditions)
     }
 
     /// Forward pass at any coefficients; `known` are the responses of the first stages.
@@ -156,9 +154,9 @@ impl<'a> FullBatch<'a> {
         coefficients: Vec<Option<Affine>>,
         known: &[Chunks],
         conditions: Vec<f64>,
-    ) -> Result<Point> {
+    ) -> Result<Iterate> {
         let mut responses = match self.settings.storage {
-            Storage::Stored => vec![Chunks::new(); self.parts.len()],
+            Storage::Stored => vec![Chunks::new(); self.stages.len()],
             Storage::Recomputed => Vec::new(),
         };
         let mut losses = Losses::new();
@@ -174,7 +172,7 @@ impl<'a> FullBatch<'a> {
                 }
             },
         )?;
-        Ok(Point {
+        Ok(Iterate {
             loss: self.loss(losses, &coefficients)?,
             coefficients,
             responses,
@@ -182,17 +180,17 @@ impl<'a> FullBatch<'a> {
         })
     }
 
-    /// Backward pass at a point.
-    pub(super) fn backward(&self, point: &Point) -> Result<Gradients> {
-        let count = self.parts.len();
+    /// Backward pass at a iterate.
+    pub(super) fn backward(&self, iterate: &Iterate) -> Result<Gradients> {
+        let count = self.stages.len();
         let mut stored = vec![Chunks::new(); count];
         let mut squares: Vec<Tensor<1>> = Vec::new();
         let mut dims = vec![[0, 0]; count];
         let mut first: Option<Affine> = None;
         self.for_each_chunk(
             |c| {
-                let gradients = self.gradients(point, c);
-                let part = self.parts[0].affine().map(|stage| {
+                let gradients = self.gradients(iterate, c);
+                let part = self.stages[0].affine().map(|stage| {
                     let rows = stage.rows(self.chunks[c].inputs.clone());
                     Affine::pull_back(rows, gradients[0].clone())
                 });
@@ -221,18 +219,18 @@ impl<'a> FullBatch<'a> {
             stored,
             squares: (0..count).map(total).collect(),
             dims,
-            fitted: self.parts.iter().map(Part::is_fitted).collect(),
+            fitted: self.stages.iter().map(MethodStage::is_fitted).collect(),
             first,
         })
     }
 
-    /// `∂F/∂θ` of the stages that are not fitted, at a point.
-    pub(super) fn parameter_gradients(&self, point: &Point) -> Result<GradientsParams> {
+    /// `∂F/∂θ` of the stages that are not fitted, at a iterate.
+    pub(super) fn parameter_gradients(&self, iterate: &Iterate) -> Result<GradientsParams> {
         let mut sum = GradientsParams::new();
         self.for_each_chunk(
-            |c| Ok(self.backward_pass(point, c, Parameters::Moving).parameters),
+            |c| Ok(self.backward_pass(iterate, c, Parameters::Measured).parameters),
             |parts| {
-                for (own, part) in self.parts.iter().zip(parts) {
+                for (own, part) in self.stages.iter().zip(parts) {
                     add_gradients(own.stage, &mut sum, &part, 1.0 / self.samples as f64);
                 }
             },
@@ -243,21 +241,21 @@ impl<'a> FullBatch<'a> {
     /// The targets seen after the activations, `a_l = post(u*_l)`, of the hidden stages; `h_l` of those that are not fitted, which have no displacement.
     pub(super) fn targets(
         &self,
-        point: &Point,
+        iterate: &Iterate,
         gradients: &Gradients,
         candidate: &Candidate,
     ) -> Result<Vec<Tensor<2>>> {
-        let hidden = self.parts.len() - 1;
+        let hidden = self.stages.len() - 1;
         let steps = gradients.steps(candidate);
         let mut targets = vec![Chunks::new(); hidden];
         self.for_each_chunk(
             |c| {
-                let us = self.responses(point, c);
-                let gs = self.gradients_at(point, gradients, c);
+                let us = self.responses(iterate, c);
+                let gs = self.gradients_at(iterate, gradients, c);
                 let mut input = self.chunks[c].inputs.clone();
                 let pairs = us.into_iter().zip(gs).take(hidden).enumerate();
                 let target = |(l, (u, g)): (usize, (Tensor<2>, Tensor<2>))| {
-                    input = match self.parts[l].affine() {
+                    input = match self.stages[l].affine() {
                         Some(stage) => stage.post(u - g * steps[l], &input),
                         None => u,
                     };
@@ -290,26 +288,26 @@ impl<'a> FullBatch<'a> {
         Ok(sum / self.samples as f64 + 0.5 * decay * squares)
     }
 
-    /// `u_1, …, u_L` of a chunk at a point.
-    fn responses(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
+    /// `u_1, …, u_L` of a chunk at a iterate.
+    fn responses(&self, iterate: &Iterate, c: usize) -> Vec<Tensor<2>> {
         match self.settings.storage {
-            Storage::Stored => point
+            Storage::Stored => iterate
                 .responses
                 .iter()
                 .map(|chunks| chunks[c].clone())
                 .collect(),
-            Storage::Recomputed => self.pass(&point.coefficients, c, &[]).0,
+            Storage::Recomputed => self.pass(&iterate.coefficients, c, &[]).0,
         }
     }
 
-    fn gradients_at(&self, point: &Point, gradients: &Gradients, c: usize) -> Vec<Tensor<2>> {
+    fn gradients_at(&self, iterate: &Iterate, gradients: &Gradients, c: usize) -> Vec<Tensor<2>> {
         match self.settings.storage {
             Storage::Stored => gradients
                 .stored
                 .iter()
                 .map(|chunks| chunks[c].clone())
                 .collect(),
-            Storage::Recomputed => self.gradients(point, c),
+            Storage::Recomputed => self.gradients(iterate, c),
         }
     }
 
@@ -321,7 +319,7 @@ impl<'a> FullBatch<'a> {
         known: &[Chunks],
     ) -> (Vec<Tensor<2>>, Tensor<2>) {
         let mut h = self.chunks[c].inputs.clone();
-        let parts = self.parts.iter().zip(coefficients).enumerate();
+        let parts = self.stages.iter().zip(coefficients).enumerate();
         let responses = parts.map(|(l, (part, coefficients))| {
             let response = match known.get(l) {
                 Some(chunks) => chunks[c].clone(),
@@ -334,25 +332,25 @@ impl<'a> FullBatch<'a> {
     }
 
     /// `∂ce_n/∂u_{l,n}` of all stages, of single samples: not divided by their number.
-    fn gradients(&self, point: &Point, c: usize) -> Vec<Tensor<2>> {
-        self.backward_pass(point, c, Parameters::Standing).gradients
+    fn gradients(&self, iterate: &Iterate, c: usize) -> Vec<Tensor<2>> {
+        self.backward_pass(iterate, c, Parameters::None).gradients
     }
 
-    fn backward_pass(&self, point: &Point, c: usize, parameters: Parameters) -> Backward {
+    fn backward_pass(&self, iterate: &Iterate, c: usize, parameters: Parameters) -> Backward {
         let pre_activation = |l: usize, input: &Tensor<2>| match self.settings.storage {
-            Storage::Stored => point.responses[l][c].clone(),
+            Storage::Stored => iterate.responses[l][c].clone(),
             Storage::Recomputed => {
-                let coefficients = point.coefficients[l].as_ref();
-                response(&self.parts[l], coefficients, input)
+                let coefficients = iterate.coefficients[l].as_ref();
+                response(&self.stages[l], coefficients, input)
             }
         };
         let chunk = &self.chunks[c];
-        backward(&self.parts, chunk, parameters, pre_activation, |_, _| ())
+        backward(&self.stages, chunk, parameters, pre_activation, |_, _| ())
     }
 
     /// Whether any stage is fitted.
     pub(super) fn has_fits(&self) -> bool {
-        self.parts.iter().any(Part::is_fitted)
+        self.stages.iter().any(MethodStage::is_fitted)
     }
 
     /// Computes something for every chunk, and hands it over in order.
@@ -381,11 +379,6 @@ impl<'a> FullBatch<'a> {
     fn losses(&self, logits: Tensor<2>, c: usize) -> Tensor<1> {
         cross_entropy::per_sample(logits, &self.chunks[c].labels)
     }
-}
-
-/// Whether a device works through one queue, and is best fed large arrays; otherwise chunks run in parallel.
-pub(super) fn is_accelerator(device: &Device) -> bool {
-    *device != Device::flex()
 }
 
 fn add<T>(sum: &mut Option<T>, part: T, plus: impl FnOnce(T, T) -> T) {

@@ -72,8 +72,8 @@ fn batch() -> Batch {
     )
 }
 
-fn settings(storage: Storage, chunk: usize, ridge: Ridge) -> Settings {
-    Settings {
+fn settings(storage: Storage, chunk: usize, ridge: Ridge) -> FullBatchSettings {
+    FullBatchSettings {
         storage,
         chunk,
         gram_rows: 1 << 14,
@@ -91,9 +91,9 @@ fn matrix(affine: &Affine) -> Mat<f64> {
     Mat::from_fn(d + 1, columns, |i, j| entries[i * columns + j])
 }
 
-/// The coefficients of stage `l` at a point, all of whose stages have the affine view.
-fn at(point: &Point, l: usize) -> Mat<f64> {
-    matrix(point.coefficients[l].as_ref().unwrap())
+/// The coefficients of stage `l` at a iterate, all of whose stages have the affine view.
+fn at(iterate: &Iterate, l: usize) -> Mat<f64> {
+    matrix(iterate.coefficients[l].as_ref().unwrap())
 }
 
 /// What the proposition on the descent form speaks of, for one stage.
@@ -192,12 +192,12 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                 let ridge = ridges.next().expect("a cycle");
                 let samples = FullBatch::new(
                     network,
-                    &Role::all(network),
+                    &StageRole::all(network),
                     &batch,
                     settings(storage, 4, ridge),
                 );
-                let point = samples.forward().unwrap();
-                let gradients = samples.backward(&point).unwrap();
+                let iterate = samples.forward().unwrap();
+                let gradients = samples.backward(&iterate).unwrap();
                 let candidate = |form| Candidate {
                     form,
                     scaling,
@@ -206,7 +206,7 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                 };
                 let trial = |form| {
                     let mut first = FirstStage::default();
-                    let fitted = samples.trial(&point, &gradients, &candidate(form), &mut first);
+                    let fitted = samples.trial(&iterate, &gradients, &candidate(form), &mut first);
                     fitted.unwrap().unwrap()
                 };
                 let (descent, corrected) = (trial(Form::Descent), trial(Form::Corrected));
@@ -222,7 +222,7 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                     };
                     let factor = factor / slope.positions / 512.0;
                     let expected = &slope.preconditioned * -factor;
-                    let moved = |to: &Point| at(to, l) - at(&point, l);
+                    let moved = |to: &Iterate| at(to, l) - at(&iterate, l);
                     let error = norm(&(moved(&descent) - &expected)) / norm(&expected);
                     // f32 weights round steps of 1e-3 by 1e-4 of themselves, and the second order in `τ` is
                     // some percent of the first.
@@ -240,7 +240,7 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                 }
                 // The correction is of first order, too, so the forms differ at any length of the step.
                 assert!(correction > 0.3, "{correction}");
-                let ratio = (point.loss - descent.loss) / decrease;
+                let ratio = (iterate.loss - descent.loss) / decrease;
                 assert!(
                     (ratio - 1.0).abs() < 0.05,
                     "network {k}, {storage:?}, {scaling:?}: {ratio}"
@@ -333,11 +333,11 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
             };
             for (storage, chunk) in [(Storage::Stored, 7), (Storage::Recomputed, 100)] {
                 let settings = settings(storage, chunk, Ridge::SecondMoment);
-                let samples = FullBatch::new(&network, &Role::all(&network), &batch, settings);
-                let point = samples.forward().unwrap();
-                let gradients = samples.backward(&point).unwrap();
+                let samples = FullBatch::new(&network, &StageRole::all(&network), &batch, settings);
+                let iterate = samples.forward().unwrap();
+                let gradients = samples.backward(&iterate).unwrap();
                 let mut first = FirstStage::default();
-                let fitted = samples.trial(&point, &gradients, &candidate, &mut first);
+                let fitted = samples.trial(&iterate, &gradients, &candidate, &mut first);
                 let fitted = fitted.unwrap().unwrap();
                 // Three stages in f32, each a few 1e-7 off; the ridge of 0.1 lets that grow to some 1e-6.
                 let loss = record["original_loss"].as_f64().unwrap();
@@ -345,7 +345,7 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
                 for (l, expected) in list(&record["stages"]).iter().enumerate() {
                     let expected = matrix(&affine(expected));
                     let error = norm(&(at(&fitted, l) - &expected));
-                    let moved = norm(&(at(&point, l) - &expected));
+                    let moved = norm(&(at(&iterate, l) - &expected));
                     // Relative to the step, which is smaller than the weights.
                     assert!(error < 1e-4 * moved, "stage {l}: off by {error} of {moved}");
                 }
@@ -359,9 +359,9 @@ fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
     let batch = batch();
     for network in networks() {
         let settings = settings(Storage::Stored, 4, Ridge::Variance);
-        let samples = FullBatch::new(&network, &Role::all(&network), &batch, settings);
-        let point = samples.forward().unwrap();
-        let gradients = samples.backward(&point).unwrap();
+        let samples = FullBatch::new(&network, &StageRole::all(&network), &batch, settings);
+        let iterate = samples.forward().unwrap();
+        let gradients = samples.backward(&iterate).unwrap();
         let update = |damping: f64, first: &mut FirstStage| {
             let candidate = Candidate {
                 form: Form::Corrected,
@@ -370,14 +370,14 @@ fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
                 damping,
             };
             let aim = Aim {
-                point: &point,
+                iterate: &iterate,
                 gradients: &gradients,
                 form: candidate.form,
                 damping,
                 steps: gradients.steps(&candidate),
             };
             let none = Chunks::new();
-            let fitted = samples.fit(0, &aim, &point, &none, first);
+            let fitted = samples.fit(0, &aim, &iterate, &none, first);
             matrix(&fitted.unwrap().unwrap().0)
         };
         let mut kept = FirstStage::default();
@@ -414,18 +414,18 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
                     let report = method.sweep(&mut model, &batch).unwrap();
                     assert_eq!(report.accepted, accepted);
                     let settings = settings(storage, 4, Ridge::Variance);
-                    let roles = Role::all(&model.network);
+                    let roles = StageRole::all(&model.network);
                     let samples = FullBatch::new(&model.network, &roles, &batch, settings);
                     let fresh = samples.forward().unwrap();
-                    let kept = method.full_batch.point.as_ref().unwrap();
+                    let kept = method.full_batch.iterate.as_ref().unwrap();
                     for l in 0..fresh.coefficients.len() {
-                        let [kept, fresh] = [kept, &fresh].map(|point| at(point, l));
+                        let [kept, fresh] = [kept, &fresh].map(|iterate| at(iterate, l));
                         assert_eq!(kept, fresh);
                     }
                     // Kernels in another memory layout may be summed in another order.
                     assert!((kept.loss / fresh.loss - 1.0).abs() < 1e-6);
-                    let values = |point: &Point| -> Vec<f64> {
-                        let chunks = point.responses.iter().flatten();
+                    let values = |iterate: &Iterate| -> Vec<f64> {
+                        let chunks = iterate.responses.iter().flatten();
                         chunks.flat_map(|u| to_f64(u.clone()).unwrap()).collect()
                     };
                     // Sums of at most 28 f32 products, in another order: 28 ε of the largest of them.

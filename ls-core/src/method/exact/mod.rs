@@ -1,4 +1,4 @@
-//! Method `exact`: restarted separation at the pre-activations with exact weight blocks.
+//! Method `exact`: restarted separation at the pre-activations with exact weight blocks, in full batch.
 //!
 //! One sweep takes a forward pass, sets targets `u*_l = u_l - τ c_l ∂ce/∂u_l` for all pre-activations by one backward pass,
 //! and fits every stage to its targets by ridge least squares, front to back, on the inputs that the fitted stages before it
@@ -8,74 +8,86 @@
 //!
 //! with `Σ` the covariance of the inputs, and `D` the identity without its last entry: the bias is free ([`Ridge`]).
 //!
-//! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that never rises, and there is no
-//! learning rate; [`control`] finds `τ` and `μ`. On batches of a split the method takes the steps of [`mini_batch`] instead, which
-//! promise nothing.
+//! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that loss never rises, and there is
+//! no learning rate; [`control`] finds `τ` and `μ`. Method [`foof`](super::foof) takes single steps of the descent form on batches.
 //!
-//! A stage without the affine view has no pre-activations to fit. It stands still in the fits and has no displacement.
+//! A stage without the affine view has no pre-activations to fit. Its weights stay in the fits, and it has no displacement.
 //! Afterwards, also where no fit was accepted, all such stages move together by one [`GradientStep`](crate::update::GradientStep) on
-//! the same loss, which is taken only if the loss falls. So does a stage with the view of which a part is frozen, and one without
-//! anything to train stands still. The penalty of weight decay is on the kernels of stages that are fitted alone.
+//! the same loss, which is taken only if the loss falls. A stage with the view of which some parameters are frozen moves in this
+//! way too; a stage without trainable parameters keeps its weights. The penalty of weight decay covers the kernels of fitted stages
+//! alone.
 
-mod backward;
 mod control;
 mod full_batch;
-mod memory;
-mod mini_batch;
-mod opaque;
-mod pass;
-mod scaling;
-mod snapshot;
+mod gradient_stages;
 mod sweeps;
 
 pub use control::{Candidate, Form};
 pub use full_batch::Storage;
-pub use mini_batch::MiniBatchConfig;
-pub use scaling::Scaling;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use control::{Controller, Fixed};
-use mini_batch::{MiniBatch, MiniBatchValues};
-use sweeps::FullBatchSweeps;
+use control::Controller;
+pub(super) use sweeps::FullBatchSweeps;
 
 use super::state::mismatch;
-use super::{Guarantee, Method, MethodState, Separated, SweepReport};
-use crate::batch::{Batch, Selection};
+use super::{
+    ACCEPTED, CONDITION, DAMPING, Method, MethodSettings, MethodState, Objective, PENALIZED_LOSS,
+    REJECTED, SCALING, STEP, Scaling, Separated, Task, set_coefficients,
+};
+use crate::batch::{Batch, BatchIdentity, BatchSize, Selection};
 use crate::error::ensure;
-use crate::linalg::{Affine, Norm, Ridge};
+use crate::figure::{Figure, Figures};
+use crate::linalg::Ridge;
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::{Error, Result};
 
-/// Weights of the residuals in the reports of networks that have no self-adaptive ones.
-const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
+/// Form of the fits that a sweep accepted.
+const FORM: Figure = Figure::new("Form").detail();
 
 /// Settings of [`Exact`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+///
+/// | key | meaning | default | range |
+/// | --- | --- | --- | --- |
+/// | `step` | `τ` | found in every sweep | above 0, at most 1e8 |
+/// | `damping` | `μ` | found in every sweep | 1e-9 to 1e6 |
+/// | `scaling` | factors `c_l` of the displacements | found in every sweep | `none`, `rms`, `norm` |
+/// | `storage` | arrays that are kept between the passes | `stored` | `stored`, `recomputed` |
+/// | `chunk` | samples of a chunk | a million entries; sixteen million on an accelerator | 1 or more |
+/// | `ridge` | reference of `μ` | `variance` | `variance`, `second-moment` |
+/// | `gram-rows` | patches in a convolution's Gram matrix | 16384 | 1 or more |
+/// | `weight-decay` | `λ` | 0 | 0 to 1000 |
+/// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 1 | 1e-6 to 1e6 |
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ExactConfig {
-    /// `τ`, in place of the controller's choice.
+    /// Step τ of the targets, in place of the one found in every sweep
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<f64>,
-    /// `μ`, in place of the controller's choice.
+    /// Damping μ of the Gram matrices, in place of the one found in every sweep
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub damping: Option<f64>,
-    /// The scaling, in place of the controller's choice.
+    /// Scaling of the displacements, in place of the one found in every sweep
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
-    /// What is kept of the samples.
+    /// Arrays that are kept between the passes of a sweep: `recomputed` is slower and takes less memory [default: stored]
     pub storage: Storage,
-    /// Samples of a chunk; by default so many that its largest array has a million entries, on an accelerator sixteen.
+    /// Samples that pass through the stages at once [default: by the size of the stages]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk: Option<usize>,
-    /// What `μ` is relative to.
+    /// Reference of the damping: the variance of a stage's inputs or their second moment [default: variance]
     pub ridge: Ridge,
-    /// Patches that enter a convolution's Gram matrix; a seeded subset when there are more.
+    /// Patches that enter the Gram matrix of a convolution; a seeded subset when there are more [default: 16384]
     pub gram_rows: usize,
-    /// `λ` of the penalty `λ/2 Σ ‖W_l‖²`, which is added to the loss that sweeps lower; 0 for none. It is on the kernels of
-    /// stages that are fitted, not on the parameters of others.
+    /// λ of a penalty λ/2 Σ‖W‖² on the kernels of fitted stages; the loss with its penalty is then the one that never rises
+    /// [default: 0]
     pub weight_decay: f64,
-    /// Weights of the residuals in the separated loss that is reported. They do not move the weights. Where self-adaptive ones do
-    /// not exist because a stage states no Lipschitz constant, reports are of fixed weights `ω = 1`.
+    /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network. Where
+    /// self-adaptive ones do not exist because a stage states no Lipschitz constant, reports take fixed weights `ω = 1`.
+    #[serde(flatten)]
     pub weighting: Weighting,
-    /// Settings of the mini-batch form.
-    pub mini_batch: MiniBatchConfig,
 }
 
 impl Default for ExactConfig {
@@ -89,29 +101,20 @@ impl Default for ExactConfig {
             ridge: Ridge::default(),
             gram_rows: 1 << 14,
             weight_decay: 0.0,
-            weighting: Weighting::SelfAdaptive {
-                norm: Norm::Spectral,
-                eta: 1.0,
-            },
-            mini_batch: MiniBatchConfig::default(),
+            weighting: Weighting::default(),
         }
     }
 }
 
-impl ExactConfig {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// [`Error::InvalidConfig`], naming the value and what is allowed.
-    pub fn check(&self) -> Result<()> {
+impl MethodSettings for ExactConfig {
+    const NAME: &'static str = "exact";
+    const ABOUT: &'static str = "Fit every layer in closed form, full batch: the original loss never rises";
+
+    fn check(&self) -> Result<()> {
         self.weighting.check()?;
         if let Some(step) = self.step {
-            ensure(
-                step > 0.0 && step <= 1e8,
-                "step",
-                step,
-                "greater than 0 and at most 1e8",
-            )?;
+            let inside = step > 0.0 && step <= 1e8;
+            ensure(inside, "step", step, "greater than 0 and at most 1e8")?;
         }
         if let Some(damping) = self.damping {
             let inside = (1e-9..=1e6).contains(&damping);
@@ -120,24 +123,40 @@ impl ExactConfig {
         if let Some(chunk) = self.chunk {
             ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
         }
-        let decay = self.weight_decay;
-        let inside = (0.0..=1e3).contains(&decay);
-        ensure(inside, "weight-decay", decay, "from 0 to 1000")?;
-        self.mini_batch.check()?;
+        super::check_weight_decay(self.weight_decay)?;
         let rows = self.gram_rows;
         ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
     }
+
+    fn check_batch_size(&self, size: BatchSize) -> Result<()> {
+        match size {
+            BatchSize::Full => Ok(()),
+            BatchSize::Samples(count) => Err(Error::BatchSize {
+                method: Self::NAME,
+                size: count.to_string(),
+                allowed: NEEDS_FULL_BATCH,
+            }),
+        }
+    }
+
+    fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
+        Ok(Box::new(Exact::new(*self, task.network)?))
+    }
 }
+
+/// The way out for batches.
+const NEEDS_FULL_BATCH: &str =
+    "its fits and its guarantee need the whole split; leave out the batch size, or use method `foof`, which is made for batches";
 
 /// Restarted separation with exact weight blocks.
 ///
 /// Stages with the affine view are fitted. A stage without it still trains, with the same guarantee: by one gradient step with
-/// a line search after the fits of each full-batch sweep, by Adam on batches. What is frozen
-/// ([`Module::no_grad`](burn::module::Module::no_grad)) stands still; of a stage that is frozen in part, the rest moves as if the stage
-/// had no affine view. Freeze before the method is made.
+/// a line search after the fits of each sweep. Frozen parameters ([`Module::no_grad`](burn::module::Module::no_grad)) keep their
+/// values; the other parameters of their stage move as if the stage had no affine view. Freeze before the method is made.
 ///
-/// Between full-batch sweeps the method keeps the pre-activations of the accepted step, which are the next sweep's forward
-/// pass: nobody else may move the weights meanwhile.
+/// Between sweeps the method keeps the pre-activations of the accepted step, which are the next sweep's forward pass, and the
+/// factors of the first stage's Gram matrix. They belong to their batch: a sweep over other samples starts afresh. Nobody else may
+/// move the weights between two sweeps over the same batch.
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
@@ -168,149 +187,104 @@ impl ExactConfig {
 /// ```
 pub struct Exact {
     config: ExactConfig,
-    full_batch: FullBatchSweeps,
-    /// Made from the first batch.
-    mini_batch: Option<MiniBatch>,
+    sweeps: FullBatchSweeps,
+    /// Samples of the last sweep, to which everything that is remembered of samples belongs.
+    seen: Option<BatchIdentity>,
 }
 
 impl Exact {
     /// Starts the method for a network.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidConfig`] for impossible settings.
+    /// [`Error::InvalidConfig`] for impossible settings.
     pub fn new(config: ExactConfig, network: &Network) -> Result<Self> {
         config.check()?;
-        let fixed = Fixed {
-            step: config.step,
-            damping: config.damping,
-            scaling: config.scaling,
-        };
         Ok(Self {
             config,
-            full_batch: FullBatchSweeps::new(fixed, &config, network),
-            mini_batch: None,
+            sweeps: FullBatchSweeps::new(&config, network),
+            seen: None,
         })
-    }
-
-    /// The mini-batch form, after one full-batch sweep on its first batch.
-    ///
-    /// All stages move at once there, which deep networks do not survive if the signal of the inputs, or of the gradients,
-    /// vanishes on its way through them. The fits from front to back bring both to the same size everywhere.
-    fn start_mini_batches(&self, network: &mut Network, batch: &Batch) -> Result<MiniBatch> {
-        let mut model = Separated::new(network.clone());
-        let batch = Batch::full(batch.inputs.clone(), batch.labels.clone());
-        FullBatchSweeps::new(Fixed::default(), &self.config, network).sweep(&mut model, &batch)?;
-        *network = model.network;
-        let config = &self.config;
-        Ok(MiniBatch::new(
-            config.mini_batch,
-            config.weight_decay,
-            self.full_batch.roles.clone(),
-        ))
     }
 }
 
 impl Method for Exact {
-    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
-        if matches!(batch.selection, Selection::All) {
-            return self.full_batch.sweep(model, batch);
+    fn name(&self) -> &str {
+        ExactConfig::NAME
+    }
+
+    fn objective(&self) -> Objective {
+        match self.config.weight_decay > 0.0 {
+            true => Objective::reported(PENALIZED_LOSS).descending(),
+            false => Objective::ORIGINAL.descending(),
         }
-        let mut mini_batch = match self.mini_batch.take() {
-            Some(mini_batch) => mini_batch,
-            None => self.start_mini_batches(&mut model.network, batch)?,
-        };
-        let step = mini_batch.step(&mut model.network, batch)?;
-        self.mini_batch = Some(mini_batch);
-        if model.auxiliary.stages() > 0 {
-            model.auxiliary.scatter(&batch.selection, step.targets);
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let mut figures = vec![STEP, DAMPING, FORM, SCALING, ACCEPTED, REJECTED];
+        if self.config.weight_decay > 0.0 {
+            figures.push(PENALIZED_LOSS);
         }
-        Ok(SweepReport {
-            candidate: Some(Candidate {
-                form: Form::Descent,
-                scaling: self.config.mini_batch.scaling,
-                step: step.length,
-                damping: self.config.mini_batch.damping,
-            }),
-            conditions: step.conditions,
-            ..SweepReport::counts(step.accepted.into(), (!step.accepted).into())
-        })
+        let stages = 1..=self.sweeps.stages();
+        figures.extend(stages.map(|l| CONDITION.at(l)));
+        figures
+    }
+
+    /// Fits all stages once. The batch must be a whole split.
+    fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
+        if !matches!(batch.selection, Selection::All) {
+            return Err(Error::BatchSize {
+                method: ExactConfig::NAME,
+                size: batch.len().to_string(),
+                allowed: NEEDS_FULL_BATCH,
+            });
+        }
+        let identity = Some(batch.identity());
+        if self.seen != identity {
+            self.sweeps.forget_samples();
+            self.seen = identity;
+        }
+        self.sweeps.sweep(model, batch)
     }
 
     fn save(&self) -> Result<MethodState> {
-        let opaque = self.full_batch.opaque.as_ref();
-        let mut state = MethodState::new(&Values {
-            controller: self.full_batch.controller.clone(),
-            gradient_length: opaque.map(|opaque| opaque.length),
-            mini_batch: self.mini_batch.as_ref().map(MiniBatch::values),
+        let gradient_stages = self.sweeps.gradient_stages.as_ref();
+        let mut state = MethodState::new(&SavedNumbers {
+            controller: self.sweeps.controller.clone(),
+            gradient_length: gradient_stages.map(|stages| stages.length),
         })?;
-        if let Some(opaque) = opaque {
-            state.optimizers.push_back(opaque.step.to_record());
-        }
-        if let Some(mini_batch) = &self.mini_batch {
-            mini_batch.push_arrays(&mut state);
+        if let Some(stages) = gradient_stages {
+            state.optimizers.push_back(stages.step.to_record());
         }
         Ok(state)
     }
 
     fn restore(&mut self, mut state: MethodState) -> Result<()> {
-        let values: Values = state.read()?;
-        self.full_batch.controller = values.controller;
+        let saved: SavedNumbers = state.read()?;
+        self.sweeps.controller = saved.controller;
         // The pre-activations are those of a forward pass from the same weights.
-        self.full_batch.point = None;
-        if let Some(opaque) = &mut self.full_batch.opaque {
-            let length = values.gradient_length;
-            opaque.length = length.ok_or_else(|| mismatch(&"it knows all stages as affine"))?;
-            opaque.step = opaque.step.clone().load_record(state.take_optimizer()?);
-        }
-        self.mini_batch = None;
-        if let Some(saved) = values.mini_batch {
-            let config = &self.config;
-            let (settings, decay) = (config.mini_batch, config.weight_decay);
-            let roles = self.full_batch.roles.clone();
-            let restored = MiniBatch::restored(settings, decay, roles, saved, &mut state)?;
-            self.mini_batch = Some(restored);
+        self.sweeps.forget_samples();
+        if let Some(stages) = &mut self.sweeps.gradient_stages {
+            let length = saved.gradient_length;
+            stages.length = length.ok_or_else(|| mismatch(&"it knows all stages as affine"))?;
+            stages.step = stages.step.clone().load_record(state.take_optimizer()?);
         }
         Ok(())
     }
 
-    fn guarantee(&self) -> Guarantee {
-        if self.config.weight_decay > 0.0 {
-            Guarantee::PenalizedLossNeverRises
-        } else {
-            Guarantee::OriginalLossNeverRises
-        }
+    fn has_auxiliary_variables(&self) -> bool {
+        true
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
-        let weighting = self.config.weighting;
-        let lipschitz = network.lipschitz(weighting.norm())?;
-        match weighting.weights(&lipschitz) {
-            Err(Error::NoSelfAdaptiveWeights(_)) => UNBOUNDED.weights(&lipschitz).map(Some),
-            weights => weights.map(Some),
-        }
+        super::reported_weights(self.config.weighting, network).map(Some)
     }
 }
 
 /// Numbers and choices of the saved state.
 #[derive(Serialize, Deserialize)]
-struct Values {
+struct SavedNumbers {
     controller: Controller,
-    /// Of stages that move along gradients.
+    /// First length of the next gradient step; absent where every stage is fitted or frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gradient_length: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mini_batch: Option<MiniBatchValues>,
-}
-
-/// Writes new coefficients of stage `l`, counted from 0.
-fn set_coefficients(network: &mut Network, l: usize, coefficients: Affine) -> Result<()> {
-    let stage = network.stage_mut(l).affine_mut();
-    stage
-        .ok_or(Error::Unsupported {
-            update: "method exact",
-            stage: l + 1,
-            needs: "affine view to write to, though one to read",
-        })?
-        .set_coefficients(coefficients);
-    Ok(())
 }

@@ -3,13 +3,17 @@
 use burn::module::Module;
 
 use super::control::{Candidate, Controller, Fixed};
-use super::full_batch::{FirstStage, FullBatch, Point, Settings, is_accelerator};
-use super::opaque::Opaque;
-use super::{ExactConfig, set_coefficients};
+use super::full_batch::{FirstStage, FullBatch, FullBatchSettings, Iterate};
+use super::gradient_stages::GradientStages;
+use super::{ExactConfig, FORM, set_coefficients};
 use crate::Result;
 use crate::batch::Batch;
-use crate::method::role::Role;
-use crate::method::{Separated, SweepReport};
+use crate::device::runs_on_host;
+use crate::figure::Figures;
+use crate::method::stage_role::StageRole;
+use crate::method::{
+    DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts, record_conditions,
+};
 use crate::network::Network;
 
 /// Floats of the largest temporary array: more would not fit into a CPU's cache.
@@ -22,21 +26,27 @@ const ACCELERATOR_CHUNK_FLOATS: usize = 1 << 24;
 const CHUNK_SAMPLES: usize = 2048;
 
 /// Full-batch sweeps, and what they remember of each other.
-pub(super) struct FullBatchSweeps {
-    pub roles: Vec<Role>,
-    settings: Settings,
-    pub controller: Controller,
+pub(in crate::method) struct FullBatchSweeps {
+    roles: Vec<StageRole>,
+    settings: FullBatchSettings,
+    pub(super) controller: Controller,
     first: FirstStage,
-    /// Of the stages that move along gradients; `None` when there are none.
-    pub opaque: Option<Opaque>,
-    pub point: Option<Point>,
+    /// The stages that move along gradients; `None` when there are none.
+    pub(super) gradient_stages: Option<GradientStages>,
+    iterate: Option<Iterate>,
 }
 
 impl FullBatchSweeps {
-    pub(super) fn new(fixed: Fixed, config: &ExactConfig, network: &Network) -> Self {
-        let roles = Role::all(network);
+    /// Sweeps that have seen no samples yet.
+    pub(in crate::method) fn new(config: &ExactConfig, network: &Network) -> Self {
+        let roles = StageRole::all(network);
+        let fixed = Fixed {
+            step: config.step,
+            damping: config.damping,
+            scaling: config.scaling,
+        };
         Self {
-            settings: Settings {
+            settings: FullBatchSettings {
                 storage: config.storage,
                 chunk: config.chunk.unwrap_or_else(|| default_chunk(network)),
                 gram_rows: config.gram_rows,
@@ -45,54 +55,69 @@ impl FullBatchSweeps {
             },
             controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
-            opaque: Opaque::of(&roles),
+            gradient_stages: GradientStages::of(&roles),
             roles,
-            point: None,
+            iterate: None,
         }
     }
 
-    pub(super) fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<SweepReport> {
+    /// Number of stages.
+    pub(super) fn stages(&self) -> usize {
+        self.roles.len()
+    }
+
+    /// Forgets the arrays that belong to the samples of the last sweep.
+    pub(super) fn forget_samples(&mut self) {
+        self.iterate = None;
+        self.first = FirstStage::default();
+    }
+
+    /// One sweep over a whole split, the same as that of the last sweep unless its samples were forgotten.
+    pub(in crate::method) fn sweep(
+        &mut self,
+        model: &mut Separated,
+        batch: &Batch,
+    ) -> Result<Figures> {
         let network = model.network.clone();
         let samples = FullBatch::new(&network, &self.roles, batch, self.settings);
-        let point = match self.point.take() {
-            Some(point) => point,
+        let iterate = match self.iterate.take() {
+            Some(iterate) => iterate,
             None => samples.forward()?,
         };
-        let (mut report, mut point) = if samples.has_fits() {
-            self.fit(model, &samples, point, batch)?
+        let (mut report, mut iterate) = if samples.has_fits() {
+            self.fit(model, &samples, iterate, batch)?
         } else {
-            (SweepReport::default(), point)
+            (counts(0, 0), iterate)
         };
-        if let Some(opaque) = &mut self.opaque {
+        if let Some(gradient_stages) = &mut self.gradient_stages {
             let samples = samples.with(&model.network);
-            let found = opaque.descend(&samples, &point, &model.network)?;
-            let trials = found.trials;
+            let found = gradient_stages.descend(&samples, &iterate, &model.network)?;
             let taken = usize::from(found.best.is_some());
-            report.accepted += taken;
-            report.rejected += trials - taken;
+            report = report.followed_by(counts(taken, found.trials - taken));
             if let Some((moved, reached)) = found.best {
-                (model.network, point) = (moved, reached);
+                (model.network, iterate) = (moved, reached);
             }
         }
-        report.penalized_loss = (self.settings.weight_decay > 0.0).then_some(point.loss);
-        self.point = Some(point);
+        let penalized = (self.settings.weight_decay > 0.0).then_some(iterate.loss);
+        report.record_some(PENALIZED_LOSS, penalized);
+        self.iterate = Some(iterate);
         Ok(report)
     }
 
-    /// The fits of all stages that are fitted, and the point that they lead to: the old one when no trial was accepted.
+    /// The fits of all stages that are fitted, and the iterate that they lead to: the old one when no trial was accepted.
     fn fit(
         &mut self,
         model: &mut Separated,
         samples: &FullBatch<'_>,
-        point: Point,
+        iterate: Iterate,
         batch: &Batch,
-    ) -> Result<(SweepReport, Point)> {
-        let gradients = samples.backward(&point)?;
-        let mut best: Option<(Candidate, Point)> = None;
+    ) -> Result<(Figures, Iterate)> {
+        let gradients = samples.backward(&iterate)?;
+        let mut best: Option<(Candidate, Iterate)> = None;
         let (first, mut trials) = (&mut self.first, 0);
-        let accepted = self.controller.sweep(point.loss, |candidate| {
+        let accepted = self.controller.sweep(iterate.loss, |candidate| {
             trials += 1;
-            let Some(fitted) = samples.trial(&point, &gradients, &candidate, first)? else {
+            let Some(fitted) = samples.trial(&iterate, &gradients, &candidate, first)? else {
                 return Ok(f64::INFINITY);
             };
             let loss = fitted.loss;
@@ -102,11 +127,11 @@ impl FullBatchSweeps {
             Ok(loss)
         })?;
         let Some((accepted, (candidate, fitted))) = accepted.zip(best) else {
-            return Ok((SweepReport::counts(0, trials), point));
+            return Ok((counts(0, trials), iterate));
         };
         debug_assert_eq!(accepted.candidate, candidate);
         if model.auxiliary.stages() > 0 {
-            let auxiliary = samples.targets(&point, &gradients, &candidate)?;
+            let auxiliary = samples.targets(&iterate, &gradients, &candidate)?;
             model.auxiliary.scatter(&batch.selection, auxiliary);
         }
         for (l, coefficients) in fitted.coefficients.iter().enumerate() {
@@ -114,11 +139,12 @@ impl FullBatchSweeps {
                 set_coefficients(&mut model.network, l, coefficients.clone())?;
             }
         }
-        let report = SweepReport {
-            candidate: Some(candidate),
-            conditions: fitted.conditions.clone(),
-            ..SweepReport::counts(1, trials - 1)
-        };
+        let mut report = counts(1, trials - 1)
+            .with(FORM, candidate.form.name())
+            .with(SCALING, candidate.scaling.name())
+            .with(STEP, candidate.step)
+            .with(DAMPING, candidate.damping);
+        record_conditions(&mut report, &fitted.conditions);
         Ok((report, fitted))
     }
 }
@@ -136,7 +162,7 @@ fn default_chunk(network: &Network) -> usize {
         }
     });
     let widest = widest.max().unwrap_or(1).max(1);
-    if network.devices().iter().any(is_accelerator) {
+    if !network.devices().iter().all(runs_on_host) {
         return (ACCELERATOR_CHUNK_FLOATS / widest).max(1);
     }
     (CHUNK_FLOATS / widest).clamp(1, CHUNK_SAMPLES)

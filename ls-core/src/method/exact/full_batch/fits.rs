@@ -4,10 +4,10 @@ use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
-use super::{Chunks, FullBatch, Gradients, Losses, Point, Storage, add};
+use super::{Chunks, FullBatch, Gradients, Losses, Iterate, Storage, add};
 use crate::batch::index_tensor;
 use crate::linalg::{Affine, Cholesky, Gram, Ridge};
-use crate::method::exact::backward::{output, response};
+use crate::method::backward::{output, response};
 use crate::method::exact::control::{Candidate, Form};
 use crate::stage::AffineStage;
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ pub(super) const KEPT_FACTORS: usize = 4;
 
 /// What the fits of a trial aim at.
 pub(super) struct Aim<'a> {
-    pub point: &'a Point,
+    pub iterate: &'a Iterate,
     pub gradients: &'a Gradients,
     pub form: Form,
     pub damping: f64,
@@ -61,13 +61,13 @@ impl FullBatch<'_> {
     /// The fits of one candidate, front to back; `None` when they do not stay finite.
     pub(in crate::method::exact) fn trial(
         &self,
-        point: &Point,
+        iterate: &Iterate,
         gradients: &Gradients,
         candidate: &Candidate,
         first: &mut FirstStage,
-    ) -> Result<Option<Point>> {
-        let count = self.parts.len();
-        let mut fitted = Point {
+    ) -> Result<Option<Iterate>> {
+        let count = self.stages.len();
+        let mut fitted = Iterate {
             coefficients: Vec::with_capacity(count),
             responses: Vec::with_capacity(count),
             loss: 0.0,
@@ -79,7 +79,7 @@ impl FullBatch<'_> {
             .map(|chunk| chunk.inputs.clone())
             .collect();
         let aim = Aim {
-            point,
+            iterate,
             gradients,
             form: candidate.form,
             damping: candidate.damping,
@@ -107,12 +107,12 @@ impl FullBatch<'_> {
         &self,
         l: usize,
         aim: &Aim<'_>,
-        fitted: &Point,
+        fitted: &Iterate,
         inputs: &Chunks,
         first: &mut FirstStage,
     ) -> Result<Option<(Affine, f64)>> {
-        let old = aim.point.coefficients[l].as_ref();
-        let Some((stage, old)) = self.parts[l].affine().zip(old) else {
+        let old = aim.iterate.coefficients[l].as_ref();
+        let Some((stage, old)) = self.stages[l].affine().zip(old) else {
             return Ok(None);
         };
         let (update, condition) = match &aim.gradients.first {
@@ -154,7 +154,7 @@ impl FullBatch<'_> {
         stage: &dyn AffineStage,
         old: &Affine,
         aim: &Aim<'_>,
-        fitted: &Point,
+        fitted: &Iterate,
         inputs: &Chunks,
     ) -> Result<(Affine, f64)> {
         let mut cross: Option<Affine> = None;
@@ -162,7 +162,7 @@ impl FullBatch<'_> {
         self.for_each_chunk(
             |c| {
                 let rows = stage.rows(self.input(l, c, fitted, inputs));
-                let (u, g) = self.at(l, c, aim.point, aim.gradients);
+                let (u, g) = self.at(l, c, aim.iterate, aim.gradients);
                 let mut residual = g * -aim.steps[l];
                 if aim.form == Form::Corrected {
                     residual = residual + u - old.apply(rows.clone());
@@ -199,13 +199,13 @@ impl FullBatch<'_> {
     }
 
     /// Responses and outputs of stage `l` at its new coefficients; the cross-entropies behind the last stage.
-    fn propagate(&self, l: usize, fitted: &mut Point, inputs: &mut Chunks) -> Result<Losses> {
+    fn propagate(&self, l: usize, fitted: &mut Iterate, inputs: &mut Chunks) -> Result<Losses> {
         let stored = self.settings.storage == Storage::Stored;
-        let is_last = l + 1 == self.parts.len();
+        let is_last = l + 1 == self.stages.len();
         if !stored && !is_last {
             return Ok(Losses::new());
         }
-        let part = &self.parts[l];
+        let part = &self.stages[l];
         let mut responses = Chunks::new();
         let mut outputs = Chunks::new();
         let mut losses = Losses::new();
@@ -233,11 +233,11 @@ impl FullBatch<'_> {
     }
 
     /// `h_{l-1}` of a chunk at the coefficients fitted so far.
-    fn input(&self, l: usize, c: usize, fitted: &Point, inputs: &Chunks) -> Tensor<2> {
+    fn input(&self, l: usize, c: usize, fitted: &Iterate, inputs: &Chunks) -> Tensor<2> {
         match self.settings.storage {
             Storage::Stored => inputs[c].clone(),
             Storage::Recomputed => {
-                let parts = self.parts.iter().zip(&fitted.coefficients).take(l);
+                let parts = self.stages.iter().zip(&fitted.coefficients).take(l);
                 parts.fold(inputs[c].clone(), |h, (part, coefficients)| {
                     output(part, response(part, coefficients.as_ref(), &h), &h)
                 })
@@ -245,22 +245,22 @@ impl FullBatch<'_> {
         }
     }
 
-    /// `u_l` and `∂ce/∂u_l` of a chunk at a point.
+    /// `u_l` and `∂ce/∂u_l` of a chunk at a iterate.
     fn at(
         &self,
         l: usize,
         c: usize,
-        point: &Point,
+        iterate: &Iterate,
         gradients: &Gradients,
     ) -> (Tensor<2>, Tensor<2>) {
         match self.settings.storage {
             Storage::Stored => (
-                point.responses[l][c].clone(),
+                iterate.responses[l][c].clone(),
                 gradients.stored[l][c].clone(),
             ),
             Storage::Recomputed => (
-                self.responses(point, c).swap_remove(l),
-                self.gradients(point, c).swap_remove(l),
+                self.responses(iterate, c).swap_remove(l),
+                self.gradients(iterate, c).swap_remove(l),
             ),
         }
     }

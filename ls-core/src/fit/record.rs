@@ -1,0 +1,138 @@
+//! The record of a sweep: its measurements and its figures.
+
+use core::time::Duration;
+
+use crate::figure::{Better, Figure, FigureScale, FigureValue, Figures, SplitName};
+use crate::method::Method;
+use crate::network::Network;
+use crate::objective::Measurement;
+
+/// `F`, mean over the samples of a split.
+pub const ORIGINAL_LOSS: Figure = Figure::new("Original loss")
+    .unit("nats")
+    .better(Better::Lower)
+    .chart("Losses");
+
+/// Share of the samples of a split that are classified correctly, 0 to 1.
+pub const ACCURACY: Figure = Figure::new("Accuracy")
+    .unit("share")
+    .better(Better::Higher)
+    .scale(FigureScale::Linear)
+    .chart("Accuracy");
+
+/// `S`, mean over the training samples.
+pub const SEPARATED_LOSS: Figure = Figure::new("Separated loss")
+    .on(SplitName::Train)
+    .unit("nats")
+    .better(Better::Lower)
+    .chart("Losses");
+
+/// `C ≥ F`, mean over the training samples.
+pub const CERTIFICATE: Figure = Figure::new("Certificate")
+    .on(SplitName::Train)
+    .unit("nats")
+    .better(Better::Lower)
+    .chart("Losses");
+
+/// `1/N Σ_n ‖a_{l,n} - f_l(a_{l-1,n})‖²` of a hidden stage.
+pub const RESIDUAL: Figure = Figure::new("Residual")
+    .on(SplitName::Train)
+    .unit("squared activation units")
+    .better(Better::Lower)
+    .chart("Residuals")
+    .detail();
+
+/// Figures after a sweep; sweep 0 is the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweepRecord {
+    /// Number of the sweep.
+    pub sweep: usize,
+    /// Wall time spent in sweeps; measurements are not counted, so that methods with short sweeps do not pay more for them.
+    pub elapsed: Duration,
+    /// The training split in the method's own terms.
+    pub train: Measurement,
+    /// The validation split, by a plain forward pass; `None` without one.
+    pub validation: Option<Measurement>,
+    /// The test split, by a plain forward pass; `None` without one.
+    pub test: Option<Measurement>,
+    /// Values of all figures, of the measurements and of the method.
+    pub figures: Figures,
+}
+
+/// The measurements after a sweep.
+pub(super) struct Measured {
+    pub train: Measurement,
+    pub validation: Option<Measurement>,
+    pub test: Option<Measurement>,
+}
+
+impl SweepRecord {
+    /// Puts measurements and the figures of the method together.
+    pub(super) fn new(sweep: usize, seconds: f64, measured: Measured, method: &Figures) -> Self {
+        let Measured {
+            train,
+            validation,
+            test,
+        } = measured;
+        let splits = [
+            (SplitName::Train, Some(&train)),
+            (SplitName::Validation, validation.as_ref()),
+            (SplitName::Test, test.as_ref()),
+        ];
+        let mut figures = Figures::default();
+        for (split, measured) in splits {
+            let Some(measured) = measured else { continue };
+            figures.record(ORIGINAL_LOSS.on(split), measured.original_loss_mean);
+            figures.record(ACCURACY.on(split), measured.accuracy);
+        }
+        if let Some(separated) = &train.separated {
+            figures.record(SEPARATED_LOSS, separated.separated_loss_mean);
+            figures.record_some(CERTIFICATE, separated.certificate_mean);
+            for (l, &residual) in separated.residual_square_means.iter().enumerate() {
+                figures.record(RESIDUAL.at(l + 1), residual);
+            }
+        }
+        for &(figure, value) in method.iter() {
+            figures.record(figure, value);
+        }
+        Self {
+            sweep,
+            elapsed: Duration::from_secs_f64(seconds),
+            train,
+            validation,
+            test,
+            figures,
+        }
+    }
+
+    /// Returns the value of a figure, if the sweep has it.
+    pub fn value(&self, figure: &Figure) -> Option<FigureValue> {
+        self.figures.value(figure)
+    }
+}
+
+/// All figures that a run can report, in the order in which they are shown: losses, accuracies, residuals, and those of the method.
+pub(super) fn figures(
+    method: &dyn Method,
+    network: &Network,
+    validation: bool,
+    test: bool,
+) -> Vec<Figure> {
+    let mut splits = vec![SplitName::Train];
+    splits.extend(validation.then_some(SplitName::Validation));
+    splits.extend(test.then_some(SplitName::Test));
+    let separated = method.has_auxiliary_variables();
+    let mut figures = vec![ORIGINAL_LOSS.on(SplitName::Train)];
+    if separated {
+        figures.extend([SEPARATED_LOSS, CERTIFICATE]);
+    }
+    figures.push(ACCURACY.on(SplitName::Train));
+    for &split in &splits[1..] {
+        figures.extend([ORIGINAL_LOSS.on(split), ACCURACY.on(split)]);
+    }
+    if separated {
+        figures.extend((1..=network.hidden()).map(|l| RESIDUAL.at(l)));
+    }
+    figures.extend(method.figures());
+    figures
+}

@@ -1,0 +1,275 @@
+//! One step on a batch, and the memory from step to step.
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::FoofConfig;
+use super::memory::{Memory, MemoryValues, push_affine, take_affine};
+use super::pass::Pass;
+use super::snapshot::{SafeWeights, Snapshot};
+use crate::Result;
+use crate::batch::Batch;
+use crate::linalg::{Affine, scalar_f64};
+use crate::method::schedule::ScheduledFactor;
+use crate::method::stage_role::{MethodStage, StageRole};
+use crate::method::{MethodState, OptimizerConfig, set_coefficients};
+use crate::network::Network;
+
+/// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
+const BLOWN_UP: f64 = 2.0;
+
+/// What is kept between batches.
+pub(super) struct Steps {
+    config: FoofConfig,
+    roles: Vec<StageRole>,
+    stages: Vec<Memory>,
+    schedule: ScheduledFactor,
+    /// Halved whenever the weights had to return.
+    factor: f64,
+    /// `F` of the first batch, at least that of a guess.
+    first_loss: Option<f64>,
+    /// Weights of the last refresh at which the loss was in order.
+    safe: SafeWeights,
+    /// Of the stages that move along gradients; `None` when there are none.
+    adam: Option<ModuleOptimizer>,
+}
+
+/// The numbers of what is kept between batches.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedSteps {
+    steps: usize,
+    factor: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_loss: Option<f64>,
+    safe: usize,
+    /// Arrays of safe weights of stages that move along gradients.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    safe_parameters: usize,
+    stages: Vec<MemoryValues>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What one step did.
+pub(super) struct Step {
+    /// Whether it was taken.
+    pub(super) accepted: bool,
+    /// `τ`.
+    pub(super) length: f64,
+    /// Condition estimates by stage.
+    pub(super) conditions: Vec<f64>,
+    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those that are not fitted.
+    pub(super) targets: Vec<Tensor<2>>,
+}
+
+impl Steps {
+    /// Starts before the first step.
+    ///
+    /// # Errors
+    /// As [`Schedule`](crate::method::Schedule) refuses it.
+    pub(super) fn new(
+        config: FoofConfig,
+        total_steps: Option<usize>,
+        roles: Vec<StageRole>,
+    ) -> Result<Self> {
+        let stages = roles.iter().map(|_| Memory::default());
+        Ok(Self {
+            schedule: config.schedule.start(total_steps)?,
+            config,
+            stages: stages.collect(),
+            factor: 1.0,
+            first_loss: None,
+            safe: SafeWeights::default(),
+            adam: match roles.contains(&StageRole::Gradient) {
+                true => Some(adam()?),
+                false => None,
+            },
+            roles,
+        })
+    }
+
+    /// Number of stages.
+    pub(super) fn stages(&self) -> usize {
+        self.roles.len()
+    }
+
+    /// The numbers that the next step needs.
+    pub(super) fn values(&self) -> SavedSteps {
+        SavedSteps {
+            steps: self.schedule.steps(),
+            factor: self.factor,
+            first_loss: self.first_loss,
+            safe: self.safe.coefficients.len(),
+            safe_parameters: self.safe.parameters.len(),
+            stages: self.stages.iter().map(Memory::values).collect(),
+        }
+    }
+
+    /// The arrays of what is kept, in the order in which [`restored`](Self::restored) takes them.
+    pub(super) fn push_arrays(&self, state: &mut MethodState) {
+        for memory in &self.stages {
+            memory.push_arrays(state);
+        }
+        for coefficients in &self.safe.coefficients {
+            push_affine(state, coefficients);
+        }
+        self.safe.parameters.push(state);
+        if let Some(adam) = &self.adam {
+            state.optimizers.push_back(adam.to_record());
+        }
+    }
+
+    /// Takes over the numbers and the arrays of a saved state.
+    ///
+    /// # Errors
+    /// [`crate::Error::MethodState`] when the arrays do not fit the numbers.
+    pub(super) fn restore(&mut self, saved: SavedSteps, state: &mut MethodState) -> Result<()> {
+        let stages = saved.stages.iter();
+        self.stages = stages
+            .map(|saved| Memory::restored(saved, state))
+            .collect::<Result<_>>()?;
+        let coefficients = (0..saved.safe).map(|_| take_affine(state));
+        self.safe = SafeWeights {
+            coefficients: coefficients.collect::<Result<_>>()?,
+            parameters: Snapshot::take(saved.safe_parameters, state)?,
+        };
+        if let Some(adam) = &mut self.adam {
+            *adam = adam.clone().load_record(state.take_optimizer()?);
+        }
+        self.schedule.skip_to(saved.steps);
+        self.factor = saved.factor;
+        self.first_loss = saved.first_loss;
+        Ok(())
+    }
+
+    /// One step on a batch.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotPositiveDefinite`] for inputs that are not finite, and what a device returns.
+    pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
+        let depth = 3.0 / self.stages.len().max(3) as f64;
+        let refresh = self.schedule.steps().is_multiple_of(self.config.refresh);
+        let factor = self.factor * self.schedule.advance();
+        let length = self.config.step * depth * factor;
+        let adam_rate = self.config.learning_rate * factor;
+        let parts = MethodStage::all(network, &self.roles);
+        let pass = Pass::new(&parts, batch, self.config.scaling)?;
+        let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
+        // A comparison with NaN is false: what is not finite is not in order.
+        let in_order = pass.loss <= BLOWN_UP * first;
+        let moved = if in_order {
+            self.moved(network, &parts, &pass, [length, adam_rate], refresh)?
+        } else {
+            None
+        };
+        let accepted = moved.is_some();
+        let targets = pass.targets(&parts, length);
+        if let Some(moved) = moved {
+            if refresh {
+                self.safe = SafeWeights::of(&parts);
+            }
+            for (memory, velocity) in self.stages.iter_mut().zip(moved.velocities) {
+                memory.velocity = velocity;
+            }
+            *network = moved.network;
+            self.adam = moved.adam;
+        } else {
+            self.factor /= 2.0;
+            for memory in &mut self.stages {
+                memory.velocity = None;
+            }
+            self.safe.restore(network, &self.roles);
+            if self.adam.is_some() {
+                self.adam = Some(adam()?);
+            }
+        }
+        Ok(Step {
+            accepted,
+            length,
+            conditions: self.conditions(),
+            targets,
+        })
+    }
+
+    /// The moved network; `None` when its weights are not finite.
+    fn moved(
+        &mut self,
+        network: &Network,
+        parts: &[MethodStage<'_>],
+        pass: &Pass,
+        [length, adam_rate]: [f64; 2],
+        refresh: bool,
+    ) -> Result<Option<Moved>> {
+        let mut moved = network.clone();
+        let mut velocities = Vec::with_capacity(self.stages.len());
+        let mut check = Tensor::zeros([1], &pass.inputs[0].device());
+        for (l, memory) in self.stages.iter_mut().enumerate() {
+            let Some(stage) = parts[l].affine() else {
+                velocities.push(None);
+                continue;
+            };
+            let rows = stage.rows(pass.inputs[l].clone());
+            let count = rows.dims()[0] as f64;
+            memory.take_in(&self.config, &rows, l == 0, refresh)?;
+            let Some(preconditioner) = &memory.preconditioner else {
+                return Ok(None);
+            };
+            // A sum over samples, as the rest of the gradient.
+            let decay = self.config.weight_decay * count / stage.rows_per_sample() as f64;
+            let penalty = (decay > 0.0).then(|| stage.coefficients().kernel * decay);
+            let direction = preconditioner
+                .direction(rows, pass.gradients[l].clone(), penalty)
+                .scaled(pass.scales[l] / count);
+            let velocity = match &memory.velocity {
+                Some(last) => last.scaled(self.config.momentum).plus(&direction),
+                None => direction,
+            };
+            let coefficients = stage.coefficients().moved(&velocity, -length);
+            let sums = [
+                coefficients.kernel.clone().abs().sum(),
+                coefficients.bias.clone().abs().sum(),
+            ];
+            check = sums.into_iter().fold(check, |check, sum| check + sum);
+            velocities.push(Some(velocity));
+            set_coefficients(&mut moved, l, coefficients)?;
+        }
+        let mut adam = self.adam.clone();
+        if let Some(adam) = &mut adam {
+            let gradients = pass.parameter_gradients(parts);
+            moved = adam.step(adam_rate, moved.train(), gradients).valid();
+            if let Some(sum) = Snapshot::of(&MethodStage::all(&moved, &self.roles)).absolute_sum() {
+                check = check + sum;
+            }
+        }
+        // Leaves the device once per step: a sum that is finite only if every new weight is.
+        Ok(scalar_f64(check)?.is_finite().then_some(Moved {
+            network: moved,
+            velocities,
+            adam,
+        }))
+    }
+
+    fn conditions(&self) -> Vec<f64> {
+        let condition = |memory: &Memory| Some(memory.preconditioner.as_ref()?.condition());
+        self.stages
+            .iter()
+            .map(|memory| condition(memory).unwrap_or(f64::NAN))
+            .collect()
+    }
+}
+
+/// A network after a step, and what the step leaves to the next.
+struct Moved {
+    network: Network,
+    velocities: Vec<Option<Affine>>,
+    adam: Option<ModuleOptimizer>,
+}
+
+/// A fresh Adam for the stages that move along gradients.
+fn adam() -> Result<ModuleOptimizer> {
+    OptimizerConfig::default().init(None)
+}

@@ -1,0 +1,59 @@
+//! Configurations of methods.
+
+use core::fmt::Debug;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Method;
+use crate::Result;
+use crate::batch::Batch;
+use crate::batch::BatchSize;
+use crate::network::Network;
+
+/// The work that a method starts for.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// The network with its initial weights.
+    pub network: &'a Network,
+    /// The whole training split.
+    pub split: &'a Batch,
+    /// Number of batches of the whole run, over which steps and learning rates fall; `None` when it is not known, and nothing
+    /// falls.
+    pub total_steps: Option<usize>,
+}
+
+/// The configuration of one method: the only form in which its settings exist.
+///
+/// Keys of the serialized form are flat and in kebab case. They are the keys of `[method]` in a configuration file and the names of
+/// the options on the command line; the documentation of a field is the help of its option.
+pub trait MethodSettings:
+    Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema
+{
+    /// Name on the command line, in files and in reports.
+    const NAME: &'static str;
+
+    /// The method in one line of help.
+    const ABOUT: &'static str;
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidConfig`], naming the value and the allowed ones.
+    fn check(&self) -> Result<()>;
+
+    /// Checks that the method can train on batches of a size.
+    ///
+    /// # Errors
+    /// [`crate::Error::BatchSize`], naming the way out.
+    fn check_batch_size(&self, _size: BatchSize) -> Result<()> {
+        Ok(())
+    }
+
+    /// Starts the method.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidConfig`] for impossible settings, and errors of a method that does not suit the network.
+    fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>>;
+}

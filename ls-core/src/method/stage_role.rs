@@ -1,0 +1,82 @@
+//! What a method does with a stage.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+use crate::network::Network;
+use crate::stage::{AffineStage, AnyStage};
+
+/// How the weights of a stage move under methods that make use of the affine view. Methods find it out once, when they start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StageRole {
+    /// By its coefficients: the stage has the affine view, and no parameter of it is frozen.
+    Affine,
+    /// Along the gradients of its trainable parameters.
+    Gradient,
+    /// Not at all: no parameter of it is trainable.
+    Frozen,
+}
+
+impl StageRole {
+    /// Of all stages in order.
+    pub(super) fn all(network: &Network) -> Vec<Self> {
+        network.stages().iter().map(Self::of).collect()
+    }
+
+    fn of(stage: &AnyStage) -> Self {
+        let mut count = Count::default();
+        stage.visit(&mut count);
+        match count {
+            Count { frozen: 0, .. } if stage.is_affine() => Self::Affine,
+            Count { trainable: 0, .. } => Self::Frozen,
+            _ => Self::Gradient,
+        }
+    }
+}
+
+/// A stage with its role.
+#[derive(Clone, Copy)]
+pub(super) struct MethodStage<'a> {
+    pub stage: &'a AnyStage,
+    pub role: StageRole,
+}
+
+impl<'a> MethodStage<'a> {
+    /// All stages in order.
+    pub(super) fn all(network: &'a Network, roles: &[StageRole]) -> Vec<Self> {
+        let pairs = network.stages().iter().zip(roles);
+        pairs.map(|(stage, &role)| Self { stage, role }).collect()
+    }
+
+    /// Whether its coefficients are what moves.
+    pub(super) fn is_fitted(&self) -> bool {
+        self.affine().is_some()
+    }
+
+    /// The affine view of a stage that moves by it.
+    pub(super) fn affine(&self) -> Option<&'a dyn AffineStage> {
+        match self.role {
+            StageRole::Affine => self.stage.affine(),
+            StageRole::Gradient | StageRole::Frozen => None,
+        }
+    }
+}
+
+/// Numbers of parameter tensors.
+#[derive(Default)]
+struct Count {
+    trainable: usize,
+    frozen: usize,
+}
+
+impl ModuleVisitor for Count {
+    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+        // In validation mode no tensor requires a gradient; what a parameter is configured to do shows in training. This leaves a
+        // node behind in Burn's graph, so that it is not done again and again.
+        if parameter.clone().train().is_require_grad() {
+            self.trainable += 1;
+        } else {
+            self.frozen += 1;
+        }
+    }
+}

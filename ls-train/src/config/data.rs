@@ -1,0 +1,101 @@
+//! The samples of a run.
+
+use std::path::PathBuf;
+
+use ls_datasets::Source;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The value of [`DataConfig::dataset`] for data that an application made.
+pub const APPLICATION: &str = "application";
+
+/// The samples of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct DataConfig {
+    /// Name of the data set, or `application` for data that an application made.
+    pub dataset: String,
+    /// Name that the application gives them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Folder that holds its files; none for embedded data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// Use only the first training samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Hold so many of them out, chosen by the seed: the run then ends with the weights that did best on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<usize>,
+    /// Part of every class that becomes the test split, chosen by the seed; only for data without a test split of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_share: Option<f64>,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            dataset: "digits".into(),
+            name: None,
+            folder: None,
+            limit: None,
+            validation: None,
+            test_share: None,
+        }
+    }
+}
+
+impl DataConfig {
+    /// Returns the name of the data.
+    pub fn title(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.dataset)
+    }
+
+    /// Checks the settings and returns the source of the samples; none for those of an application.
+    pub(super) fn source(&self) -> Result<Option<Source>> {
+        let not_used = |field, value: Option<String>, allowed| match value {
+            Some(value) => Err(Error::InvalidConfig {
+                field,
+                value,
+                allowed,
+            }),
+            None => Ok(()),
+        };
+        if self.dataset != APPLICATION {
+            let allowed = "it names the data of an application, with dataset = \"application\"";
+            not_used("name", self.name.clone(), allowed)?;
+            let source = self.dataset.parse()?;
+            self.check_test_share(source)?;
+            return Ok(Some(source));
+        }
+        let folder = self.folder.as_ref().map(|path| path.display().to_string());
+        not_used("folder", folder, "the data of an application have none")?;
+        match self.test_share {
+            Some(share) => Err(test_share_not_used(share)),
+            None => Ok(None),
+        }
+    }
+
+    fn check_test_share(&self, source: Source) -> Result<()> {
+        match self.test_share {
+            None => Ok(()),
+            Some(share) if source.has_test_split() => Err(test_share_not_used(share)),
+            Some(share) if share > 0.0 && share < 1.0 => Ok(()),
+            Some(share) => Err(Error::InvalidConfig {
+                field: "test-share",
+                value: share.to_string(),
+                allowed: "it must be between 0 and 1, both excluded",
+            }),
+        }
+    }
+}
+
+/// The error for a test share that would have no effect.
+pub(crate) fn test_share_not_used(share: f64) -> Error {
+    Error::InvalidConfig {
+        field: "test-share",
+        value: share.to_string(),
+        allowed: "it is only for data without a test split, and this data brings its own",
+    }
+}

@@ -1,0 +1,30 @@
+//! Observers of a run: history, checkpoints, summary, lines for a log, and burn-train's dashboard and metric logs.
+//!
+//! Every observer is one file and takes the events of [`ls_core::fit`]. A run always has the ones that write its folder; what it
+//! shows is up to its [`Session`](crate::Session).
+
+pub mod burn;
+mod checkpoint;
+mod history;
+mod lines;
+mod summary;
+
+pub use checkpoint::{CheckpointRule, WriteCheckpoints};
+pub use history::History;
+pub use lines::Lines;
+pub use summary::WriteSummary;
+
+use ls_core::figure::{Figure, FigureValue};
+
+/// Unit of figures that people read in percent.
+const SHARE: &str = "share";
+
+/// Returns the number of a figure as people read it: shares in percent.
+fn shown_number(figure: &Figure, value: FigureValue) -> Option<f64> {
+    let number = value.number()?;
+    Some(if figure.unit == SHARE {
+        100.0 * number
+    } else {
+        number
+    })
+}

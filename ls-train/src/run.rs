@@ -1,0 +1,432 @@
+//! One run from plan to run folder.
+
+use std::path::Path;
+use std::time::Duration;
+
+use burn::module::Module;
+use ls_core::fit::{Batches, Fit, FitConfig, FitState, Limits, Stop};
+use ls_core::method::{Method, Task};
+use ls_core::network::Network;
+
+use crate::config::{
+    APPLICATION, ApplicationMethod, BatchSize, DataConfig, MethodConfig, Plan, RunConfig,
+    RunMethod, RunNetwork,
+};
+use crate::data::Splits;
+use crate::observe::burn::MetricLogs;
+use crate::observe::{History, WriteCheckpoints, WriteSummary};
+use crate::run_dir::{Checkpoint, RunDir, RunFacts, Summary};
+use crate::session::{Session, Start};
+use crate::{Error, Result, device};
+
+/// A finished run.
+pub struct Outcome {
+    /// Its figures, as in `summary.json`.
+    pub summary: Summary,
+    /// The trained network.
+    pub network: Network,
+    /// Its folder.
+    pub run: RunDir,
+}
+
+/// Trains the network of a plan on data that [`Splits::load`] or the caller has put on the device, and leaves a run folder.
+///
+/// Where the data are an application's, the folder says so in place of the plan's data set. A [`Training`] takes a network or a
+/// method of an application too.
+///
+/// # Errors
+/// As [`Training::run`].
+pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
+    Training::new(plan, splits).run(session)
+}
+
+/// The method of a [`Training`].
+pub enum TrainingMethod {
+    /// A method of the library.
+    Library(MethodConfig),
+    /// A method of an application.
+    Application {
+        /// The method, made for the network of the training.
+        method: Box<dyn Method>,
+        /// Settings that must be the same when the run resumes; the run folder keeps them.
+        settings: toml::Table,
+    },
+}
+
+impl From<Box<dyn Method>> for TrainingMethod {
+    fn from(method: Box<dyn Method>) -> Self {
+        Self::Application {
+            method,
+            settings: toml::Table::new(),
+        }
+    }
+}
+
+impl<M: Method + 'static> From<(M, toml::Table)> for TrainingMethod {
+    fn from((method, settings): (M, toml::Table)) -> Self {
+        Self::Application {
+            method: Box::new(method),
+            settings,
+        }
+    }
+}
+
+impl From<MethodConfig> for TrainingMethod {
+    fn from(config: MethodConfig) -> Self {
+        Self::Library(config)
+    }
+}
+
+/// A run in the making: a plan and its data, with a network or a method in place of those that the plan describes.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use ls_core::method::MethodConfig;
+/// use ls_train::config::RunConfig;
+/// use ls_train::data::Splits;
+/// use ls_train::{Session, Training};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let run = folder.path().join("digits");
+/// let device = Device::flex();
+/// let plan = RunConfig { sweeps: 2, ..RunConfig::default() }.check()?;
+/// let splits = Splits::load(&plan, &device)?;
+/// let outcome = Training::new(&plan, splits)
+///     .method(MethodConfig::named("alternating")?)
+///     .run(Session::new(device, &run).with_lines(std::io::stdout()))?;
+/// assert_eq!(outcome.summary.facts.method, "alternating");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Training<'p> {
+    plan: &'p Plan,
+    splits: Splits,
+    network: Option<(String, Network)>,
+    method: Option<TrainingMethod>,
+}
+
+impl<'p> Training<'p> {
+    /// A run of the network and the method that the plan describes.
+    pub fn new(plan: &'p Plan, splits: Splits) -> Self {
+        Self {
+            plan,
+            splits,
+            network: None,
+            method: None,
+        }
+    }
+
+    /// Trains a network of the application's own, which lives on the session's device.
+    ///
+    /// The run folder calls it `name`. To resume, hand in a network that was made in the same way; its weights are replaced by those
+    /// of the checkpoint. [`Trained::load_into`](crate::Trained::load_into) loads the trained weights.
+    #[must_use]
+    pub fn network(self, name: impl Into<String>, network: Network) -> Self {
+        Self {
+            network: Some((name.into(), network)),
+            ..self
+        }
+    }
+
+    /// Trains by another method than the plan's: a boxed [`Method`], one with settings to keep in the run folder, or a
+    /// [`MethodConfig`] of the library, which [`MethodConfig::named`] finds by its name. To resume, hand in a method that was made in
+    /// the same way; its memory is replaced by that of the checkpoint.
+    #[must_use]
+    pub fn method(self, method: impl Into<TrainingMethod>) -> Self {
+        Self {
+            method: Some(method.into()),
+            ..self
+        }
+    }
+
+    /// Runs until there is a reason to stop.
+    ///
+    /// # Errors
+    /// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::OtherPlan`] for splits that
+    /// another plan made, [`Error::OtherDevice`], [`Error::OtherPrecision`] and [`Error::PrecisionFixed`] where network, samples, plan
+    /// and device do not fit each other, [`Error::File`], [`Error::RunExists`], [`Error::NoRun`] and [`Error::RunLocked`] for the run
+    /// folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that cannot resume, [`Error::DashboardClosed`] for a
+    /// dashboard that was killed. After an error in the middle of a run the folder holds the history so far and the weights before
+    /// the failing sweep, or the best so far with a validation split.
+    pub fn run(mut self, session: Session<'_>) -> Result<Outcome> {
+        let network = self.init_network(&session)?;
+        let config = self.config(&session, &network)?;
+        let mut method = self.init_method(&config, &network)?;
+        let run = open(&session, &config)?;
+        let facts = self.facts(&config, method.as_ref(), &network);
+        let checkpoint = checkpoint(&session, &run, &config, &self.splits)?;
+        if let Some(checkpoint) = &checkpoint {
+            method.restore(checkpoint.load_method(&session.device)?)?;
+        }
+        let mut fit = Fit::<Error>::new(
+            method.as_mut(),
+            network,
+            self.splits.fit_data(),
+            fit_config(&config),
+        );
+        fit.label(label(&config, &facts, session.start, checkpoint.as_ref()));
+        if let Some(checkpoint) = &checkpoint {
+            let model = checkpoint.load_model(fit.model().clone())?;
+            let best = checkpoint.load_best(&model.network)?;
+            fit.resume(checkpoint.state().clone(), model, best);
+        }
+        self.start_folder(&run, &config, session.start)?;
+        let signal = session.signal.clone();
+        self.observe(&mut fit, session, &run, &config, facts);
+        let result = fit.run(&signal);
+        let network = fit.into_network();
+        finish(result, network, run)
+    }
+
+    /// The network of the application, which must suit the samples, or the plan's.
+    fn init_network(&mut self, session: &Session<'_>) -> Result<Network> {
+        let (shape, classes) = (self.splits.shape, self.splits.classes.len());
+        let Some((_, network)) = &self.network else {
+            let config = self.plan.config();
+            return config.model.init(shape, classes, config.seed, &session.device);
+        };
+        let inputs = network.stages()[0].input_shape().features();
+        for (what, expected, found) in [
+            ("inputs of the network", shape.features(), inputs),
+            ("classes of the network", classes, network.classes()),
+        ] {
+            if expected != found {
+                return Err(Error::Core(ls_core::Error::ShapeMismatch {
+                    what: what.into(),
+                    expected,
+                    found,
+                }));
+            }
+        }
+        Ok(network.clone())
+    }
+
+    /// The configuration that the run folder will hold: the plan's, with what the application brought in its place.
+    fn config(&self, session: &Session<'_>, network: &Network) -> Result<RunConfig> {
+        let mut config = self.plan.config().clone();
+        // The run may be used from another working directory.
+        if let Some(folder) = &mut config.data.folder {
+            *folder = std::path::absolute(&*folder).unwrap_or_else(|_| folder.clone());
+        }
+        if self.splits.preprocessing.is_identity() {
+            config.data = DataConfig {
+                dataset: APPLICATION.into(),
+                name: Some(self.splits.name.clone()),
+                folder: None,
+                test_share: None,
+                ..config.data
+            };
+        }
+        if let Some((name, _)) = &self.network {
+            config.model = RunNetwork::Application(name.clone());
+        }
+        match &self.method {
+            None => {}
+            Some(TrainingMethod::Library(method)) => {
+                method.check()?;
+                method.check_batch_size(config.batch_size)?;
+                config.method = RunMethod::Library(method.clone());
+            }
+            Some(TrainingMethod::Application { method, settings }) => {
+                config.method = RunMethod::Application(ApplicationMethod {
+                    name: method.name().into(),
+                    settings: settings.clone(),
+                });
+            }
+        }
+        device::ensure_same(&session.device, &config, network, &self.splits)?;
+        self.splits.settings.ensure_match(&config)?;
+        config.device = device::name(&session.device, &config.device);
+        Ok(config)
+    }
+
+    fn init_method(&mut self, config: &RunConfig, network: &Network) -> Result<Box<dyn Method>> {
+        match self.method.take() {
+            Some(TrainingMethod::Application { method, .. }) => Ok(method),
+            _ => match &config.method {
+                RunMethod::Library(method) => {
+                    let split = &self.splits.train;
+                    let batches = Batches::new(split.len(), config.batch_size, config.seed);
+                    let total_steps = batches.len().saturating_mul(config.sweeps);
+                    let task = Task {
+                        network,
+                        split,
+                        total_steps: Some(total_steps),
+                    };
+                    Ok(method.init(&task)?)
+                }
+                RunMethod::Application(own) => Err(Error::ApplicationMethod {
+                    name: own.name.clone(),
+                }),
+            },
+        }
+    }
+
+    fn facts(&self, config: &RunConfig, method: &dyn Method, network: &Network) -> RunFacts {
+        let is_separated = method.has_auxiliary_variables();
+        let mut unbounded = network.without_bound().into_iter();
+        let reason = unbounded.find(|stage| is_separated && stage.stage > 1);
+        let classes = self.splits.classes.len();
+        RunFacts {
+            method: method.name().into(),
+            model: config.model.describe(self.splits.shape, classes),
+            dataset: self.splits.name.clone(),
+            device: config.device.clone(),
+            seed: config.seed,
+            parameters: network.num_params(),
+            certificate_reason: reason.map(|reason| reason.to_string()),
+        }
+    }
+
+    /// Writes what a folder holds before the first sweep.
+    fn start_folder(&self, run: &RunDir, config: &RunConfig, start: Start) -> Result<()> {
+        if start == Start::Resume {
+            run.save_config(config)?;
+            run.remove_summary()?;
+        }
+        run.save_preprocessing(&self.splits.preprocessing)?;
+        run.save_fingerprint(&self.splits.fingerprint)
+    }
+
+    /// Adds all observers: those of the session first, so that the figures of a sweep are shown before a full disk ends the run.
+    fn observe<'f>(
+        &self,
+        fit: &mut Fit<'f, Error>,
+        session: Session<'f>,
+        run: &'f RunDir,
+        config: &RunConfig,
+        facts: RunFacts,
+    ) {
+        for observer in session.observers {
+            fit.observe_boxed(observer);
+        }
+        if session.metric_logs {
+            fit.observe(MetricLogs::new(run.logs()));
+        }
+        fit.observe(History::new(run));
+        fit.observe(WriteCheckpoints::new(
+            run.checkpoints(session.keep),
+            session.checkpoints,
+            config.clone(),
+            self.splits.fingerprint.clone(),
+            fit.state().seconds,
+        ));
+        fit.observe(WriteSummary::new(run, facts));
+    }
+}
+
+fn open(session: &Session<'_>, config: &RunConfig) -> Result<RunDir> {
+    match session.start {
+        Start::New => RunDir::create(session.run, config, false),
+        Start::Overwrite => RunDir::create(session.run, config, true),
+        Start::Resume => RunDir::open(session.run),
+    }
+}
+
+/// The checkpoint that a run resumes from; none for a new run, or for one that was stopped before its first checkpoint.
+fn checkpoint(
+    session: &Session<'_>,
+    run: &RunDir,
+    config: &RunConfig,
+    splits: &Splits,
+) -> Result<Option<Checkpoint>> {
+    if session.start != Start::Resume {
+        return Ok(None);
+    }
+    let Some(checkpoint) = run.checkpoints(session.keep).latest()? else {
+        return match RunDir::has_ended(session.run) {
+            true => Err(Error::Checkpoint {
+                path: session.run.into(),
+                reason: "the run has ended, and its checkpoints are gone".into(),
+            }),
+            false => Ok(None),
+        };
+    };
+    checkpoint.ensure_same(config, &splits.fingerprint)?;
+    ensure_below_limits(checkpoint.state(), config, session.run)?;
+    Ok(Some(checkpoint))
+}
+
+/// Refuses to resume a run that a limit would end at once.
+fn ensure_below_limits(state: &FitState, config: &RunConfig, run: &Path) -> Result<()> {
+    if state.sweep >= config.sweeps {
+        return Err(Error::RunComplete {
+            path: run.into(),
+            done: state.sweep,
+            limit: config.sweeps,
+        });
+    }
+    let at_limit = |limit: String| Error::AtLimit {
+        path: run.into(),
+        limit,
+    };
+    if let Some(limit) = config.time_limit
+        && state.seconds >= limit
+    {
+        let used = state.seconds;
+        return Err(at_limit(format!(
+            "{used:.1} s of {limit} s are used; continue with a larger --time-limit"
+        )));
+    }
+    let best = state.best.as_ref();
+    let waited = best.map_or(0, |best| state.sweep - best.sweep);
+    if let Some(patience) = config.patience
+        && waited >= patience
+    {
+        return Err(at_limit(format!(
+            "no better figures for {waited} sweeps; continue with a --patience above {waited}"
+        )));
+    }
+    Ok(())
+}
+
+fn fit_config(config: &RunConfig) -> FitConfig {
+    FitConfig {
+        sweeps: config.sweeps,
+        batch_size: config.batch_size,
+        seed: config.seed,
+        limits: Limits {
+            target_loss: config.target_loss,
+            time: config.time_limit.map(Duration::from_secs_f64),
+            patience: config.patience,
+        },
+    }
+}
+
+/// The run in one line.
+fn label(
+    config: &RunConfig,
+    facts: &RunFacts,
+    start: Start,
+    checkpoint: Option<&Checkpoint>,
+) -> String {
+    let mut label = format!("{} on {}: {}", facts.method, facts.dataset, facts.model);
+    if let BatchSize::Samples(samples) = config.batch_size {
+        label += &format!(", batches of {samples}");
+    }
+    if let Some(reason) = &facts.certificate_reason {
+        label += &format!(", no certificate: {reason}");
+    }
+    match (start, checkpoint) {
+        (Start::Resume, None) => label += ", from the start: there is no checkpoint",
+        (_, Some(checkpoint)) => {
+            label += &format!(", resumed after sweep {}", checkpoint.state().sweep);
+        }
+        _ => {}
+    }
+    label
+}
+
+/// The end of a run: its summary, or its error with the weights before it.
+fn finish(result: Result<Stop>, network: Network, run: RunDir) -> Result<Outcome> {
+    if let Err(error) = result {
+        run.save_model(&network)?;
+        return Err(error);
+    }
+    Ok(Outcome {
+        summary: RunDir::read_summary(run.path())?,
+        network,
+        run,
+    })
+}
