@@ -1,8 +1,9 @@
-//! A hundred plain hidden layers on the digits: no skips, no normalisation.
+//! A hundred plain hidden layers on the digits, without skip connections and normalization.
 
 use ls_core::stage::{Activation, Init};
 
-use super::{Budget, Case, Contender, Experiment, digits};
+use super::base::digits;
+use super::{Budget, Case, Contender, Experiment};
 use crate::config::{BatchSize, OptimizerKind, RunConfig};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {

@@ -1,9 +1,10 @@
-//! Wall time to a training loss of 0.02 on all of MNIST, in mini-batches.
+//! Training time to a loss of 0.02 on all of MNIST, in mini-batches.
 
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::{Budget, Case, Contender, Experiment, digits};
+use super::base::digits;
+use super::{Budget, Case, Contender, Experiment};
 use crate::config::{
     BackpropSettings, BatchSize, MethodConfig, OptimizerKind, RunConfig, Schedule,
 };
@@ -43,7 +44,7 @@ fn cases() -> Vec<Case> {
     }]
 }
 
-/// All pairs of rates, batch sizes and epochs, at rates that fall linearly to zero and at constant ones.
+/// Makes a baseline with a setting for every schedule, rate, batch size and number of epochs.
 fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerKind, rates: &[f64]) -> Contender {
     let mut settings = Vec::new();
     for schedule in Schedule::ALL {
@@ -73,7 +74,7 @@ fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerKind, rates: &[f64
     lasting(contender, &[4, 6, 9])
 }
 
-/// Every setting once for each number of epochs: a rate that falls to zero depends on it.
+/// Repeats every setting for each number of epochs, as a rate that falls to zero depends on that number.
 fn lasting(contender: Contender, epochs: &[usize]) -> Contender {
     let with = |(text, config): &(String, RunConfig), sweeps| {
         let config = RunConfig {

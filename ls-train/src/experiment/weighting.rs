@@ -4,7 +4,8 @@ use ls_core::linalg::Norm;
 use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, Init};
 
-use super::{Case, Contender, Experiment, alternating, digits, with_method};
+use super::base::{alternating, digits, with_method};
+use super::{Case, Contender, Experiment};
 use crate::config::AlternatingSettings;
 
 pub(super) const EXPERIMENT: Experiment = Experiment {

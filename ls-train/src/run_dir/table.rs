@@ -68,6 +68,11 @@ impl HistoryTable {
             .collect()
     }
 
+    /// Returns the original losses of the training split over the seconds spent in sweeps, as pairs `(seconds, F)`.
+    pub fn original_losses(&self) -> Vec<(f64, f64)> {
+        self.points("seconds", "train_original_loss")
+    }
+
     /// The figure of a column in the last row.
     pub fn last(&self, name: &str) -> Option<f64> {
         let column = self.names.iter().position(|own| own == name)?;
