@@ -14,7 +14,7 @@ use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{Precision, RunConfig};
 use ls_train::data::{SampleKind, Splits};
-use ls_train::export::Format;
+use ls_train::export::ExportFormat;
 use ls_train::{Error, Outcome, Result, Session, Start, Trained, train_network};
 
 /// The device, which computes in f64.
@@ -98,7 +98,9 @@ fn burns_own_format_keeps_every_digit() {
     let outcome = go(2, 0.0, &run, Start::New).unwrap();
     let trained = Trained::load_into(network(), &run).unwrap();
     let file = folder.path().join("network.bpk");
-    let burn = Format::ALL.iter().find(|format| format.name == "burn");
+    let burn = ExportFormat::ALL
+        .iter()
+        .find(|format| format.name == "burn");
     burn.unwrap().write(&trained, &file).unwrap();
     let record = ModuleRecord::load(&file).unwrap();
     let read = network().load_record(record);

@@ -9,7 +9,9 @@ use ls_train::config::{
     AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, Precision,
     RunConfig,
 };
-use ls_train::experiment::{self, Budget, Case, Comparison, Contender, Scope, Standing};
+use ls_train::experiment::{
+    Budget, Case, Comparison, Contender, ContenderSummary, ExperimentOptions,
+};
 use serde::Serialize;
 
 use super::experiment::run_all;
@@ -146,7 +148,7 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         Some(folder) => folder.clone(),
         None => new_folder("compare", &name)?,
     };
-    let scope = Scope {
+    let options = ExperimentOptions {
         folder: &folder,
         data: None,
         seeds: args.seeds,
@@ -156,17 +158,17 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         device,
         interrupter,
     };
-    let Some(rows) = run_all(vec![case], &scope, ui)? else {
+    let Some(rows) = run_all(vec![case], &options, ui)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let comparison = experiment::comparison(&rows);
+    let comparison = Comparison::new(&rows);
     comparison.write_csv(&folder.join("comparison.csv"))?;
     let text = comparison.markdown();
     let file = folder.join("comparison.md");
     std::fs::write(&file, &text)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
-    for standing in &comparison.standings {
-        if let Some(note) = args.end_of_grid(standing) {
+    for contender in &comparison.contenders {
+        if let Some(note) = args.end_of_grid(contender) {
             ui.note(&note);
         }
     }
@@ -266,13 +268,13 @@ impl CompareArgs {
     }
 
     /// A remark on a baseline whose best rate is the least or the largest that was tried.
-    fn end_of_grid(&self, standing: &Standing) -> Option<String> {
-        let entrant = self.methods.iter().find(|e| e.text == standing.contender)?;
+    fn end_of_grid(&self, summary: &ContenderSummary) -> Option<String> {
+        let entrant = self.methods.iter().find(|e| e.text == summary.contender)?;
         let Kind::Backprop(optimizer) = entrant.kind else {
             return None;
         };
         let rates = self.rates(optimizer);
-        let rate: f64 = standing.setting.strip_prefix("rate ")?.parse().ok()?;
+        let rate: f64 = summary.setting.strip_prefix("rate ")?.parse().ok()?;
         let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let largest = rates.iter().copied().fold(0.0, f64::max);
         let which = match rate {
@@ -282,7 +284,7 @@ impl CompareArgs {
         };
         Some(format!(
             "{} did best at the {which} rate that was tried, {rate}; --rates tries others",
-            standing.contender
+            summary.contender
         ))
     }
 }

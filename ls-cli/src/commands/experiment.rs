@@ -7,7 +7,9 @@ use std::time::Instant;
 use burn::train::Interrupter;
 use clap::Args;
 use ls_train::config::Precision;
-use ls_train::experiment::{self, Case, Experiment, Progress, Row, Scope};
+use ls_train::experiment::{
+    self, Case, Experiment, ExperimentOptions, ExperimentProgress, RunResult,
+};
 
 use super::{data, new_folder, remove_if_empty, stop_on_signal};
 use crate::device;
@@ -60,13 +62,16 @@ pub(crate) struct ExperimentArgs {
 pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let Some(name) = &args.name else {
         if args.json {
+            let experiments = Experiment::ALL.iter();
             let entries =
-                Experiment::ALL.map(|e| serde_json::json!({ "name": e.name, "about": e.about }));
-            ui.json(&entries)?;
+                experiments.map(|e| serde_json::json!({ "name": e.name, "about": e.about }));
+            ui.json(&entries.collect::<Vec<_>>())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let names = Experiment::ALL.map(|experiment| experiment.name.len());
-        let width = names.into_iter().max().unwrap_or(0) + 2;
+        let lengths = Experiment::ALL
+            .iter()
+            .map(|experiment| experiment.name.len());
+        let width = lengths.max().unwrap_or(0) + 2;
         for experiment in Experiment::ALL {
             ui.text(&format!(
                 "{:<width$}{}\n",
@@ -76,7 +81,8 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     };
     let experiment = Experiment::find(name).ok_or_else(|| {
-        let names = Experiment::ALL.map(|experiment| experiment.name).join(", ");
+        let names = Experiment::ALL.iter().map(|experiment| experiment.name);
+        let names = names.collect::<Vec<_>>().join(", ");
         Failure::new(format!("unknown experiment `{name}`; there are: {names}"))
     })?;
     let device = device::find(&args.device, Precision::F32)?.device;
@@ -93,7 +99,7 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     }
     let downloads = || data::cache().filter(|folder| folder.is_dir());
     let data = args.data_dir.clone().or_else(downloads);
-    let scope = Scope {
+    let options = ExperimentOptions {
         folder: &folder,
         data: data.as_deref(),
         seeds: args.seeds,
@@ -103,7 +109,7 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         device,
         interrupter,
     };
-    let Some(rows) = run_all(cases, &scope, ui)? else {
+    let Some(rows) = run_all(cases, &options, ui)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     if args.json {
@@ -121,26 +127,30 @@ pub(crate) fn run(args: &ExperimentArgs, ui: &Ui) -> Result<ExitCode, Failure> {
 /// Runs all contenders with a line after each run; `None` once somebody has interrupted it, which is told.
 pub(super) fn run_all(
     cases: Vec<Case>,
-    scope: &Scope<'_>,
+    options: &ExperimentOptions<'_>,
     ui: &Ui,
-) -> Result<Option<Vec<Row>>, Failure> {
+) -> Result<Option<Vec<RunResult>>, Failure> {
     let started = Instant::now();
-    let result = experiment::run(cases, scope, &mut |progress| {
+    let result = experiment::run(cases, options, &mut |progress| {
         ui.progress(&line(progress, started));
     });
-    if scope.interrupter.should_stop() {
+    if options.interrupter.should_stop() {
         ui.note(&format!(
             "interrupted; the runs so far are in {}",
-            scope.folder.display()
+            options.folder.display()
         ));
         return Ok(None);
     }
-    let rows = result.inspect_err(|_| remove_if_empty(scope.folder))?;
+    let rows = result.inspect_err(|_| remove_if_empty(options.folder))?;
     Ok(Some(rows))
 }
 
-fn line(progress: &Progress<'_>, started: Instant) -> String {
-    let Progress { done, total, row } = progress;
+fn line(progress: &ExperimentProgress<'_>, started: Instant) -> String {
+    let ExperimentProgress {
+        done,
+        total,
+        result,
+    } = progress;
     let left = started.elapsed().as_secs_f64() / *done as f64 * (total - done) as f64;
     let left = match left {
         left if left < 90.0 => format!("{left:.0} s"),
@@ -148,10 +158,10 @@ fn line(progress: &Progress<'_>, started: Instant) -> String {
     };
     format!(
         "[{done}/{total}, {left} left] {}: {}, {}, seed {}: original loss {:.3e}",
-        row.case,
-        row.contender,
-        row.setting,
-        row.seed,
-        row.original_loss()
+        result.case,
+        result.contender,
+        result.setting,
+        result.seed,
+        result.original_loss()
     )
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ls_train::Trained;
-use ls_train::export::Format;
+use ls_train::export::ExportFormat;
 use ls_train::run_dir::RunDir;
 
 use crate::cli::named;
@@ -29,8 +29,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
     /// Format of the file
-    #[arg(long, value_parser = named(&Format::ALL, Format::name), default_value = "safetensors")]
-    format: Format,
+    #[arg(long, value_parser = named(ExportFormat::ALL, ExportFormat::name), default_value = "safetensors")]
+    format: ExportFormat,
     /// File to write [default: model.safetensors or model-export.bpk in the run folder]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -48,9 +48,7 @@ pub(crate) fn run(args: &ExportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let trained = Trained::load(&args.run, &device)?;
     let path = match &args.output {
         Some(path) => path.clone(),
-        // `model.bpk` is the run's own.
-        None if args.format.extension == "bpk" => args.run.join("model-export.bpk"),
-        None => args.run.join("model").with_extension(args.format.extension),
+        None => args.run.join(args.format.file_name),
     };
     if RunDir::owns(&args.run, &path) {
         return Err(

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use ls_train::config::Precision;
-use ls_train::report::{Report, Scope};
-use ls_train::run_dir::RunDir;
+use ls_train::report::{Report, ReportOptions};
+use ls_train::run_dir::{REPORT_FILE, RunDir};
 use serde::Serialize;
 
 use crate::device;
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &ReportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         false => Precision::F32,
     };
     let device = device::find(&args.device, precision)?.device;
-    let scope = Scope {
+    let options = ReportOptions {
         runs: &args.runs,
         data: args.data_dir.as_deref(),
         device: &device,
@@ -78,11 +78,11 @@ pub(crate) fn run(args: &ReportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
             ui.progress(text);
         }
     };
-    let report = Report::gather(&scope, &mut progress)?;
+    let report = Report::gather(&options, &mut progress)?;
     let path = match (&args.output, &args.runs[..]) {
         (Some(path), _) => path.clone(),
-        (None, [run]) => run.join("report.html"),
-        (None, _) => "report.html".into(),
+        (None, [run]) => run.join(REPORT_FILE),
+        (None, _) => REPORT_FILE.into(),
     };
     progress("writing the page");
     report.write(&path)?;

@@ -31,11 +31,11 @@ fn methods_meet_on_the_same_seeds_and_leave_tables_and_plots() {
     let output = layersep(folder.path(), &arguments);
     assert_eq!(output.status.code(), Some(0));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let standings = found["standings"].as_array().unwrap();
-    let names: Vec<_> = standings.iter().map(|s| s["contender"].clone()).collect();
+    let contenders = found["contenders"].as_array().unwrap();
+    let names: Vec<_> = contenders.iter().map(|s| s["contender"].clone()).collect();
     assert_eq!(names, ["exact", "adam@50", "sgd@50"]);
-    assert!(standings.iter().all(|s| s["runs"] == 2));
-    assert!(standings.iter().all(|s| s["sweeps"]["median"] == 3.0));
+    assert!(contenders.iter().all(|s| s["runs"] == 2));
+    assert!(contenders.iter().all(|s| s["sweeps"]["median"] == 3.0));
     let differences = found["differences"].as_array().unwrap();
     assert_eq!(differences.len(), 2);
     for difference in differences {

@@ -99,10 +99,10 @@ pub const REJECTED: Figure = Figure::new("Rejected")
     .sum();
 
 /// Length `τ` of the step that a sweep took.
-pub const STEP: Figure = Figure::new("Step").chart("Step and damping").detail();
+pub const STEP: Figure = Figure::new("Step").chart("Steps").detail();
 
 /// Damping `μ` of the step that a sweep took.
-pub const DAMPING: Figure = Figure::new("Damping").chart("Step and damping").detail();
+pub const DAMPING: Figure = Figure::new("Damping").chart("Steps").detail();
 
 /// Scaling of the displacements in the step that a sweep took.
 pub const SCALING: Figure = Figure::new("Scaling").detail();

@@ -1,11 +1,11 @@
-//! The small convolutional network on 3,000 images of MNIST, against Adam in the same time.
+//! The small convolutional network on 3,000 images of MNIST, against Adam for equal and for twice the time.
 
 use ls_core::model::{CnnConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
 use super::{Budget, Case, Contender, Experiment};
-use crate::config::{BatchSize, OptimizerKind, RunConfig};
+use crate::config::{BatchSize, OptimizerName, RunConfig};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "cnn-small",
@@ -14,7 +14,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     cases,
 };
 
-/// Training samples.
+/// Number of training samples.
 const SAMPLES: usize = 3000;
 
 fn cases() -> Vec<Case> {
@@ -25,7 +25,7 @@ fn cases() -> Vec<Case> {
                 model: ModelConfig::Cnn(CnnConfig {
                     activation,
                     init: Init::Kaiming,
-                }),
+                }).into(),
                 sweeps: 15,
                 ..RunConfig::default()
             };
@@ -37,7 +37,7 @@ fn cases() -> Vec<Case> {
             };
             let adam = |name, times| {
                 let rates = [1e-3, 3e-3, 1e-2];
-                let adam = Contender::swept(name, &batches, OptimizerKind::Adam, &rates);
+                let adam = Contender::swept(name, &batches, OptimizerName::Adam, &rates);
                 adam.within(Budget::Times(times)).once()
             };
             Case {

@@ -21,7 +21,7 @@ fn cases() -> Vec<Case> {
                 model: ModelConfig::Cnn(CnnConfig {
                     activation,
                     init: Init::Kaiming,
-                }),
+                }).into(),
                 ..RunConfig::default()
             };
             let mut contenders = vec![Contender::exact(&base)];

@@ -1,9 +1,10 @@
-//! Ten hidden layers of sigmoids on the digits: 80 sweeps of `exact` against ten times as long of backpropagation.
+//! Ten hidden layers of sigmoids on the digits: 80 sweeps of `exact` against backpropagation for ten times the time.
 
 use ls_core::stage::{Activation, Init};
 
-use super::{Budget, Case, Contender, Experiment, digits};
-use crate::config::{BatchSize, OptimizerKind, RunConfig};
+use super::base::digits;
+use super::{Budget, Case, Contender, Experiment};
+use crate::config::{BatchSize, OptimizerName, RunConfig};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "deep-sigmoid",
@@ -12,7 +13,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     cases,
 };
 
-/// How much longer the baselines may take.
+/// Time limit of the baselines as a multiple of the time of `exact`.
 const TIMES: f64 = 10.0;
 
 fn cases() -> Vec<Case> {
@@ -34,13 +35,13 @@ fn cases() -> Vec<Case> {
             longer(Contender::swept(
                 "adam, batches, 10 times as long",
                 &batches,
-                OptimizerKind::Adam,
+                OptimizerName::Adam,
                 &adam,
             )),
             longer(Contender::swept(
                 "sgd, batches, 10 times as long",
                 &batches,
-                OptimizerKind::Sgd,
+                OptimizerName::Sgd,
                 &sgd,
             )),
         ],

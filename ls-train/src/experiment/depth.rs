@@ -2,7 +2,8 @@
 
 use ls_core::stage::{Activation, Init};
 
-use super::{Case, Contender, Experiment, alternating, digits, with_method};
+use super::base::{alternating, digits, with_method};
+use super::{Case, Contender, Experiment};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "depth",

@@ -1,9 +1,10 @@
-//! A hundred plain hidden layers on the digits: no skips, no normalisation.
+//! A hundred plain hidden layers on the digits, without skip connections and normalization.
 
 use ls_core::stage::{Activation, Init};
 
-use super::{Budget, Case, Contender, Experiment, digits};
-use crate::config::{BatchSize, OptimizerKind, RunConfig};
+use super::base::digits;
+use super::{Budget, Case, Contender, Experiment};
+use crate::config::{BatchSize, OptimizerName, RunConfig};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "hundred-layers",
@@ -32,13 +33,13 @@ fn cases() -> Vec<Case> {
                     longer(Contender::swept(
                         "adam, batches, twice as long",
                         &batches,
-                        OptimizerKind::Adam,
+                        OptimizerName::Adam,
                         &[3e-5, 1e-4, 3e-4, 1e-3],
                     )),
                     longer(Contender::swept(
                         "sgd, batches, twice as long",
                         &batches,
-                        OptimizerKind::Sgd,
+                        OptimizerName::Sgd,
                         &[1e-4, 3e-4, 1e-3, 3e-3],
                     )),
                 ],

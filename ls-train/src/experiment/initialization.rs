@@ -1,8 +1,9 @@
-//! Initial weights for `alternating`, by activation and depth.
+//! Initial weights of `alternating`, by activation and depth.
 
 use ls_core::stage::{Activation, Init};
 
-use super::{Case, Contender, Experiment, alternating, digits, with_method};
+use super::base::{alternating, digits, with_method};
+use super::{Case, Contender, Experiment};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "initialization",

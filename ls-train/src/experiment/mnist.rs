@@ -3,9 +3,10 @@
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::{Case, Contender, Experiment, digits};
+use super::base::digits;
+use super::{Case, Contender, Experiment};
 
-/// Training samples: two cores see several sweeps of them in the time of a run.
+/// Number of training samples; two cores do several sweeps over them in the time of a run.
 const SAMPLES: usize = 10_000;
 
 pub(super) const EXPERIMENT: Experiment = Experiment {

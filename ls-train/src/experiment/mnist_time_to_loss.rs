@@ -1,11 +1,12 @@
-//! Wall time to a training loss of 0.02 on all of MNIST, in mini-batches.
+//! Training time to a loss of 0.02 on all of MNIST, in mini-batches.
 
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::{Budget, Case, Contender, Experiment, digits};
+use super::base::digits;
+use super::{Budget, Case, Contender, Experiment};
 use crate::config::{
-    BackpropSettings, BatchSize, MethodConfig, OptimizerKind, RunConfig, Schedule,
+    BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig, Schedule,
 };
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -31,11 +32,11 @@ fn cases() -> Vec<Case> {
         contenders: vec![
             named("exact, batches", exact(3)),
             named("exact, batches, longer", exact(6)),
-            baseline("sgd, batches", &base, OptimizerKind::Sgd, &[0.03, 0.1, 0.2]),
+            baseline("sgd, batches", &base, OptimizerName::Sgd, &[0.03, 0.1, 0.2]),
             baseline(
                 "adam, batches",
                 &base,
-                OptimizerKind::Adam,
+                OptimizerName::Adam,
                 &[1e-3, 2e-3, 4e-3],
             ),
         ],
@@ -43,14 +44,14 @@ fn cases() -> Vec<Case> {
     }]
 }
 
-/// All pairs of rates, batch sizes and epochs, at rates that fall linearly to zero and at constant ones.
-fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerKind, rates: &[f64]) -> Contender {
+/// Makes a baseline with a setting for every schedule, rate, batch size and number of epochs.
+fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerName, rates: &[f64]) -> Contender {
     let mut settings = Vec::new();
     for schedule in Schedule::ALL {
         for &learning_rate in rates {
             for samples in [100, 200] {
                 let config = RunConfig {
-                    method: MethodConfig::Backprop(BackpropSettings {
+                    method: MethodConfig::Backprop(BackpropConfig {
                         optimizer,
                         learning_rate,
                         schedule,
@@ -73,7 +74,7 @@ fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerKind, rates: &[f64
     lasting(contender, &[4, 6, 9])
 }
 
-/// Every setting once for each number of epochs: a rate that falls to zero depends on it.
+/// Repeats every setting for each number of epochs, as a rate that falls to zero depends on that number.
 fn lasting(contender: Contender, epochs: &[usize]) -> Contender {
     let with = |(text, config): &(String, RunConfig), sweeps| {
         let config = RunConfig {

@@ -4,8 +4,9 @@ use ls_core::linalg::Norm;
 use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, Init};
 
-use super::{Case, Contender, Experiment, alternating, digits, with_method};
-use crate::config::AlternatingSettings;
+use super::base::{alternating, digits, with_method};
+use super::{Case, Contender, Experiment};
+use crate::config::AlternatingConfig;
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "weighting",
@@ -23,16 +24,16 @@ fn cases() -> Vec<Case> {
     .into_iter()
     .map(|(name, hidden, activation)| {
         let base = digits(&hidden, activation, Init::Kaiming);
-        let weighted = |weighting| AlternatingSettings {
+        let weighted = |weighting| AlternatingConfig {
             weighting,
             ..alternating(1)
         };
         let adaptive = |norm, eta| weighted(Weighting::SelfAdaptive { norm, eta });
-        let passes = |auxiliary_passes, weight_passes| AlternatingSettings {
+        let passes = |auxiliary_passes, weight_passes| AlternatingConfig {
             auxiliary_passes,
             ..alternating(weight_passes)
         };
-        let without_restart = AlternatingSettings {
+        let without_restart = AlternatingConfig {
             restart: false,
             ..alternating(1)
         };

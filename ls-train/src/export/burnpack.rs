@@ -1,23 +1,24 @@
-//! Burn's own format, for programs on Burn: `Network::try_load_file` reads it, as `ls-core` builds the network.
+//! Burn's own format, for programs on Burn: they build the network with `ls-core` and read the file with `Network::try_load_file`.
 //!
-//! Weights keep their precision, and a module takes that of the file; `ModuleRecord::cast_to_module_dtype` reads them in the module's.
+//! The file keeps the precision of the weights, and a module that reads it takes that precision over;
+//! `ModuleRecord::cast_to_module_dtype` keeps the precision of the module.
 
 use std::path::Path;
 
 use burn::module::Module;
 
-use super::Format;
+use super::ExportFormat;
 use crate::{Error, Result, Trained};
 
-pub(super) const FORMAT: Format = Format {
+pub(super) const FORMAT: ExportFormat = ExportFormat {
     name: "burn",
     about: "Burn's own format, for programs that build the network with ls-core",
-    extension: "bpk",
+    file_name: "model-export.bpk",
     write,
 };
 
 fn write(trained: &Trained, path: &Path) -> Result<()> {
-    // Burn adds an ending of its own to other names.
+    // Burn appends its own ending to names that lack it.
     let draft = path.with_extension("draft.bpk");
     let network = trained.network.clone();
     network

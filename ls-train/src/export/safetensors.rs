@@ -1,17 +1,18 @@
 //! Safetensors, in the layout of `PyTorch`'s modules.
 //!
-//! | name | shape | is |
+//! | name | shape | tensor |
 //! | --- | --- | --- |
-//! | `stages.{l}.weight` | `[d_out, d_in]` | weights of stage `l` from 0, the head last; residual stages: those of the inner stage |
+//! | `stages.{l}.weight` | `[d_out, d_in]` | weights of stage `l`, counted from 0, the head last; for a residual stage those of its inner stage |
 //! | `stages.{l}.weight` | `[c_out, c_in, k, k]` | kernel of a convolution, to be correlated with the image |
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
-//! | `stages.{l}.{path}` | as the module has it | parameters of a module of the user's own, by their path in it |
+//! | `stages.{l}.{path}` | as in the module | parameters of a custom module, by their path in the module |
 //!
-//! All in little-endian f32; integers and booleans of a module of the user's own are i64 and bytes. Images are flattened channel by
-//! channel, row by row. The metadata have one entry, `layersep`, a JSON object: `model` (the architecture in short), `stages` (a list
-//! of the hidden stages as in configuration files), `shape` (channels, height, width), `classes` (names), `pixel_max`, `mean` and
-//! `deviation` (one per channel). An input is `(pixel / pixel_max - mean) / deviation`. Of a network that an application made `stages`
-//! is null, and the last three where it made the data: those are inputs as they are. The same weights always give the same file.
+//! All numbers are little-endian f32; integers and booleans of a custom module are i64 and bytes. Images are flattened channel by
+//! channel, row by row. The metadata have one entry, `layersep`, a JSON object: `model` (summary of the architecture), `stages` (the
+//! hidden stages as in configuration files), `shape` (channels, height, width), `classes` (names), `pixel_max`, `mean` and
+//! `deviation` (one per channel). An input is `(pixel / pixel_max - mean) / deviation`. `stages` is null for a network that an
+//! application made; `pixel_max`, `mean` and `deviation` are null for data that an application made, which are inputs already. Equal
+//! weights always give equal files.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,27 +25,28 @@ use ls_core::shape::FeatureShape;
 use ls_core::stage::AnyStage;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use super::Format;
+use super::ExportFormat;
 use crate::data::integers;
-use crate::run_dir::write_atomically;
+use crate::run_dir::{SAFETENSORS_FILE, write_atomically};
+use crate::weight_shape::weight_shape;
 use crate::{Error, Result, Trained};
 
-pub(super) const FORMAT: Format = Format {
+pub(super) const FORMAT: ExportFormat = ExportFormat {
     name: "safetensors",
     about: "safetensors in PyTorch's layout, for programs in any language",
-    extension: "safetensors",
+    file_name: SAFETENSORS_FILE,
     write,
 };
 
-/// A tensor as bytes.
-struct Entry {
+/// A tensor as bytes, under its name.
+struct NamedTensor {
     name: String,
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl Entry {
+impl NamedTensor {
     fn new(name: String, shape: Vec<usize>, values: impl Iterator<Item = f64>) -> Self {
         Self {
             name,
@@ -55,7 +57,7 @@ impl Entry {
     }
 }
 
-/// The way of f32 weights through f64 changes nothing; weights in f64 are rounded.
+/// Encodes numbers in f32. Weights in f32 come back unchanged from f64; weights in f64 are rounded.
 fn float_bytes(values: impl Iterator<Item = f64>) -> Vec<u8> {
     values
         .flat_map(|value| (value as f32).to_le_bytes())
@@ -64,11 +66,11 @@ fn float_bytes(values: impl Iterator<Item = f64>) -> Vec<u8> {
 
 fn write(trained: &Trained, path: &Path) -> Result<()> {
     let failed = |reason: String| Error::file("write", path, reason);
-    let entries = entries(&trained.network)?;
-    let views = entries.iter().map(|entry| {
-        let view = TensorView::new(entry.dtype, entry.shape.clone(), &entry.bytes);
+    let tensors = tensors(&trained.network)?;
+    let views = tensors.iter().map(|tensor| {
+        let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes);
         Ok((
-            entry.name.as_str(),
+            tensor.name.as_str(),
             view.map_err(|e| failed(e.to_string()))?,
         ))
     });
@@ -77,13 +79,17 @@ fn write(trained: &Trained, path: &Path) -> Result<()> {
     write_atomically(path, &bytes)
 }
 
-fn entries(network: &Network) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
+/// Reads the tensors of all stages from the device.
+///
+/// # Errors
+/// [`Error::Core`] when the device failed.
+fn tensors(network: &Network) -> Result<Vec<NamedTensor>> {
+    let mut tensors = Vec::new();
     for (l, stage) in network.stages().iter().enumerate() {
         if let AnyStage::Custom(stage) = stage {
-            let mut parameters = Parameters::of_stage(l);
-            stage.visit(&mut parameters);
-            entries.extend(parameters.entries?);
+            let mut collector = ParameterCollector::for_stage(l);
+            stage.visit(&mut collector);
+            tensors.extend(collector.tensors?);
             continue;
         }
         let affine = stage.affine().ok_or(ls_core::Error::Unsupported {
@@ -96,51 +102,51 @@ fn entries(network: &Network) -> Result<Vec<Entry>> {
         let kernel = to_f64(coefficients.kernel.transpose())?;
         let bias = to_f64(coefficients.bias)?;
         let shape = weight_shape(stage, d_in, d_out);
-        entries.push(Entry::new(
+        tensors.push(NamedTensor::new(
             format!("stages.{l}.weight"),
             shape,
             kernel.into_iter(),
         ));
-        entries.push(Entry::new(
+        tensors.push(NamedTensor::new(
             format!("stages.{l}.bias"),
             vec![d_out],
             bias.into_iter(),
         ));
     }
-    Ok(entries)
+    Ok(tensors)
 }
 
-/// Collects the parameters of a module by their paths.
-struct Parameters {
+/// Collects the parameters of a module under their paths.
+struct ParameterCollector {
     path: Vec<String>,
-    entries: Result<Vec<Entry>>,
+    tensors: Result<Vec<NamedTensor>>,
 }
 
-impl Parameters {
-    fn of_stage(l: usize) -> Self {
+impl ParameterCollector {
+    fn for_stage(l: usize) -> Self {
         Self {
             path: vec![format!("stages.{l}")],
-            entries: Ok(Vec::new()),
+            tensors: Ok(Vec::new()),
         }
     }
 
     fn add(&mut self, dtype: Dtype, shape: &[usize], bytes: Result<Vec<u8>>) {
-        let Ok(entries) = &mut self.entries else {
+        let Ok(tensors) = &mut self.tensors else {
             return;
         };
         match bytes {
-            Ok(bytes) => entries.push(Entry {
+            Ok(bytes) => tensors.push(NamedTensor {
                 name: self.path.join("."),
                 dtype,
                 shape: shape.to_vec(),
                 bytes,
             }),
-            Err(error) => self.entries = Err(error),
+            Err(error) => self.tensors = Err(error),
         }
     }
 }
 
-impl ModuleVisitor for Parameters {
+impl ModuleVisitor for ParameterCollector {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         let values = to_f64(parameter.val()).map_err(Error::from);
         let bytes = values.map(|values| float_bytes(values.into_iter()));
@@ -168,21 +174,7 @@ impl ModuleVisitor for Parameters {
     }
 }
 
-/// `[d_out, d_in]`, or `[c_out, c_in, k, k]` with `d_in = c_in k²`.
-pub(crate) fn weight_shape(stage: &AnyStage, d_in: usize, d_out: usize) -> Vec<usize> {
-    match (stage, stage.input_shape()) {
-        (
-            AnyStage::Convolution(_) | AnyStage::ResidualConvolution(_),
-            FeatureShape::Image { channels, .. },
-        ) => {
-            let side = (d_in / channels).isqrt();
-            vec![d_out, channels, side, side]
-        }
-        _ => vec![d_out, d_in],
-    }
-}
-
-/// One entry: several would come in another order every time.
+/// Returns the metadata as one entry: several entries would change their order from file to file.
 fn metadata(trained: &Trained) -> HashMap<String, String> {
     let own = &trained.preprocessing;
     let input = own.feature_shape();
@@ -230,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_of_the_users_own_gives_all_its_parameters_by_path() {
+    fn a_custom_module_gives_all_its_parameters_by_path() {
         let device = Device::flex();
         let masked = Masked {
             linear: LinearConfig::new(3, 2).init(&device),
@@ -242,8 +234,8 @@ mod tests {
             AnyStage::custom(masked.clone()),
             Dense::from_linear(&head, Activation::Identity).into(),
         ]);
-        let entries = entries(&network.unwrap()).unwrap();
-        let shapes: Vec<_> = entries
+        let tensors = tensors(&network.unwrap()).unwrap();
+        let shapes: Vec<_> = tensors
             .iter()
             .map(|e| (e.name.as_str(), e.dtype, e.shape.as_slice()))
             .collect();
@@ -257,9 +249,9 @@ mod tests {
         ];
         assert_eq!(shapes, expected);
         let weight = to_f64(masked.linear.weight.val()).unwrap();
-        assert_eq!(entries[0].bytes, float_bytes(weight.into_iter()));
-        assert_eq!(entries[2].bytes, [1, 0]);
+        assert_eq!(tensors[0].bytes, float_bytes(weight.into_iter()));
+        assert_eq!(tensors[2].bytes, [1, 0]);
         let order = [1_i64.to_le_bytes(), (-2_i64).to_le_bytes()];
-        assert_eq!(entries[3].bytes, order.concat());
+        assert_eq!(tensors[3].bytes, order.concat());
     }
 }

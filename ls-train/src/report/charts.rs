@@ -1,156 +1,286 @@
-//! The charts of a run: which curves its history gives.
+//! The charts of a run. Every column of its history names the chart that shows it, so that a new figure of a method appears as a curve
+//! or as a chart of its own without a change here.
 
-use super::section::Section;
-use crate::chart::{Axis, COLOURS, Chart, Colour, Curve, Scale};
-use crate::run_dir::HistoryTable;
+use super::curves::ColumnGroup;
+use crate::chart::{AxisScale, COLOURS, Chart, ChartAxis, Curve};
+use crate::run_dir::{HistoryTable, SECONDS, SWEEP};
 
 /// A chart with its place in the page.
-pub(super) struct Named {
-    /// Part of the name of its files.
-    pub(super) name: &'static str,
+pub(super) struct ReportChart {
+    /// Identifier in the page, and part of the names of the chart's files: letters of ASCII, digits and hyphens.
+    pub(super) name: String,
     pub(super) chart: Chart,
-    /// What a reader should know, in a sentence.
+    /// Explanation in a sentence.
     pub(super) about: String,
 }
 
-/// Stages that a legend names one by one; of more it names the first, the middle and the last.
-const NAMED_STAGES: usize = 6;
-
-/// Colours from the first stage to the last.
-const RAMP: [Colour; 3] = [COLOURS[0], COLOURS[3], COLOURS[1]];
-
-/// The charts that a history gives; none of figures that the method does not have.
-pub(super) fn of(history: &HistoryTable) -> Vec<Named> {
-    let all = [
-        losses(history),
-        residuals(history),
-        accuracies(history),
-        steps(history),
-    ];
-    let drawn = all
-        .into_iter()
-        .filter(|named| !named.chart.curves().is_empty());
-    drawn.collect()
+/// Texts for a chart that several methods share.
+struct KnownChart {
+    name: &'static str,
+    title: &'static str,
+    /// Label of the vertical axis.
+    label: &'static str,
+    about: &'static str,
+    /// Key of a column, and a sentence to add where the chart shows that column.
+    remark: Option<(&'static str, &'static str)>,
 }
 
-/// Original losses of the training splits of several runs, over seconds, which all methods share.
-pub(super) fn overlay(runs: &[Section]) -> Chart {
-    let colours = COLOURS.into_iter().cycle();
-    let curves = runs.iter().zip(colours).map(|(run, colour)| {
-        let points = run.history.points("seconds", "train_original_loss");
-        Curve::new(&run.folder, colour, points)
-    });
-    let x = Axis::new("seconds of training", Scale::Linear);
-    let y = Axis::new("original loss of the training split", Scale::Log);
+/// The charts with texts of their own, in their order in the page; all others follow.
+const KNOWN: [KnownChart; 4] = [
+    KnownChart {
+        name: "losses",
+        title: "Losses",
+        label: "loss, mean over samples",
+        about: "Means over samples, on a logarithmic scale.",
+        remark: Some((
+            "train_certificate",
+            "On the training split the original loss is at most the certificate, F ≤ C, in every sweep.",
+        )),
+    },
+    KnownChart {
+        name: "residuals",
+        title: "Residuals",
+        label: "mean squared residual",
+        about: "Distance between the auxiliary variables of a hidden stage and the output of that stage: \
+                1/N\u{a0}Σ\u{a0}‖a\u{a0}−\u{a0}f(a)‖², on a logarithmic scale.",
+        remark: None,
+    },
+    KnownChart {
+        name: "accuracy",
+        title: "Accuracy",
+        label: "accuracy, percent",
+        about: "Share of correct predictions of the plain network, in percent.",
+        remark: None,
+    },
+    KnownChart {
+        name: "steps",
+        title: "Step and damping",
+        label: "step τ, damping μ",
+        about: "Length of the accepted step and ridge of its least-squares problem, on a logarithmic scale.",
+        remark: None,
+    },
+];
+
+/// Returns the charts of a run; a chart without a curve is left out.
+pub(super) fn run_charts(history: &HistoryTable) -> Vec<ReportChart> {
+    let mut groups: Vec<(String, ColumnGroup<'_>)> = Vec::new();
+    let counters = [SWEEP, SECONDS];
+    let figures = history.columns().iter();
+    for column in figures.filter(|column| !counters.contains(&column.key.as_str())) {
+        let name = chart_name(&column.chart);
+        let found = groups.iter().position(|(own, _)| *own == name);
+        let place = found.unwrap_or(groups.len());
+        if found.is_none() {
+            groups.push((name, ColumnGroup::new(&column.chart)));
+        }
+        groups[place].1.add(column, history);
+    }
+    let rank = |name: &str| KNOWN.iter().position(|known| known.name == name);
+    groups.sort_by_key(|(name, _)| rank(name).unwrap_or(KNOWN.len()));
+    let charts = groups.iter().map(|(name, group)| chart(name, group));
+    charts
+        .filter(|report_chart| !report_chart.chart.curves().is_empty())
+        .collect()
+}
+
+/// Returns the original losses of the training splits of several runs over the seconds spent in sweeps, which all methods have. Each
+/// history comes with the name of its curve.
+pub(super) fn overlay<'a>(histories: impl Iterator<Item = (&'a str, &'a HistoryTable)>) -> Chart {
+    let curves = histories
+        .zip(COLOURS.into_iter().cycle())
+        .map(|((name, history), colour)| Curve::new(name, colour, history.original_losses()));
+    let x = ChartAxis::new("seconds of training", AxisScale::Linear);
+    let y = ChartAxis::new("original loss of the training split", AxisScale::Log);
     Chart::new("Original loss of all runs", x, y, curves.collect())
 }
 
-fn losses(history: &HistoryTable) -> Named {
-    let curve = |name: &str, column: &str, colour: usize| {
-        Curve::new(name, COLOURS[colour], history.points("sweep", column))
-    };
-    let curves = vec![
-        curve("separated loss S", "separated_loss", 1),
-        curve("certificate C", "certificate", 2),
-        curve("original loss F, training", "train_original_loss", 0),
-        curve("F, validation", "validation_original_loss", 4),
-        curve("F, test", "test_original_loss", 3),
-    ];
-    let bound = match history.last("certificate") {
-        Some(_) => " On the training split F ≤ C holds in every sweep.",
-        None => "",
-    };
-    Named {
-        name: "losses",
-        chart: over_sweeps("Losses", "loss, mean over samples", Scale::Log, curves),
-        about: format!("Means over samples, on a logarithmic scale.{bound}"),
-    }
-}
-
-fn residuals(history: &HistoryTable) -> Named {
-    // Early stages of a deep network can be without a residual from beginning to end.
-    let is_shown = |column: &&str| history.points("sweep", column).iter().any(|p| p.1 > 0.0);
-    let all: Vec<&str> = history.columns("residual_").collect();
-    let columns: Vec<&str> = all.iter().copied().filter(is_shown).collect();
-    let count = columns.len();
-    let curve = |(i, column): (usize, &&str)| Curve {
-        in_legend: count <= NAMED_STAGES || [0, count / 2, count - 1].contains(&i),
-        ..Curve::new(
-            column.replacen("residual_", "stage ", 1),
-            ramp(i, count),
-            history.points("sweep", column),
-        )
-    };
-    let curves = columns.iter().enumerate().map(curve).collect();
-    Named {
-        name: "residuals",
-        chart: over_sweeps("Residuals", "mean squared residual", Scale::Log, curves),
-        about: format!(
-            "How far the auxiliary variables of a hidden stage are from what the stage computes: \
-             1/N\u{a0}Σ\u{a0}‖a\u{a0}−\u{a0}f(a)‖², on a logarithmic scale.{}",
-            match all.len() - count {
-                0 => String::new(),
-                hidden => format!(" {hidden} of {} stages have none at all.", all.len()),
-            }
+fn chart(name: &str, group: &ColumnGroup<'_>) -> ReportChart {
+    let (title, label, mut about) = match KNOWN.iter().find(|known| known.name == name) {
+        Some(known) => (
+            known.title.into(),
+            known.label.into(),
+            known_about(known, group),
         ),
-    }
-}
-
-fn accuracies(history: &HistoryTable) -> Named {
-    let curve = |name: &str, colour: usize| {
-        let mut points = history.points("sweep", &format!("{name}_accuracy"));
-        for (_, share) in &mut points {
-            *share *= 100.0;
+        None => (capitalized(group.title), label(group), about(group)),
+    };
+    for figure in group.figures() {
+        let (invisible, all) = group.invisible_stages(figure);
+        if invisible > 0 {
+            let figure = figure.to_lowercase();
+            about += &format!(" {invisible} of {all} stages have no {figure} to show.");
         }
-        let name = if name == "train" { "training" } else { name };
-        Curve::new(name, COLOURS[colour], points)
-    };
-    let curves = vec![curve("train", 0), curve("validation", 4), curve("test", 3)];
-    Named {
-        name: "accuracy",
-        chart: over_sweeps("Accuracy", "accuracy, percent", Scale::Linear, curves),
-        about: "Share of correct predictions of the plain network, in percent.".into(),
+    }
+    let x = ChartAxis::new("sweep", AxisScale::Whole);
+    let y = ChartAxis::new(&label, group.scale());
+    ReportChart {
+        name: name.into(),
+        chart: Chart::new(&title, x, y, group.curves()),
+        about,
     }
 }
 
-fn steps(history: &HistoryTable) -> Named {
-    let curve = |name: &str, column: &str, colour: usize| {
-        Curve::new(name, COLOURS[colour], history.points("sweep", column))
-    };
-    let curves = vec![curve("step τ", "step", 0), curve("damping μ", "damping", 1)];
-    Named {
-        name: "steps",
-        chart: over_sweeps("Step and damping", "step τ, damping μ", Scale::Log, curves),
-        about: "The length of the accepted step and the ridge of its least squares, on a logarithmic scale.".into(),
+fn known_about(known: &KnownChart, group: &ColumnGroup<'_>) -> String {
+    match known.remark.filter(|(key, _)| group.shows(key)) {
+        Some((_, remark)) => format!("{} {remark}", known.about),
+        None => known.about.into(),
     }
 }
 
-fn over_sweeps(title: &str, label: &str, scale: Scale, curves: Vec<Curve>) -> Chart {
-    let x = Axis::new("sweep", Scale::Whole);
-    Chart::new(title, x, Axis::new(label, scale), curves)
+/// Returns the label of the vertical axis of a chart without texts of its own.
+fn label(group: &ColumnGroup<'_>) -> String {
+    match group.unit() {
+        Some(unit) => format!("{}, {unit}", group.title.to_lowercase()),
+        None => group.title.to_lowercase(),
+    }
 }
 
-/// The colour of stage `i` of `count`.
-fn ramp(i: usize, count: usize) -> Colour {
-    let place = 2.0 * i as f64 / count.saturating_sub(1).max(1) as f64;
-    let half = usize::from(place >= 1.0);
-    let (from, to, share) = (RAMP[half], RAMP[half + 1], place - half as f64);
-    let mix = |from: u8, to: u8| {
-        let mixed = f64::from(from) + share * (f64::from(to) - f64::from(from));
-        mixed.round() as u8
+/// Returns the explanation of a chart without texts of its own.
+fn about(group: &ColumnGroup<'_>) -> String {
+    let unit = group.unit().map(|unit| format!(", in {unit}"));
+    let scale = match group.scale() {
+        AxisScale::Log => ", on a logarithmic scale",
+        _ => "",
     };
-    (mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+    let figures = capitalized(&group.figures().join(", "));
+    format!(
+        "{figures} after every sweep{}{scale}.",
+        unit.unwrap_or_default()
+    )
+}
+
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(characters).collect()
+}
+
+/// Returns the identifier of a chart: the words of its title in lower case, joined by hyphens.
+fn chart_name(title: &str) -> String {
+    let words = title.split(|character: char| !character.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    match words.is_empty() {
+        true => "chart".into(),
+        false => words.join("-").to_ascii_lowercase(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run_dir::Column;
+    use ls_core::figure::{Better, Figure, FigureScale, SplitName};
+    use ls_core::fit::{ACCURACY, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, SEPARATED_LOSS};
+    use ls_core::method::STEP;
+
+    /// A history of figures, with a line per sweep of their values.
+    fn history(figures: &[Figure], rows: &[&str]) -> HistoryTable {
+        let run = tempfile::tempdir().unwrap();
+        let columns = Column::all(figures);
+        let mut text: String = columns.iter().map(|c| c.header_line() + "\n").collect();
+        let names: Vec<_> = columns.iter().map(|c| c.key.clone()).collect();
+        text += &(names.join(",") + "\n");
+        for (sweep, row) in rows.iter().enumerate() {
+            text += &format!("{sweep},0,{row}\n");
+        }
+        std::fs::write(run.path().join("history.csv"), text).unwrap();
+        HistoryTable::read(run.path()).unwrap()
+    }
+
+    fn names(chart: &Chart) -> Vec<&str> {
+        let curves = chart.curves().iter();
+        curves.map(|curve| curve.name.as_str()).collect()
+    }
 
     #[test]
-    fn the_ramp_begins_and_ends_with_its_colours() {
-        assert_eq!(ramp(0, 1), RAMP[0]);
-        assert_eq!(ramp(0, 30), RAMP[0]);
-        assert_eq!(ramp(15, 31), RAMP[1]);
-        assert_eq!(ramp(29, 30), RAMP[2]);
+    fn losses_are_told_apart_by_figure_and_split() {
+        let figures = [
+            ORIGINAL_LOSS.on(SplitName::Train),
+            SEPARATED_LOSS,
+            CERTIFICATE,
+            ORIGINAL_LOSS.on(SplitName::Test),
+        ];
+        let charts = run_charts(&history(&figures, &["2.3,9,8,2.4", "0.5,0.9,0.7,0.6"]));
+        let [losses] = &charts[..] else {
+            panic!("{} charts", charts.len());
+        };
+        assert_eq!(losses.name, "losses");
+        let expected = [
+            ("Separated loss", 1),
+            ("Certificate", 2),
+            ("Original loss, training", 0),
+            ("Original loss, test", 3),
+        ];
+        let curves = losses.chart.curves().iter();
+        let found: Vec<_> = curves.map(|c| (c.name.as_str(), c.colour)).collect();
+        assert_eq!(found, expected.map(|(name, i)| (name, COLOURS[i])));
+        assert!(losses.about.ends_with("F ≤ C, in every sweep."));
+    }
+
+    #[test]
+    fn a_chart_without_a_certificate_promises_no_bound() {
+        let figures = [ORIGINAL_LOSS.on(SplitName::Train), CERTIFICATE];
+        let charts = run_charts(&history(&figures, &["2.3,", "0.5,"]));
+        assert_eq!(names(&charts[0].chart), ["Original loss"]);
+        assert!(!charts[0].about.contains('C'), "{}", charts[0].about);
+    }
+
+    #[test]
+    fn accuracies_are_shown_in_percent_under_the_names_of_their_splits() {
+        let figures = [SplitName::Train, SplitName::Test].map(|split| ACCURACY.on(split));
+        let charts = run_charts(&history(&figures, &["0.1,0.12", "0.9,0.8"]));
+        assert_eq!(names(&charts[0].chart), ["training", "test"]);
+        assert_eq!(charts[0].chart.curves()[0].points[1], (1.0, 90.0));
+        assert_eq!(charts[0].chart.axes().1.scale, AxisScale::Linear);
+    }
+
+    #[test]
+    fn a_legend_of_many_stages_lists_three_and_stages_without_a_residual_are_counted() {
+        let figures: Vec<_> = (1..=9).map(|stage| RESIDUAL.at(stage)).collect();
+        let charts = run_charts(&history(&figures, &["0,0,3,4,5,6,7,8,9"]));
+        let curves = charts[0].chart.curves();
+        assert_eq!(curves.len(), 7);
+        let listed = curves.iter().filter(|curve| curve.in_legend);
+        let listed: Vec<_> = listed.map(|curve| curve.name.as_str()).collect();
+        assert_eq!(listed, ["stage 3", "stage 6", "stage 9"]);
+        let about = &charts[0].about;
+        assert!(
+            about.ends_with("2 of 9 stages have no residual to show."),
+            "{about}"
+        );
+    }
+
+    #[test]
+    fn figures_of_a_new_method_get_curves_and_charts_of_their_own() {
+        let norm = Figure::new("Gradient norm")
+            .unit("nats")
+            .better(Better::Lower)
+            .scale(FigureScale::Linear)
+            .chart("Gradients");
+        let figures = [
+            norm.at(1),
+            norm.at(2),
+            Figure::new("Rate").chart("steps"),
+            Figure::new("Momentum").chart("./Momentum <&>"),
+            STEP,
+        ];
+        let rows = ["2,1,0.1,0.9,0.5", "1,0.5,0.05,0.9,0.5"];
+        let charts = run_charts(&history(&figures, &rows));
+        let found: Vec<_> = charts
+            .iter()
+            .map(|chart| (chart.name.as_str(), names(&chart.chart)))
+            .collect();
+        let expected = [
+            ("steps", vec!["Rate", "Step"]),
+            ("gradients", vec!["stage 1", "stage 2"]),
+            ("momentum", vec!["Momentum"]),
+        ];
+        assert_eq!(found, expected);
+        let gradients = &charts[1];
+        assert_eq!(gradients.chart.axes().1.label, "gradients, nats");
+        assert_eq!(gradients.about, "Gradient norm after every sweep, in nats.");
+        assert_eq!(
+            charts[2].about,
+            "Momentum after every sweep, on a logarithmic scale."
+        );
     }
 }

@@ -1,20 +1,26 @@
-//! Run folders as one page to read: a single HTML file that loads nothing from anywhere.
+//! Run folders as one page: a single HTML file that loads nothing from elsewhere.
 //!
 //! [`Report::gather`] reads run folders, never live objects, so that a report can be made at any time, also of a run that has not
 //! ended. [`Report::write`] lays it out; [`Report::save_charts`] writes the charts as files. One file per concern:
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `figures` | key figures, and how numbers are written |
-//! | `charts` | which curves the history gives |
+//! | `format` | numbers as the report writes them |
+//! | `options` | inputs of a report |
+//! | `key_figures` | cards of losses, accuracies, time and size |
+//! | `curves` | names, colours and legend of the curves of a chart |
+//! | `charts` | charts of a run and of several runs |
+//! | `pictures` | small PNG pictures inside the page |
 //! | `test_images` | confusion matrix and misclassified images |
 //! | `weights` | weights of the first stage as pictures |
-//! | `pictures` | small PNG pictures inside the page |
-//! | `section` | all of one run |
-//! | `page` | what the templates are filled with |
+//! | `section` | content of one run |
+//! | `page` | values of the templates |
 
 mod charts;
-mod figures;
+mod curves;
+mod format;
+mod key_figures;
+mod options;
 mod page;
 mod pictures;
 mod section;
@@ -24,52 +30,46 @@ mod weights;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+pub use options::ReportOptions;
 
 use crate::chart::Chart;
 use crate::run_dir::write_atomically;
 use crate::{Error, Result};
-use charts::Named;
-use section::Section;
+use charts::ReportChart;
+use section::RunSection;
 
-/// What a report is about.
-pub struct Scope<'a> {
-    /// Folders of the runs, at least one.
-    pub runs: &'a [PathBuf],
-    /// Folder with the files of the data set, or with a folder of its name; none for that of each run.
-    pub data: Option<&'a Path>,
-    /// Where to classify the test images.
-    pub device: &'a Device,
-}
-
-/// Runs, read and ready to be laid out.
+/// The content of some runs, ready to be laid out.
 pub struct Report {
-    runs: Vec<Section>,
-    /// Original losses of several runs.
+    runs: Vec<RunSection>,
+    /// Original losses of all runs, where there are several.
     overlay: Option<Chart>,
 }
 
 impl Report {
-    /// Reads some runs and classifies their test images; `progress` hears what comes next, since that can take a while.
+    /// Reads some runs and classifies their test images. As that can take a while, `progress` receives the name of every step before
+    /// it begins.
     ///
-    /// A run that has not ended gives its history; test images that cannot be found are left out. Both with a note.
+    /// A run that has not ended contributes its history alone, and test images that cannot be found are left out; a note says so.
     ///
     /// # Errors
-    /// [`Error::NoRun`] for a folder without a run, [`Error::File`] for a file that cannot be understood.
-    pub fn gather(scope: &Scope<'_>, progress: &mut dyn FnMut(&str)) -> Result<Self> {
-        let runs = scope
+    /// [`Error::NoRun`] for a folder without a run, [`Error::File`] for a file that cannot be parsed.
+    pub fn gather(options: &ReportOptions<'_>, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        let runs = options
             .runs
             .iter()
             .map(|run| {
                 progress(&format!("reading {}", run.display()));
-                Section::gather(run, scope)
+                RunSection::gather(run, options)
             })
             .collect::<Result<Vec<_>>>()?;
-        let overlay = (runs.len() > 1).then(|| charts::overlay(&runs));
+        let overlay = (runs.len() > 1).then(|| {
+            let histories = runs.iter().map(|run| (run.folder.as_str(), &run.history));
+            charts::overlay(histories)
+        });
         Ok(Self { runs, overlay })
     }
 
-    /// What is missing from the report, and what can be done about it.
+    /// Returns remarks on missing content, each with the folder of its run and, where there is one, a remedy.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         let runs = self.runs.iter();
         runs.flat_map(|run| {
@@ -79,26 +79,26 @@ impl Report {
         })
     }
 
-    /// The page. The same run folders always give the same page on the same machine.
+    /// Renders the page. On one machine equal run folders always give equal pages.
     ///
     /// # Errors
     /// [`Error::File`] when a chart cannot be drawn.
     pub fn html(&self) -> Result<String> {
-        page::html(self)
+        page::html(&self.runs, self.overlay.as_ref())
     }
 
-    /// Writes the page; one that is there is replaced, since it holds nothing of its own.
+    /// Writes the page over an older one, which holds nothing that is not in the run folders.
     ///
     /// # Errors
-    /// As [`Report::html`], and [`Error::File`] when it cannot be written.
+    /// [`Error::File`] when a chart cannot be drawn or the page cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_atomically(path, self.html()?.as_bytes())
     }
 
-    /// Writes every chart as SVG and PNG into a folder; returns the files.
+    /// Writes every chart as SVG and PNG into a folder; returns the paths of the files.
     ///
     /// # Errors
-    /// [`Error::File`] when one cannot be written.
+    /// [`Error::File`] when a file cannot be written.
     pub fn save_charts(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, error))?;
         let mut files = Vec::new();
@@ -108,20 +108,22 @@ impl Report {
         Ok(files)
     }
 
-    /// All charts for files of their own, with their names; those of several runs begin with the number of the run.
+    /// Returns all charts with the names of their files; with several runs the names begin with the number of the run.
     fn charts(&self) -> impl Iterator<Item = (String, Chart)> {
         let overlay = self.overlay.iter().cloned();
         let overlay = overlay.map(|chart| ("overlay".into(), chart));
-        let several = self.runs.len() > 1;
+        let has_several = self.runs.len() > 1;
         let runs = self.runs.iter().enumerate().flat_map(move |(i, run)| {
-            run.charts.iter().map(move |Named { name, chart, .. }| {
-                let name = match several {
-                    true => format!("{}-{name}", i + 1),
-                    false => (*name).to_owned(),
-                };
-                let title = format!("{}: {}", run.folder, chart.title().to_lowercase());
-                (name, chart.clone().with_title(&title))
-            })
+            run.charts
+                .iter()
+                .map(move |ReportChart { name, chart, .. }| {
+                    let name = match has_several {
+                        true => format!("{}-{name}", i + 1),
+                        false => name.clone(),
+                    };
+                    let title = format!("{}: {}", run.folder, chart.title().to_lowercase());
+                    (name, chart.clone().with_title(&title))
+                })
         });
         overlay.chain(runs)
     }

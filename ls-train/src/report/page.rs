@@ -1,24 +1,23 @@
-//! The page: what its templates are filled with. Everything that comes from files is escaped by the engine; what was drawn here is
-//! not, charts and pictures.
+//! The page: the values of its templates. The engine escapes every text that comes from a file; charts and pictures, which are drawn
+//! here, are markup already.
 
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
 
-use super::Report;
-use super::charts::Named;
-use super::figures::{number, percent};
-use super::section::Section;
-use crate::chart::{Chart, Curve, Layout, Scale};
+use super::charts::ReportChart;
+use super::format;
+use super::section::RunSection;
+use crate::chart::{AxisScale, Chart, ChartLayout, Curve};
 use crate::{Error, Result};
 
 const PAGE: &str = "report.html";
 const CHART: &str = "chart.html";
 
-/// Lays a report out.
+/// Renders the page of some runs, with the chart of their original losses where there are several.
 ///
 /// # Errors
 /// [`Error::File`] when a chart cannot be drawn.
-pub(super) fn html(report: &Report) -> Result<String> {
+pub(super) fn html(runs: &[RunSection], overlay: Option<&Chart>) -> Result<String> {
     let mut templates = Environment::new();
     templates.set_trim_blocks(true);
     templates.set_lstrip_blocks(true);
@@ -26,20 +25,19 @@ pub(super) fn html(report: &Report) -> Result<String> {
     added.map_err(failed)?;
     let added = templates.add_template(CHART, include_str!("chart.html"));
     added.map_err(failed)?;
-    let runs = report.runs.iter().enumerate();
-    let runs = runs.map(|(i, run)| run_values(&templates, i + 1, run));
-    let overlay = report.overlay.as_ref();
+    let numbered = runs.iter().enumerate();
+    let sections = numbered.map(|(i, run)| run_values(&templates, i + 1, run));
     let overlay = overlay.map(|chart| {
         let about =
-            "Of the training split, on a logarithmic scale, over the seconds spent in sweeps.";
+            "Original loss of the training split on a logarithmic scale, over the seconds spent in sweeps.";
         chart_markup(&templates, "overlay", chart, about)
     });
     let values = context! {
-        title => title(report),
-        several => report.runs.len() > 1,
+        title => title(runs),
+        has_several => runs.len() > 1,
         overlay => overlay.transpose()?,
-        comparison => report.runs.iter().map(comparison).collect::<Vec<_>>(),
-        runs => runs.collect::<Result<Vec<_>>>()?,
+        comparison => runs.iter().map(comparison).collect::<Vec<_>>(),
+        runs => sections.collect::<Result<Vec<_>>>()?,
         version => env!("CARGO_PKG_VERSION"),
     };
     let page = templates.get_template(PAGE).map_err(failed)?;
@@ -50,14 +48,14 @@ fn failed(error: minijinja::Error) -> Error {
     Error::file("lay out", PAGE, error)
 }
 
-fn title(report: &Report) -> String {
-    match &report.runs[..] {
+fn title(runs: &[RunSection]) -> String {
+    match runs {
         [run] => run_title(run),
         runs => format!("{} runs", runs.len()),
     }
 }
 
-fn run_title(run: &Section) -> String {
+fn run_title(run: &RunSection) -> String {
     format!(
         "{} on {}",
         run.config.method.name(),
@@ -65,8 +63,8 @@ fn run_title(run: &Section) -> String {
     )
 }
 
-fn run_values(templates: &Environment<'_>, number: usize, run: &Section) -> Result<Value> {
-    let charts = run.charts.iter().map(|Named { name, chart, about }| {
+fn run_values(templates: &Environment<'_>, number: usize, run: &RunSection) -> Result<Value> {
+    let charts = run.charts.iter().map(|ReportChart { name, chart, about }| {
         let id = format!("run-{number}-{name}");
         chart_markup(templates, &id, chart, about)
     });
@@ -77,7 +75,7 @@ fn run_values(templates: &Environment<'_>, number: usize, run: &Section) -> Resu
         model => run.model,
         ending => run.ending(),
         has_ended => run.summary.is_some(),
-        figures => run.standing.figures(&run.config),
+        cards => run.key_figures.cards(&run.config),
         notes => run.notes,
         charts => charts.collect::<Result<Vec<_>>>()?,
         test_images => run.test_images,
@@ -89,24 +87,26 @@ fn run_values(templates: &Environment<'_>, number: usize, run: &Section) -> Resu
 
 /// A row of the comparison of several runs.
 #[derive(Serialize)]
-struct Compared {
+struct ComparisonRow {
     folder: String,
     title: String,
     model: String,
     cells: Vec<String>,
 }
 
-fn comparison(run: &Section) -> Compared {
-    let standing = &run.standing;
+fn comparison(run: &RunSection) -> ComparisonRow {
+    let figures = &run.key_figures;
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
-    let accuracies = standing.accuracies.map(|share| or_dash(share.map(percent)));
+    let accuracies = figures
+        .accuracies
+        .map(|share| or_dash(share.map(format::percent)));
     let cells = [
-        or_dash(standing.sweeps.map(|sweeps| sweeps.to_string())),
-        or_dash(standing.seconds.map(|seconds| format!("{seconds:.1}"))),
-        or_dash(standing.original_loss.map(number)),
-        or_dash(standing.certificate.map(number)),
+        or_dash(figures.sweeps.map(|sweeps| sweeps.to_string())),
+        or_dash(figures.seconds.map(format::seconds)),
+        or_dash(figures.original_loss.map(format::loss)),
+        or_dash(figures.certificate.map(format::loss)),
     ];
-    Compared {
+    ComparisonRow {
         folder: run.folder.clone(),
         title: run_title(run),
         model: run.model.clone().unwrap_or_default(),
@@ -118,8 +118,8 @@ fn comparison(run: &Section) -> Compared {
     }
 }
 
-/// Where a run took place and what it was made with; what its folder does not say is left out.
-fn facts(run: &Section) -> Vec<(&'static str, String)> {
+/// Returns names and values of the environment: of the run, and of the program that writes the report.
+fn facts(run: &RunSection) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Folder", run.folder.clone())];
     match &run.summary {
         Some(summary) => facts.extend([
@@ -137,22 +137,25 @@ fn facts(run: &Section) -> Vec<(&'static str, String)> {
     let system = format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH);
     facts.extend([
         (
-            "Program that made this report",
+            "Program of this report",
             format!("layersep {}", env!("CARGO_PKG_VERSION")),
         ),
-        ("Its machine", format!("{system}, {processors} processors")),
+        (
+            "Machine of this report",
+            format!("{system}, {processors} processors"),
+        ),
     ]);
     facts
 }
 
 /// An entry of a legend.
 #[derive(Serialize)]
-struct Key<'a> {
+struct LegendEntry<'a> {
     name: &'a str,
     colour: String,
 }
 
-/// A chart in both layouts with its legend, ready for the page.
+/// Renders a chart in both layouts, with its legend.
 fn chart_markup(
     templates: &Environment<'_>,
     id: &str,
@@ -160,13 +163,13 @@ fn chart_markup(
     about: &str,
 ) -> Result<Value> {
     let keys = || chart.curves().iter().filter(|curve| curve.in_legend);
-    let legend = keys().map(|curve| Key {
+    let legend = keys().map(|curve| LegendEntry {
         name: &curve.name,
         colour: format!("rgb{:?}", curve.colour),
     });
     let spoken = keys().map(spoken).collect::<Vec<_>>().join("; ");
     let (x, y) = chart.axes();
-    let scale = if y.scale == Scale::Log {
+    let scale = if y.scale == AxisScale::Log {
         ", logarithmic"
     } else {
         ""
@@ -179,23 +182,23 @@ fn chart_markup(
         curves => chart.curves().len(),
         has_gaps_in_legend => keys().count() < chart.curves().len(),
         legend => legend.collect::<Vec<_>>(),
-        wide => Value::from_safe_string(chart.svg(Layout::Wide)?),
-        narrow => Value::from_safe_string(chart.svg(Layout::Narrow)?),
+        wide => Value::from_safe_string(chart.svg(ChartLayout::Wide)?),
+        narrow => Value::from_safe_string(chart.svg(ChartLayout::Narrow)?),
     };
     let template = templates.get_template(CHART).map_err(failed)?;
     let text = template.render(values).map_err(failed)?;
     Ok(Value::from_safe_string(text))
 }
 
-/// A curve for those who do not see it.
+/// Describes a curve for screen readers.
 fn spoken(curve: &Curve) -> String {
     match (&curve.points.first(), &curve.points.last()) {
         (Some(first), Some(last)) => {
             format!(
                 "{}: from {} to {}",
                 curve.name,
-                number(first.1),
-                number(last.1)
+                format::loss(first.1),
+                format::loss(last.1)
             )
         }
         _ => curve.name.clone(),
@@ -208,16 +211,16 @@ mod tests {
     use crate::Trained;
     use crate::config::RunConfig;
     use crate::data::Preprocessing;
-    use crate::report::Scope;
+    use crate::report::ReportOptions;
     use crate::report::test_images::TestImages;
-    use crate::report::weights::Weights;
+    use crate::report::weights::WeightPictures;
     use crate::run_dir::RunDir;
     use burn::tensor::Device;
     use ls_datasets::{ImageShape, Samples};
 
     const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
 
-    /// Images of two classes with names that mean harm.
+    /// Images of two classes with hostile names.
     fn samples() -> Samples {
         let shape = ImageShape {
             channels: 1,
@@ -245,21 +248,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join(HOSTILE.replace('/', ""));
         drop(RunDir::create(&run, &config, false).unwrap());
-        let scope = Scope {
+        let options = ReportOptions {
             runs: &[],
             data: None,
             device: &device,
         };
-        let mut section = Section::gather(&run, &scope).unwrap();
+        let mut section = RunSection::gather(&run, &options).unwrap();
         section.config_text = format!("# {HOSTILE}");
         section.notes.push(HOSTILE.into());
         section.test_images = Some(TestImages::classify(&trained, &samples, &device).unwrap());
-        section.weights = Weights::of(&trained).unwrap();
-        let report = Report {
-            overlay: None,
-            runs: vec![section],
-        };
-        let page = html(&report).unwrap();
+        section.weights = WeightPictures::draw(&trained).unwrap();
+        let page = html(&[section], None).unwrap();
         assert!(
             !page.contains("<img src=x") && !page.contains("<script"),
             "{page}"

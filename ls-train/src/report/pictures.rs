@@ -1,4 +1,4 @@
-//! Small pictures that stand inside the page.
+//! Small PNG pictures inside the page, as data URIs.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,14 +9,15 @@ use ls_datasets::ImageShape;
 use crate::chart::Colour;
 use crate::{Error, Result};
 
-/// The ends of the diverging colours, for -1 and 1; 0 is white.
+/// Colour of the lower end of the diverging scale; 0 is white.
 const BLUE: Colour = (33, 102, 172);
+/// Colour of its upper end.
 const ORANGE: Colour = (204, 92, 0);
 
-/// A picture of an image of a data set: three channels in colour, others by their first channel in grey.
+/// Draws an image of a data set: three channels in colour, any other number by the first channel in grey.
 ///
 /// # Errors
-/// [`Error::File`] when it cannot be encoded.
+/// [`Error::File`] when the picture cannot be encoded.
 pub(super) fn sample(pixels: &[u8], shape: ImageShape, pixel_max: u8) -> Result<String> {
     let plane = shape.height * shape.width;
     let channel = |c: usize| if shape.channels == 3 { c * plane } else { 0 };
@@ -25,16 +26,16 @@ pub(super) fn sample(pixels: &[u8], shape: ImageShape, pixel_max: u8) -> Result<
     png(shape.width, shape.height, &colours.collect::<Vec<_>>())
 }
 
-/// A picture of numbers in rows of `width`: blue below 0, orange above, strongest at `largest` and beyond.
+/// Draws numbers in rows of `width`: blue below 0, orange above, with the strongest colours at `±largest` and beyond.
 ///
 /// # Errors
-/// [`Error::File`] when it cannot be encoded.
+/// [`Error::File`] when the picture cannot be encoded.
 pub(super) fn diverging(values: &[f64], width: usize, largest: f64) -> Result<String> {
     let colours = values.iter().flat_map(|&value| {
         let share = (value / largest.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0);
         let end = if share < 0.0 { BLUE } else { ORANGE };
-        [end.0, end.1, end.2].map(|part| {
-            let mixed = 255.0 + share.abs() * (f64::from(part) - 255.0);
+        [end.0, end.1, end.2].map(|channel| {
+            let mixed = 255.0 + share.abs() * (f64::from(channel) - 255.0);
             mixed.round() as u8
         })
     });

@@ -1,46 +1,46 @@
-//! All of one run.
+//! The content of one run.
 
 use std::path::Path;
 
 use ls_datasets::Source;
 
-use super::Scope;
-use super::charts::{self, Named};
-use super::figures::Standing;
+use super::charts::{self, ReportChart};
+use super::key_figures::KeyFigures;
+use super::options::ReportOptions;
 use super::test_images::TestImages;
-use super::weights::Weights;
+use super::weights::WeightPictures;
 use crate::config::RunConfig;
 use crate::data::Fingerprint;
 use crate::learner::Stop;
 use crate::run_dir::{HistoryTable, RunDir, Summary};
 use crate::{Error, Result, Trained};
 
-/// What a report says about a run.
-pub(super) struct Section {
-    /// The folder, as it was given.
+/// The content of a report about one run.
+pub(super) struct RunSection {
+    /// Path of the folder, as the user gave it.
     pub(super) folder: String,
     pub(super) config: RunConfig,
-    /// The configuration, as it stands in its file.
+    /// Text of the configuration file.
     pub(super) config_text: String,
-    /// The architecture in short, where it is known.
+    /// Summary of the architecture, where it is known.
     pub(super) model: Option<String>,
-    /// The end of the run, if there was one.
+    /// Summary of the run; `None` where it has not ended.
     pub(super) summary: Option<Summary>,
-    pub(super) standing: Standing,
+    pub(super) key_figures: KeyFigures,
     pub(super) history: HistoryTable,
-    pub(super) charts: Vec<Named>,
+    pub(super) charts: Vec<ReportChart>,
     pub(super) test_images: Option<TestImages>,
-    pub(super) weights: Option<Weights>,
-    /// What is missing, and what can be done about it.
+    pub(super) weights: Option<WeightPictures>,
+    /// Remarks on missing content, with a remedy where there is one.
     pub(super) notes: Vec<String>,
 }
 
-impl Section {
+impl RunSection {
     /// Reads a run.
     ///
     /// # Errors
-    /// [`Error::NoRun`] or [`Error::File`].
-    pub(super) fn gather(run: &Path, scope: &Scope<'_>) -> Result<Self> {
+    /// [`Error::NoRun`] for a folder without a run, [`Error::File`] for a file that cannot be parsed.
+    pub(super) fn gather(run: &Path, options: &ReportOptions<'_>) -> Result<Self> {
         let config = RunDir::read_config(run)?;
         let config_text = RunDir::read_config_text(run)?;
         let history = HistoryTable::read(run)?;
@@ -51,8 +51,8 @@ impl Section {
         let mut section = Self {
             folder: run.display().to_string(),
             model: model(run, &config, summary.as_ref())?,
-            standing: Standing::of(summary.as_ref(), &history),
-            charts: charts::of(&history),
+            key_figures: KeyFigures::new(summary.as_ref(), &history),
+            charts: charts::run_charts(&history),
             config,
             config_text,
             summary,
@@ -61,25 +61,28 @@ impl Section {
             weights: None,
             notes: Vec::new(),
         };
-        section.add_network(run, scope)?;
+        match section.summary.is_some() {
+            true => section.add_network(run, options)?,
+            false => section.notes.push(section.unfinished().into()),
+        }
         Ok(section)
     }
 
-    /// What the trained network gives, or a note that there is none.
-    fn add_network(&mut self, run: &Path, scope: &Scope<'_>) -> Result<()> {
-        if self.summary.is_none() {
-            let note = match self.history.is_empty() {
-                true => {
-                    "the run has not ended its first sweep; there is nothing to show but its configuration"
-                }
-                false => {
-                    "the run has not ended; figures are those of its last sweep, and there are no weights to show"
-                }
-            };
-            self.notes.push(note.into());
-            return Ok(());
+    /// Returns the note on a run that has not ended.
+    fn unfinished(&self) -> &'static str {
+        match self.history.is_empty() {
+            true => {
+                "the run has not ended its first sweep; there is nothing to show but its configuration"
+            }
+            false => {
+                "the run has not ended; all figures are those of its last sweep, and there are no weights to show"
+            }
         }
-        let trained = match Trained::load(run, scope.device) {
+    }
+
+    /// Adds pictures of the weights and the classified test images, or a note on their absence.
+    fn add_network(&mut self, run: &Path, options: &ReportOptions<'_>) -> Result<()> {
+        let trained = match Trained::load(run, options.device) {
             Err(error @ Error::Core(ls_core::Error::ApplicationNeeded { .. })) => {
                 let note = format!("there are no test images and no weights: {error}");
                 self.notes.push(note);
@@ -87,8 +90,8 @@ impl Section {
             }
             trained => trained?,
         };
-        self.weights = Weights::of(&trained)?;
-        match test_images(run, &trained, scope) {
+        self.weights = WeightPictures::draw(&trained)?;
+        match test_images(run, &trained, options) {
             Ok((images, difference)) => {
                 self.test_images = Some(images);
                 self.notes.extend(difference.map(|difference| {
@@ -103,21 +106,21 @@ impl Section {
         Ok(())
     }
 
-    /// Why the run ended, in words.
+    /// Returns the reason for the end of the run.
     pub(super) fn ending(&self) -> &'static str {
         match self.summary.as_ref().map(|summary| summary.stop) {
             None => "not ended",
-            Some(Stop::SweepLimit) => "all sweeps done",
+            Some(Stop::SweepLimit) => "sweep limit reached",
             Some(Stop::Target) => "target loss reached",
-            Some(Stop::Patience) => "validation no longer better",
-            Some(Stop::Stalled) => "no more descent",
-            Some(Stop::TimeLimit) => "time used up",
+            Some(Stop::Patience) => "no improvement on the validation split",
+            Some(Stop::Stalled) => "no further descent",
+            Some(Stop::TimeLimit) => "time limit reached",
             Some(Stop::Interrupted) => "interrupted",
         }
     }
 }
 
-/// The architecture in short; the shape of the images comes from the run.
+/// Returns the summary of the architecture; `None` for a run that has not read its data yet.
 fn model(run: &Path, config: &RunConfig, summary: Option<&Summary>) -> Result<Option<String>> {
     if let Some(summary) = summary {
         return Ok(Some(summary.model.clone()));
@@ -132,18 +135,18 @@ fn model(run: &Path, config: &RunConfig, summary: Option<&Summary>) -> Result<Op
     Ok(Some(text))
 }
 
-/// The test images, and what tells the data from those of the run, if anything does.
+/// Classifies the test images. Where the data differ from those of the run, the second value says how.
 fn test_images(
     run: &Path,
     trained: &Trained,
-    scope: &Scope<'_>,
+    options: &ReportOptions<'_>,
 ) -> Result<(TestImages, Option<String>)> {
     let mut plan = trained.config.clone().check()?;
     // Embedded data have no folder.
     let needs_folder = plan.source().is_some_and(Source::needs_folder);
-    if let Some(folder) = scope.data.filter(|_| needs_folder) {
+    if let Some(folder) = options.data.filter(|_| needs_folder) {
         let mut config = trained.config.clone();
-        // Runs on several data sets have their folders side by side.
+        // A report on runs with several data sets gets a folder with a sub-folder for each.
         let own = folder.join(&config.data.dataset);
         config.data.folder = Some(if own.is_dir() { own } else { folder.into() });
         plan = config.check()?;
@@ -151,6 +154,6 @@ fn test_images(
     let dataset = plan.dataset()?;
     let found = Fingerprint::of(&dataset, trained.config.data.limit)?;
     let difference = RunDir::read_fingerprint(run)?.difference(&found);
-    let images = TestImages::classify(trained, &dataset.test, scope.device)?;
+    let images = TestImages::classify(trained, &dataset.test, options.device)?;
     Ok((images, difference))
 }

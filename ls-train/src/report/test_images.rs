@@ -1,42 +1,43 @@
-//! What the network makes of the test images: confusion matrix and misclassified images.
+//! The test images as the network classifies them: confusion matrix and misclassified images.
 
+use burn::tensor::Device;
 use ls_datasets::Samples;
 use serde::Serialize;
 
-use super::figures::percent;
+use super::format::percent;
 use super::pictures;
 use crate::{Prediction, Result, Trained};
-use burn::tensor::Device;
 
-/// Misclassified images that are shown.
+/// Number of misclassified images on the page.
 const SHOWN: usize = 24;
 
-/// The test split, classified.
+/// The classified test split.
 #[derive(Serialize)]
 pub(super) struct TestImages {
     samples: usize,
     accuracy: String,
-    /// Class names are too long to stand above their columns.
+    /// Whether class names are too long for the heads of their columns.
     has_long_names: bool,
     classes: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<ConfusionRow>,
     wrong: usize,
     mistakes: Vec<Mistake>,
 }
 
-/// The test images of one class.
+/// A row of the confusion matrix: the test images of one class.
 #[derive(Serialize)]
-struct Row {
+struct ConfusionRow {
     class: String,
-    cells: Vec<Cell>,
+    cells: Vec<ConfusionCell>,
     correct: String,
 }
 
+/// A cell of the confusion matrix.
 #[derive(Serialize)]
-struct Cell {
+struct ConfusionCell {
     count: usize,
     is_correct: bool,
-    /// How strong its ground is, 0 to 1.
+    /// Opacity of the background, 0 to 1.
     strength: f64,
 }
 
@@ -53,8 +54,8 @@ impl TestImages {
     /// Classifies a test split.
     ///
     /// # Errors
-    /// [`crate::Error::InvalidConfig`] when it is of another kind than the network was trained on, [`crate::Error::Core`] when
-    /// the device failed.
+    /// [`crate::Error::InvalidConfig`] when shape or classes differ from those of the training samples, [`crate::Error::Core`]
+    /// when the device failed.
     pub(super) fn classify(trained: &Trained, samples: &Samples, device: &Device) -> Result<Self> {
         let evaluation = trained.evaluate(samples, device)?;
         let classes = samples.classes().to_vec();
@@ -68,7 +69,7 @@ impl TestImages {
             accuracy: percent(evaluation.accuracy),
             has_long_names: classes.iter().any(|name| name.chars().count() > 4),
             rows: rows
-                .map(|(class, counts)| Row::new(&classes[class], class, counts))
+                .map(|(class, counts)| ConfusionRow::new(&classes[class], class, counts))
                 .collect(),
             wrong: samples.len() - correct,
             mistakes: mistakes(samples, &evaluation.predictions)?,
@@ -77,14 +78,14 @@ impl TestImages {
     }
 }
 
-impl Row {
+impl ConfusionRow {
     fn new(name: &str, class: usize, counts: &[usize]) -> Self {
         let all: usize = counts.iter().sum();
         let share = |count: usize| count as f64 / all.max(1) as f64;
-        let cell = |(predicted, &count): (usize, &usize)| Cell {
+        let cell = |(predicted, &count): (usize, &usize)| ConfusionCell {
             count,
             is_correct: predicted == class,
-            // Mistakes are few: a root makes them visible.
+            // Mistakes are few; the square root makes them visible.
             strength: if predicted == class {
                 0.6 * share(count)
             } else {
@@ -103,7 +104,7 @@ impl Row {
     }
 }
 
-/// The misclassified images with the largest loss.
+/// Returns the misclassified images with the largest losses, the largest first.
 fn mistakes(samples: &Samples, predictions: &[Prediction]) -> Result<Vec<Mistake>> {
     let label = |i: usize| usize::from(samples.labels()[i]);
     let mut wrong: Vec<(usize, f64)> = predictions

@@ -3,34 +3,34 @@
 use ls_core::linalg::to_f64;
 use serde::Serialize;
 
-use super::figures::number;
+use super::format;
 use super::pictures;
-use crate::export::weight_shape;
+use crate::weight_shape::weight_shape;
 use crate::{Result, Trained};
 
-/// Units that are shown.
+/// Number of units on the page.
 const SHOWN: usize = 64;
 
-/// Share of the weights whose size the strongest colours stand for; a few outliers would make all others pale.
+/// Quantile of the absolute weights that has the strongest colour; by the largest weight a few outliers would make all others pale.
 const STRONGEST: f64 = 0.995;
 
-/// Pictures of the first units.
+/// Pictures of the weights of the first units.
 #[derive(Serialize)]
-pub(super) struct Weights {
-    /// What a picture shows.
+pub(super) struct WeightPictures {
+    /// Content of a picture, in words.
     about: String,
     units: usize,
-    /// The size of the strongest colours.
+    /// Absolute weight with the strongest colour.
     largest: String,
     pictures: Vec<String>,
 }
 
-impl Weights {
-    /// The weights of the first stage; none where it has no such form.
+impl WeightPictures {
+    /// Draws the weights of the first stage; `None` where that stage is not affine before its activation.
     ///
     /// # Errors
-    /// [`crate::Error::Core`] when the device failed.
-    pub(super) fn of(trained: &Trained) -> Result<Option<Self>> {
+    /// [`crate::Error::Core`] when the device failed, [`crate::Error::File`] when a picture cannot be encoded.
+    pub(super) fn draw(trained: &Trained) -> Result<Option<Self>> {
         let Some(stage) = trained.network.stages().first() else {
             return Ok(None);
         };
@@ -39,7 +39,7 @@ impl Weights {
         };
         let kernel = affine.coefficients().kernel;
         let [d_in, d_out] = kernel.dims();
-        // Leaves the device once.
+        // The only read from the device.
         let weights = to_f64(kernel.transpose())?;
         let shape = trained.preprocessing.shape();
         let (width, about) = match weight_shape(stage, d_in, d_out)[..] {
@@ -52,7 +52,7 @@ impl Weights {
         Ok(Some(Self {
             about,
             units: d_out,
-            largest: number(largest),
+            largest: format::loss(largest),
             pictures: pictures.collect::<Result<_>>()?,
         }))
     }
@@ -62,7 +62,7 @@ fn kernel_text(channels: usize, side: usize) -> String {
     match channels {
         1 => format!("a kernel of {side} × {side} weights"),
         _ => format!(
-            "a kernel of {side} × {side} weights, its {channels} channels one below the other"
+            "a kernel of {side} × {side} weights, its {channels} channels below one another"
         ),
     }
 }
@@ -71,12 +71,12 @@ fn dense_text(channels: usize) -> String {
     match channels {
         1 => "the weights of a unit, each at its pixel".into(),
         _ => format!(
-            "the weights of a unit, each at its pixel, the {channels} channels one below the other"
+            "the weights of a unit, each at its pixel, the {channels} channels below one another"
         ),
     }
 }
 
-/// The size below which a share of some numbers lie.
+/// Returns the smallest of some absolute values that at least a share of them does not exceed; 0 for none.
 fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sizes: Vec<f64> = values.iter().map(|value| value.abs()).collect();
     sizes.sort_by(f64::total_cmp);

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use ls_core::figure::SplitName;
+use ls_core::fit::ORIGINAL_LOSS;
+
 use super::HISTORY;
-use super::columns::{Column, SWEEP};
+use super::columns::{Column, SECONDS, SWEEP};
 use crate::{Error, Result};
 
 /// The figures that a run has written so far; a row per sweep.
@@ -80,6 +83,11 @@ impl HistoryTable {
         let rows = self.rows.iter();
         rows.filter_map(|row| Some((finite(row, x)?, finite(row, y)?)))
             .collect()
+    }
+
+    /// Returns the original losses of the training split over the seconds of training.
+    pub fn original_losses(&self) -> Vec<(f64, f64)> {
+        self.points(SECONDS, &ORIGINAL_LOSS.on(SplitName::Train).key())
     }
 
     /// Returns the number of a column in the last row.

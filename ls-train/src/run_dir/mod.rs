@@ -17,6 +17,7 @@ mod columns;
 mod history_table;
 mod summary;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -35,8 +36,14 @@ use crate::{Error, Result};
 /// What a run puts into its folder, by which a run is recognized.
 const FILES: [&str; 6] = [CONFIG, FINGERPRINT, HISTORY, MODEL, PREPROCESSING, SUMMARY];
 
-/// What commands make of a run, which is of no use to the next one.
-pub(crate) const DERIVED: [&str; 3] = ["report.html", "model.safetensors", "model-export.bpk"];
+/// Name of a report inside the folder of its run.
+pub const REPORT_FILE: &str = "report.html";
+
+/// Name of an export in safetensors inside the folder of its run.
+pub const SAFETENSORS_FILE: &str = "model.safetensors";
+
+/// Beginning of the names of all other exports inside the folder of their run.
+pub const EXPORT_PREFIX: &str = "model-export.";
 
 /// Sub-folders of a run.
 const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
@@ -69,12 +76,7 @@ impl RunDir {
         if is_taken && !overwrite {
             return Err(Error::RunExists { path: path.into() });
         }
-        // Only what a run and its commands write is removed: the folder may hold somebody's notes.
-        for file in FILES.iter().chain(&DERIVED).map(|name| path.join(name)) {
-            if file.exists() {
-                fs::remove_file(&file).map_err(|error| Error::file("remove", &file, error))?;
-            }
-        }
+        remove_files(path)?;
         for folder in FOLDERS.map(|name| path.join(name)) {
             if folder.exists() {
                 fs::remove_dir_all(&folder)
@@ -312,6 +314,31 @@ impl RunDir {
     }
 }
 
+/// Returns whether a command derived a file of this name from a run; such a file is of no use to the next run.
+pub(crate) fn is_derived(name: &OsStr) -> bool {
+    let is_export = |name: &str| name == SAFETENSORS_FILE || name.starts_with(EXPORT_PREFIX);
+    name.to_str()
+        .is_some_and(|name| name == REPORT_FILE || is_export(name))
+}
+
+/// Returns whether a run or one of its commands writes a file of this name.
+fn is_own(name: &OsStr) -> bool {
+    FILES.iter().any(|own| name == *own) || is_derived(name)
+}
+
+/// Removes the files of a run and of its commands, and nothing else: the folder may hold somebody's notes.
+fn remove_files(path: &Path) -> Result<()> {
+    let failed = |error| Error::file("read", path, error);
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if is_own(&entry.file_name()) {
+            let file = entry.path();
+            fs::remove_file(&file).map_err(|error| Error::file("remove", &file, error))?;
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a folder with files that no run has written, unless a run is among them.
 fn ensure_no_foreign_files(path: &Path) -> Result<()> {
     if path.join(CONFIG).exists() || !path.is_dir() {
@@ -320,16 +347,12 @@ fn ensure_no_foreign_files(path: &Path) -> Result<()> {
     let failed = |error| Error::file("read", path, error);
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let mut own = FILES
-            .iter()
-            .chain(&DERIVED)
-            .chain(&FOLDERS)
-            .chain(&["lock"]);
+        let mut other = FOLDERS.iter().chain(&["lock"]);
         // A process killed while it wrote its first file leaves a draft.
         let is_draft = Path::new(&name)
             .extension()
             .is_some_and(|end| end == "draft");
-        if !is_draft && !own.any(|own| name == *own) {
+        if !is_draft && !is_own(&name) && !other.any(|own| name == *own) {
             return Err(Error::NotARun {
                 path: path.into(),
                 file: name.to_string_lossy().into_owned(),

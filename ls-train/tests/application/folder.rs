@@ -9,7 +9,7 @@ use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Images;
 use ls_train::config::RunConfig;
-use ls_train::report::{Report, Scope};
+use ls_train::report::{Report, ReportOptions};
 use ls_train::run_dir::HistoryTable;
 use ls_train::{Error, Session, Start, Trained, train, train_network};
 
@@ -91,12 +91,15 @@ fn a_certificate_that_is_missing_has_its_reason_wherever_it_would_stand() {
     assert_eq!(history.last("certificate"), None);
     assert!(history.last("separated_loss").is_some());
     drop(outcome);
-    let scope = Scope {
+    let options = ReportOptions {
         runs: &[run],
         data: None,
         device: &Device::flex(),
     };
-    let page = Report::gather(&scope, &mut |_| {}).unwrap().html().unwrap();
+    let page = Report::gather(&options, &mut |_| {})
+        .unwrap()
+        .html()
+        .unwrap();
     assert!(page.contains(REASON));
 }
 
@@ -105,12 +108,12 @@ fn a_report_shows_all_but_what_takes_the_network() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     go(&config(exact()), 1, &run, Start::New, false).unwrap();
-    let scope = Scope {
+    let options = ReportOptions {
         runs: &[run],
         data: None,
         device: &Device::flex(),
     };
-    let report = Report::gather(&scope, &mut |_| {}).unwrap();
+    let report = Report::gather(&options, &mut |_| {}).unwrap();
     let notes: Vec<String> = report.notes().collect();
     assert!(
         notes.len() == 1 && notes[0].contains("only the application that made the network"),

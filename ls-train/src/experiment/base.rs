@@ -1,0 +1,34 @@
+//! Configurations that several experiments start from.
+
+use ls_core::model::{MlpConfig, ModelConfig};
+use ls_core::stage::{Activation, Init};
+
+use crate::config::{AlternatingConfig, MethodConfig, RunConfig};
+
+/// Returns the configuration of a fully connected network on the embedded digits.
+pub(super) fn digits(hidden: &[usize], activation: Activation, init: Init) -> RunConfig {
+    RunConfig {
+        model: ModelConfig::Mlp(MlpConfig {
+            hidden: hidden.to_vec(),
+            activation,
+            init,
+        }).into(),
+        ..RunConfig::default()
+    }
+}
+
+/// Returns the settings of alternating minimization with a number of weight passes.
+pub(super) fn alternating(weight_passes: usize) -> AlternatingConfig {
+    AlternatingConfig {
+        weight_passes,
+        ..AlternatingConfig::default()
+    }
+}
+
+/// Replaces the method by alternating minimization.
+pub(super) fn with_method(base: &RunConfig, settings: AlternatingConfig) -> RunConfig {
+    RunConfig {
+        method: MethodConfig::Alternating(settings).into(),
+        ..base.clone()
+    }
+}

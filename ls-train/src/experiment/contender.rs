@@ -1,0 +1,147 @@
+//! Contenders of an experiment: training configurations on a common problem, with a budget each.
+
+use super::base::{alternating, with_method};
+use crate::config::{
+    BackpropConfig, BatchSize, ExactConfig, MethodConfig, OptimizerName, RunConfig, Schedule,
+};
+
+/// A problem with the contenders that train on it.
+pub struct Case {
+    /// Name of the sub-folder and of the plot.
+    pub name: String,
+    /// The contenders; budgets of [`Budget::Times`] refer to the first.
+    pub contenders: Vec<Contender>,
+    /// Original loss of the training split whose time of arrival is measured.
+    pub target: Option<f64>,
+}
+
+/// Limit of the runs of a contender.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Budget {
+    /// The seconds of the experiment.
+    Seconds,
+    /// The sweeps of the contender's own configuration.
+    Sweeps,
+    /// A multiple of the seconds that the first contender took from the same seed.
+    Times(f64),
+}
+
+/// A training method, with one setting or several to choose from.
+pub struct Contender {
+    /// Name in tables and plots.
+    pub name: String,
+    /// Configurations by name. Of several, the best on the tuning seed represents the contender.
+    pub settings: Vec<(String, RunConfig)>,
+    /// Limit of each run.
+    pub budget: Budget,
+    /// Largest number of seeds.
+    pub seeds: u64,
+}
+
+impl Contender {
+    /// Makes a contender with a single setting.
+    pub fn fixed(name: impl Into<String>, config: RunConfig) -> Self {
+        Self {
+            name: name.into(),
+            settings: vec![("-".into(), config)],
+            budget: Budget::Seconds,
+            seeds: u64::MAX,
+        }
+    }
+
+    /// Makes a contender that backpropagates at several learning rates. Schedule and weight decay are those of `base` where it
+    /// configures the same optimizer.
+    pub fn swept(
+        name: impl Into<String>,
+        base: &RunConfig,
+        optimizer: OptimizerName,
+        rates: &[f64],
+    ) -> Self {
+        // A schedule and a decay are chosen for one optimizer, and mean little for another.
+        let (schedule, weight_decay) = match &base.method {
+            MethodConfig::Backprop(settings) if settings.optimizer == optimizer => {
+                (settings.schedule, settings.weight_decay)
+            }
+            _ => (Schedule::Constant, None),
+        };
+        let setting = |&learning_rate: &f64| {
+            let method = MethodConfig::Backprop(BackpropConfig {
+                optimizer,
+                learning_rate,
+                schedule,
+                weight_decay,
+            });
+            let config = RunConfig {
+                method,
+                ..base.clone()
+            };
+            (format!("rate {learning_rate}"), config)
+        };
+        Self {
+            name: name.into(),
+            settings: rates.iter().map(setting).collect(),
+            budget: Budget::Seconds,
+            seeds: u64::MAX,
+        }
+    }
+
+    /// Replaces the budget.
+    pub fn within(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Restricts the contender to the first seed, for budgets that several seeds would make too long.
+    pub(super) fn once(self) -> Self {
+        Self { seeds: 1, ..self }
+    }
+
+    /// Makes contenders of alternating minimization: on the whole split, and in batches.
+    pub(super) fn full_and_batches(base: &RunConfig, batch: usize) -> Vec<Self> {
+        let full = with_method(base, alternating(1));
+        let batches = RunConfig {
+            batch_size: BatchSize::Samples(batch),
+            ..full.clone()
+        };
+        vec![
+            Self::fixed("alternating, full", full),
+            Self::fixed("alternating, batches", batches),
+        ]
+    }
+
+    /// Makes a contender of exact weight blocks on the whole split.
+    pub(super) fn exact(base: &RunConfig) -> Self {
+        let method = MethodConfig::Exact(ExactConfig::default());
+        let config = RunConfig {
+            method,
+            ..base.clone()
+        };
+        Self::fixed("exact", config)
+    }
+
+    /// Makes a contender of exact weight blocks in batches.
+    pub(super) fn exact_batches(base: &RunConfig, batch: usize) -> Self {
+        let mut contender = Self::exact(base);
+        contender.name = "exact, batches".into();
+        for (_, config) in &mut contender.settings {
+            config.batch_size = BatchSize::Samples(batch);
+        }
+        contender
+    }
+
+    /// Makes the baselines: gradient descent and Adam on the whole split, SGD with momentum and Adam in batches, each at four rates
+    /// or more.
+    pub(super) fn baselines(base: &RunConfig, batch: usize) -> Vec<Self> {
+        let batches = RunConfig {
+            batch_size: BatchSize::Samples(batch),
+            ..base.clone()
+        };
+        let (gd, momentum) = ([0.1, 0.3, 1.0, 3.0], [0.01, 0.03, 0.1, 0.3, 1.0]);
+        let adam = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2];
+        vec![
+            Self::swept("gradient descent", base, OptimizerName::Gd, &gd),
+            Self::swept("sgd, batches", &batches, OptimizerName::Sgd, &momentum),
+            Self::swept("adam, full", base, OptimizerName::Adam, &adam),
+            Self::swept("adam, batches", &batches, OptimizerName::Adam, &adam),
+        ]
+    }
+}

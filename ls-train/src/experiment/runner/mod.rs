@@ -1,0 +1,161 @@
+//! Runs of an experiment, with the files that they leave.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `options` | choices of the user, and results |
+//! | `plan` | selection of contenders, checks, number of runs |
+//! | `single_run` | one run |
+//! | `tuning` | choice of a setting |
+//! | `table` | `results.csv` |
+//! | `medians` | `results.md` |
+//! | `plot` | plots of the losses |
+
+mod medians;
+mod options;
+mod plan;
+mod plot;
+mod single_run;
+mod table;
+mod tuning;
+
+pub use options::{ExperimentOptions, ExperimentProgress, RunResult};
+
+use super::{Budget, Case, Contender};
+use crate::config::RunConfig;
+use crate::{Error, Result};
+use table::{RESULTS, ResultsTable};
+
+/// Runs all contenders of all cases; returns the results that represent them, without those of the tuning.
+///
+/// A contender with several settings is tuned first: each setting runs once from the tuning seed, and the best one represents the
+/// contender. It is chosen by accuracy on the validation split, or without one by seconds to the target of the case and training loss.
+///
+/// `observer` hears of every run. The folder then holds `results.csv` with every run, `results.md` with medians over the seeds, a
+/// plot of each case from its first seed (SVG and PNG) and all run folders.
+///
+/// # Errors
+/// [`Error::ResultsExist`] for a folder with results, [`Error::InvalidConfig`] when no contender is selected or a setting is
+/// impossible, [`Error::Interrupted`] for an interruption, and all errors of [`train`](crate::train) except a divergence, which is a result.
+pub fn run(
+    cases: Vec<Case>,
+    options: &ExperimentOptions<'_>,
+    observer: &mut dyn FnMut(&ExperimentProgress<'_>),
+) -> Result<Vec<RunResult>> {
+    if options.folder.join(RESULTS).exists() {
+        let path = options.folder.to_path_buf();
+        return Err(Error::ResultsExist { path });
+    }
+    let cases = plan::select(cases, options.only)?;
+    plan::check(&cases, options)?;
+    let mut runner = Runner {
+        options,
+        observer,
+        table: ResultsTable::create(options.folder)?,
+        done: 0,
+        total: plan::run_count(&cases, options),
+    };
+    let mut results = Vec::new();
+    for case in &cases {
+        results.extend(runner.run_case(case)?);
+    }
+    medians::write(options.folder, &results)?;
+    Ok(results)
+}
+
+/// An experiment under way.
+struct Runner<'a> {
+    options: &'a ExperimentOptions<'a>,
+    observer: &'a mut dyn FnMut(&ExperimentProgress<'_>),
+    table: ResultsTable,
+    done: usize,
+    total: usize,
+}
+
+impl Runner<'_> {
+    /// Runs the contenders of a case and plots them.
+    fn run_case(&mut self, case: &Case) -> Result<Vec<RunResult>> {
+        let (mut results, mut first_seeds) = (Vec::new(), Vec::new());
+        // Seconds of the first contender, by seed.
+        let mut reference: Vec<f64> = Vec::new();
+        for contender in &case.contenders {
+            let own = self.run_contender(case, contender, &reference)?;
+            if reference.is_empty() {
+                reference = own.iter().map(|result| self.seconds(result)).collect();
+            }
+            first_seeds.extend(own.first().cloned());
+            results.extend(own);
+        }
+        let path = self.options.folder.join(&case.name);
+        plot::losses(&path, &case.name, &first_seeds)?;
+        Ok(results)
+    }
+
+    /// Returns the seconds of a run, or of the experiment for a run that diverged.
+    fn seconds(&self, result: &RunResult) -> f64 {
+        let summary = result.summary.as_ref();
+        summary.map_or(self.options.seconds, |summary| summary.seconds)
+    }
+
+    /// Tunes a contender and runs its best setting from every seed.
+    fn run_contender(
+        &mut self,
+        case: &Case,
+        contender: &Contender,
+        reference: &[f64],
+    ) -> Result<Vec<RunResult>> {
+        let mut tuned = Vec::new();
+        if contender.settings.len() > 1 {
+            for setting in &contender.settings {
+                let seed = self.options.tuning_seed;
+                tuned.push(self.run_setting(case, contender, setting, seed, reference)?);
+            }
+        }
+        let chosen = tuning::best(&tuned).unwrap_or(0);
+        let Some(setting) = contender.settings.get(chosen) else {
+            return Ok(Vec::new());
+        };
+        let known = tuned.get(chosen);
+        let seeds = 1..=plan::seeds(contender, self.options);
+        seeds
+            .map(|seed| match known.filter(|result| result.seed == seed) {
+                Some(result) => Ok(result.clone()),
+                None => self.run_setting(case, contender, setting, seed, reference),
+            })
+            .collect()
+    }
+
+    /// Runs one setting from one seed, and records the result.
+    fn run_setting(
+        &mut self,
+        case: &Case,
+        contender: &Contender,
+        setting: &(String, RunConfig),
+        seed: u64,
+        reference: &[f64],
+    ) -> Result<RunResult> {
+        let seconds = self.time_limit(contender.budget, seed, reference);
+        let result = single_run::run(case, contender, setting, seed, seconds, self.options)?;
+        self.table.append(&result)?;
+        self.done += 1;
+        (self.observer)(&ExperimentProgress {
+            done: self.done,
+            total: self.total,
+            result: &result,
+        });
+        Ok(result)
+    }
+
+    /// Returns the time limit of a run; `None` where its sweeps are the limit.
+    fn time_limit(&self, budget: Budget, seed: u64, reference: &[f64]) -> Option<f64> {
+        match budget {
+            Budget::Seconds => Some(self.options.seconds),
+            Budget::Sweeps => None,
+            Budget::Times(times) => {
+                let place = (seed as usize).checked_sub(1);
+                let own = place.and_then(|place| reference.get(place));
+                let seconds = own.or(reference.first());
+                Some(seconds.map_or(self.options.seconds, |seconds| times * seconds))
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The runs of an experiment before the first of them: selection, checks and number.
+
+use std::path::Path;
+
+use ls_core::shape::FeatureShape;
+use ls_datasets::Source;
+
+use super::options::ExperimentOptions;
+use crate::config::{Plan, RunConfig};
+use crate::experiment::{Budget, Case, Contender};
+use crate::{Error, Result};
+
+/// More sweeps than any time limit allows.
+const UNLIMITED: usize = 1_000_000;
+
+/// Keeps the contenders whose names begin with `only`.
+///
+/// # Errors
+/// [`Error::InvalidConfig`] when there are none.
+pub(super) fn select(mut cases: Vec<Case>, only: &str) -> Result<Vec<Case>> {
+    for case in &mut cases {
+        case.contenders
+            .retain(|contender| contender.name.starts_with(only));
+    }
+    if cases.iter().all(|case| case.contenders.is_empty()) {
+        return Err(Error::InvalidConfig {
+            field: "only",
+            value: only.into(),
+            allowed: "it must be the beginning of a contender's name, such as `exact` or `adam`",
+        });
+    }
+    Ok(cases)
+}
+
+/// Finds mistakes before the first run, and before the folder exists.
+///
+/// # Errors
+/// [`Error::InvalidConfig`] for an impossible setting, [`Error::Data`] for missing files, [`Error::Core`] for a network that only an
+/// application can make.
+pub(super) fn check(cases: &[Case], options: &ExperimentOptions<'_>) -> Result<()> {
+    for contender in contenders(cases) {
+        let seconds = (contender.budget == Budget::Seconds).then_some(options.seconds);
+        for (_, config) in &contender.settings {
+            let plan = plan(config, 1, seconds, options)?;
+            let folder = plan.config().data.folder.as_deref();
+            let is_missing =
+                |source: Source| source.needs_folder() && !folder.is_some_and(Path::exists);
+            if plan.source().is_none_or(is_missing) {
+                plan.dataset()?;
+            }
+            config.model.hidden_stages(FeatureShape::Flat(1))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the number of all runs, those of the tuning included.
+pub(super) fn run_count(cases: &[Case], options: &ExperimentOptions<'_>) -> usize {
+    let runs = |contender: &Contender| {
+        let seeds = seeds(contender, options);
+        let own = seeds as usize;
+        match contender.settings.len() {
+            1 => own,
+            // The tuning has run the best setting already from a seed that it shares.
+            settings if (1..=seeds).contains(&options.tuning_seed) => settings + own - 1,
+            settings => settings + own,
+        }
+    };
+    contenders(cases).map(runs).sum()
+}
+
+/// Returns the number of seeds of a contender.
+pub(super) fn seeds(contender: &Contender, options: &ExperimentOptions<'_>) -> u64 {
+    options.seeds.min(contender.seeds)
+}
+
+/// Completes a setting by a seed, the folder of its data and, where there is one, a time limit in place of its sweeps.
+///
+/// # Errors
+/// [`Error::InvalidConfig`] for an impossible setting.
+pub(super) fn plan(
+    config: &RunConfig,
+    seed: u64,
+    seconds: Option<f64>,
+    options: &ExperimentOptions<'_>,
+) -> Result<Plan> {
+    let mut config = RunConfig {
+        seed,
+        sweeps: seconds.map_or(config.sweeps, |_| UNLIMITED),
+        time_limit: seconds,
+        ..config.clone()
+    };
+    let source = config.data.dataset.parse::<Source>().ok();
+    if let Some(source) = source.filter(|source| source.needs_folder())
+        && config.data.folder.is_none()
+    {
+        config.data.folder = options.data.map(|folder| folder.join(source.name()));
+    }
+    config.check()
+}
+
+fn contenders(cases: &[Case]) -> impl Iterator<Item = &Contender> {
+    cases.iter().flat_map(|case| &case.contenders)
+}
