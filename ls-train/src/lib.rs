@@ -39,6 +39,8 @@ mod run;
 pub mod run_dir;
 mod session;
 pub mod trained;
+#[cfg(any(feature = "report", feature = "export"))]
+mod weight_shape;
 
 #[cfg(feature = "chart")]
 pub mod chart;

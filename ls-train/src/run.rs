@@ -184,7 +184,9 @@ impl<'p> Training<'p> {
         let (shape, classes) = (self.splits.shape, self.splits.classes.len());
         let Some((_, network)) = &self.network else {
             let config = self.plan.config();
-            return config.model.init(shape, classes, config.seed, &session.device);
+            return config
+                .model
+                .init(shape, classes, config.seed, &session.device);
         };
         let inputs = network.stages()[0].input_shape().features();
         for (what, expected, found) in [

@@ -322,7 +322,11 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
     fn stop(&self, record: &SweepRecord, asked: bool) -> Option<Stop> {
         let limits = &self.config.limits;
         let loss = record.train.original_loss_mean;
-        let without_better = self.state.best.as_ref().map(|best| record.sweep - best.sweep);
+        let without_better = self
+            .state
+            .best
+            .as_ref()
+            .map(|best| record.sweep - best.sweep);
         let descends = self.batches.is_full() && self.method.objective().descends;
         let reasons = [
             (asked, Stop::Interrupted),
@@ -335,7 +339,9 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
                 Stop::TimeLimit,
             ),
             (
-                without_better.zip(limits.patience).is_some_and(|(n, patience)| n >= patience),
+                without_better
+                    .zip(limits.patience)
+                    .is_some_and(|(n, patience)| n >= patience),
                 Stop::Patience,
             ),
             (
@@ -353,8 +359,13 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
     fn objective(&self, record: &SweepRecord) -> f64 {
         match self.method.objective().loss {
             ObjectiveLoss::Original => record.train.original_loss_mean,
-            ObjectiveLoss::Separated => record.figures.number(&SEPARATED_LOSS).unwrap_or(f64::INFINITY),
-            ObjectiveLoss::Reported(figure) => record.figures.number(&figure).unwrap_or(f64::INFINITY),
+            ObjectiveLoss::Separated => record
+                .figures
+                .number(&SEPARATED_LOSS)
+                .unwrap_or(f64::INFINITY),
+            ObjectiveLoss::Reported(figure) => {
+                record.figures.number(&figure).unwrap_or(f64::INFINITY)
+            }
         }
     }
 

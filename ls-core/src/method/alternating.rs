@@ -143,7 +143,10 @@ impl AlternatingConfig {
         ] {
             match (rate, &self.optimizer) {
                 (Some(_), None) => {
-                    return unused(key, "without an optimizer: line searches find their own steps");
+                    return unused(
+                        key,
+                        "without an optimizer: line searches find their own steps",
+                    );
                 }
                 (Some(rate), Some(_)) => check_learning_rate(key, rate)?,
                 (None, _) => {}
@@ -155,8 +158,7 @@ impl AlternatingConfig {
 
 impl MethodSettings for AlternatingConfig {
     const NAME: &'static str = "alternating";
-    const ABOUT: &'static str =
-        "Alternating minimization of the separated loss, with a certificate: the scheme of the paper";
+    const ABOUT: &'static str = "Alternating minimization of the separated loss, with a certificate: the scheme of the paper";
 
     fn check(&self) -> Result<()> {
         self.weighting.check()?;

@@ -94,11 +94,7 @@ fn a_dense_stage_has_the_same_gradients_with_and_without_the_affine_view() {
     let (plain, inputs) = pass(&|_| false, Parameters::Measured);
     for hidden in 0..=count {
         let is_hidden = |l: usize| l == hidden || hidden == count;
-        for parameters in [
-            Parameters::None,
-            Parameters::Measured,
-            Parameters::Training,
-        ] {
+        for parameters in [Parameters::None, Parameters::Measured, Parameters::Training] {
             let what = format!("stage {hidden}, {parameters:?}");
             let (mut found, _) = pass(&is_hidden, parameters);
             assert_same(found.logits, plain.logits.clone(), &what);

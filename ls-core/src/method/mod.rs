@@ -204,11 +204,7 @@ pub trait Method: Send {
 }
 
 /// Writes new coefficients of stage `l`, counted from 0.
-fn set_coefficients(
-    network: &mut Network,
-    l: usize,
-    coefficients: Affine,
-) -> Result<()> {
+fn set_coefficients(network: &mut Network, l: usize, coefficients: Affine) -> Result<()> {
     let stage = network.stage_mut(l).affine_mut();
     stage
         .ok_or(Error::Unsupported {

@@ -192,7 +192,12 @@ impl OptimizerConfig {
     fn table(&self, weight_decay: Option<f64>) -> Result<toml::Table> {
         let entry = self.name.entry();
         let mut table = (entry.defaults)()?;
-        let optional = ["weight_decay", "grad_clipping", "gradient_clipping", "momentum"];
+        let optional = [
+            "weight_decay",
+            "grad_clipping",
+            "gradient_clipping",
+            "momentum",
+        ];
         for (key, value) in &self.constants {
             if !table.contains_key(key) && !optional.contains(&key.as_str()) {
                 let known: Vec<_> = table.keys().map(String::as_str).collect();
@@ -312,11 +317,22 @@ mod tests {
         let adam = read("name = \"adam\"\nbeta_1 = 0.8").unwrap();
         assert_eq!(adam.table(None).unwrap()["beta_1"].as_float(), Some(0.8));
         let back = toml::Value::try_from(&adam).unwrap();
-        assert_eq!(back.get("beta_1").and_then(toml::Value::as_float), Some(0.8));
-        let refused = read("name = \"adam\"\nbeta_3 = 0.8").unwrap_err().to_string();
-        assert!(refused.contains("`beta_3`") && refused.contains("beta_1"), "{refused}");
+        assert_eq!(
+            back.get("beta_1").and_then(toml::Value::as_float),
+            Some(0.8)
+        );
+        let refused = read("name = \"adam\"\nbeta_3 = 0.8")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("`beta_3`") && refused.contains("beta_1"),
+            "{refused}"
+        );
         let refused = read("name = \"newton\"").unwrap_err().to_string();
-        assert!(refused.contains("newton") && refused.contains("adagrad"), "{refused}");
+        assert!(
+            refused.contains("newton") && refused.contains("adagrad"),
+            "{refused}"
+        );
         assert!(read("name = \"adam\"\nbeta_1 = \"much\"").is_err());
     }
 

@@ -218,9 +218,8 @@ mod tests {
         let read = |text: &str| toml::from_str::<MethodConfig>(text).unwrap_err();
         let unknown = read("name = \"newton\"").to_string();
         assert!(
-            unknown.contains(
-                "unknown method `newton`; there are: exact, foof, alternating, backprop"
-            ),
+            unknown
+                .contains("unknown method `newton`; there are: exact, foof, alternating, backprop"),
             "{unknown}"
         );
         let key = read("name = \"exact\"\nmomentum = 0.9").to_string();

@@ -36,6 +36,11 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Returns the name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
     /// Starts the schedule for a run of so many steps; it stays at 1 where their number is not known.
     ///
     /// # Errors

@@ -109,7 +109,9 @@ impl TryFrom<WeightingKeys> for Weighting {
             }
         };
         match keys.omega {
-            Some(_) => Err("omega has no meaning with self-adaptive weights; set weighting = \"fixed\""),
+            Some(_) => {
+                Err("omega has no meaning with self-adaptive weights; set weighting = \"fixed\"")
+            }
             None => Ok(Self::SelfAdaptive {
                 norm,
                 eta: keys.eta.unwrap_or(1.0),

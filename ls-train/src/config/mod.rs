@@ -10,8 +10,8 @@ mod precision;
 
 use std::path::Path;
 
-pub use data::{APPLICATION, DataConfig};
 pub(crate) use data::test_share_not_used;
+pub use data::{APPLICATION, DataConfig};
 pub use ls_core::batch::BatchSize;
 pub use ls_core::method::{
     AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, MethodConfig, OptimizerConfig,

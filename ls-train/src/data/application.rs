@@ -6,7 +6,7 @@ use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::to_f64;
 use ls_core::shape::FeatureShape;
 
-use super::{SplitSettings, Fingerprint, Preprocessing, Splits, draw, integers};
+use super::{Fingerprint, Preprocessing, SplitSettings, Splits, draw, integers};
 use crate::config::Plan;
 use crate::{Error, Result};
 

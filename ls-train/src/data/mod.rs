@@ -1,9 +1,9 @@
 //! A data set on a device.
 
 mod application;
-mod split_settings;
 mod fingerprint;
 mod preprocessing;
+mod split_settings;
 mod standardization;
 
 use core::fmt::Debug;
@@ -15,9 +15,9 @@ use ls_core::shape::FeatureShape;
 use ls_datasets::{Dataset, ImageShape, Samples};
 
 pub use application::SampleKind;
-pub use split_settings::SplitSettings;
 pub use fingerprint::Fingerprint;
 pub use preprocessing::Preprocessing;
+pub use split_settings::SplitSettings;
 pub use standardization::Standardization;
 
 use rand::SeedableRng;

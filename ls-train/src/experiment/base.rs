@@ -12,7 +12,8 @@ pub(super) fn digits(hidden: &[usize], activation: Activation, init: Init) -> Ru
             hidden: hidden.to_vec(),
             activation,
             init,
-        }).into(),
+        })
+        .into(),
         ..RunConfig::default()
     }
 }

@@ -25,7 +25,8 @@ fn cases() -> Vec<Case> {
                 model: ModelConfig::Cnn(CnnConfig {
                     activation,
                     init: Init::Kaiming,
-                }).into(),
+                })
+                .into(),
                 sweeps: 15,
                 ..RunConfig::default()
             };

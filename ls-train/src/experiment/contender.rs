@@ -2,7 +2,7 @@
 
 use super::base::{alternating, with_method};
 use crate::config::{
-    BackpropConfig, BatchSize, ExactConfig, MethodConfig, OptimizerName, RunConfig, Schedule,
+    BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig, OptimizerName, RunConfig,
 };
 
 /// A problem with the contenders that train on it.
@@ -58,21 +58,20 @@ impl Contender {
         rates: &[f64],
     ) -> Self {
         // A schedule and a decay are chosen for one optimizer, and mean little for another.
-        let (schedule, weight_decay) = match &base.method {
-            MethodConfig::Backprop(settings) if settings.optimizer == optimizer => {
-                (settings.schedule, settings.weight_decay)
-            }
-            _ => (Schedule::Constant, None),
+        let settings = match base.method.library() {
+            Some(MethodConfig::Backprop(own)) if own.optimizer.name() == optimizer => own.clone(),
+            _ => BackpropConfig {
+                optimizer: optimizer.into(),
+                ..BackpropConfig::default()
+            },
         };
         let setting = |&learning_rate: &f64| {
             let method = MethodConfig::Backprop(BackpropConfig {
-                optimizer,
-                learning_rate,
-                schedule,
-                weight_decay,
+                learning_rate: Some(learning_rate),
+                ..settings.clone()
             });
             let config = RunConfig {
-                method,
+                method: method.into(),
                 ..base.clone()
             };
             (format!("rate {learning_rate}"), config)
@@ -110,22 +109,21 @@ impl Contender {
 
     /// Makes a contender of exact weight blocks on the whole split.
     pub(super) fn exact(base: &RunConfig) -> Self {
-        let method = MethodConfig::Exact(ExactConfig::default());
         let config = RunConfig {
-            method,
+            method: MethodConfig::Exact(ExactConfig::default()).into(),
             ..base.clone()
         };
         Self::fixed("exact", config)
     }
 
-    /// Makes a contender of exact weight blocks in batches.
-    pub(super) fn exact_batches(base: &RunConfig, batch: usize) -> Self {
-        let mut contender = Self::exact(base);
-        contender.name = "exact, batches".into();
-        for (_, config) in &mut contender.settings {
-            config.batch_size = BatchSize::Samples(batch);
-        }
-        contender
+    /// Makes a contender of preconditioned gradients in batches.
+    pub(super) fn foof(base: &RunConfig, batch: usize) -> Self {
+        let config = RunConfig {
+            method: MethodConfig::Foof(FoofConfig::default()).into(),
+            batch_size: BatchSize::Samples(batch),
+            ..base.clone()
+        };
+        Self::fixed("foof", config)
     }
 
     /// Makes the baselines: gradient descent and Adam on the whole split, SGD with momentum and Adam in batches, each at four rates

@@ -21,7 +21,8 @@ fn cases() -> Vec<Case> {
                 model: ModelConfig::Cnn(CnnConfig {
                     activation,
                     init: Init::Kaiming,
-                }).into(),
+                })
+                .into(),
                 ..RunConfig::default()
             };
             let mut contenders = vec![Contender::exact(&base)];

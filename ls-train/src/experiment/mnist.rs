@@ -23,10 +23,7 @@ fn cases() -> Vec<Case> {
             let mut base = digits(&[100, 100], Activation::Relu, Init::Kaiming);
             base.data.dataset = source.name().into();
             base.data.limit = Some(SAMPLES);
-            let mut contenders = vec![
-                Contender::exact(&base),
-                Contender::exact_batches(&base, 250),
-            ];
+            let mut contenders = vec![Contender::exact(&base), Contender::foof(&base, 250)];
             contenders.extend(Contender::full_and_batches(&base, 500));
             contenders.extend(Contender::baselines(&base, 128));
             Case {

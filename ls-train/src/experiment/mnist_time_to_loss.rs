@@ -5,9 +5,7 @@ use ls_datasets::Source;
 
 use super::base::digits;
 use super::{Budget, Case, Contender, Experiment};
-use crate::config::{
-    BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig, Schedule,
-};
+use crate::config::{BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig, Schedule};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "mnist-time-to-loss",
@@ -20,7 +18,7 @@ fn cases() -> Vec<Case> {
     let mut base = digits(&[100, 100], Activation::Relu, Init::Kaiming);
     base.data.dataset = Source::Mnist.name().into();
     let exact = |epochs| {
-        let contender = Contender::exact_batches(&base, 250).within(Budget::Sweeps);
+        let contender = Contender::foof(&base, 250).within(Budget::Sweeps);
         lasting(contender, &[epochs])
     };
     let named = |name: &str, contender: Contender| Contender {
@@ -30,8 +28,8 @@ fn cases() -> Vec<Case> {
     vec![Case {
         name: "mnist".into(),
         contenders: vec![
-            named("exact, batches", exact(3)),
-            named("exact, batches, longer", exact(6)),
+            named("foof", exact(3)),
+            named("foof, longer", exact(6)),
             baseline("sgd, batches", &base, OptimizerName::Sgd, &[0.03, 0.1, 0.2]),
             baseline(
                 "adam, batches",
@@ -47,16 +45,17 @@ fn cases() -> Vec<Case> {
 /// Makes a baseline with a setting for every schedule, rate, batch size and number of epochs.
 fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerName, rates: &[f64]) -> Contender {
     let mut settings = Vec::new();
-    for schedule in Schedule::ALL {
+    for schedule in [Schedule::Constant, Schedule::Linear] {
         for &learning_rate in rates {
             for samples in [100, 200] {
                 let config = RunConfig {
                     method: MethodConfig::Backprop(BackpropConfig {
-                        optimizer,
-                        learning_rate,
+                        optimizer: optimizer.into(),
+                        learning_rate: Some(learning_rate),
                         schedule,
                         weight_decay: None,
-                    }),
+                    })
+                    .into(),
                     batch_size: BatchSize::Samples(samples),
                     ..base.clone()
                 };

@@ -44,7 +44,12 @@ impl Lines {
             let name = name(figure);
             format!("{name:>width$}", width = width(&name))
         });
-        format!("{:>9}{}{:>10}", "sweep", names.collect::<String>(), "elapsed")
+        format!(
+            "{:>9}{}{:>10}",
+            "sweep",
+            names.collect::<String>(),
+            "elapsed"
+        )
     }
 
     fn row(&self, record: &SweepRecord) -> String {

@@ -123,8 +123,8 @@ fn facts(run: &RunSection) -> Vec<(&'static str, String)> {
     let mut facts = vec![("Folder", run.folder.clone())];
     match &run.summary {
         Some(summary) => facts.extend([
-            ("Device of the run", summary.device.clone()),
-            ("Seed", summary.seed.to_string()),
+            ("Device of the run", summary.facts.device.clone()),
+            ("Seed", summary.facts.seed.to_string()),
             ("Version of the run's files", summary.schema.to_string()),
         ]),
         None => facts.extend([

@@ -11,9 +11,9 @@ use super::test_images::TestImages;
 use super::weights::WeightPictures;
 use crate::config::RunConfig;
 use crate::data::Fingerprint;
-use crate::learner::Stop;
 use crate::run_dir::{HistoryTable, RunDir, Summary};
 use crate::{Error, Result, Trained};
+use ls_core::fit::Stop;
 
 /// The content of a report about one run.
 pub(super) struct RunSection {
@@ -123,7 +123,7 @@ impl RunSection {
 /// Returns the summary of the architecture; `None` for a run that has not read its data yet.
 fn model(run: &Path, config: &RunConfig, summary: Option<&Summary>) -> Result<Option<String>> {
     if let Some(summary) = summary {
-        return Ok(Some(summary.model.clone()));
+        return Ok(Some(summary.facts.model.clone()));
     }
     if !RunDir::has_preprocessing(run) {
         return Ok(None);

@@ -39,7 +39,10 @@ impl HistoryTable {
     fn parse(text: &str) -> core::result::Result<Self, String> {
         // The last line of a run under way, or of one that was killed, may be half a row.
         let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
-        let header: Vec<&str> = complete.lines().take_while(|line| is_comment(line)).collect();
+        let header: Vec<&str> = complete
+            .lines()
+            .take_while(|line| is_comment(line))
+            .collect();
         let described = Column::parse_header(&header)?;
         let mut reader = csv::ReaderBuilder::new()
             .comment(Some(b'#'))
@@ -54,7 +57,10 @@ impl HistoryTable {
         let cells = |row: csv::StringRecord| row.iter().map(String::from).collect();
         let rows = reader.records().map(|row| row.map(cells));
         Ok(Self {
-            columns: names.iter().map(column).collect::<Result<_, _>>()?,
+            columns: names
+                .iter()
+                .map(column)
+                .collect::<core::result::Result<_, _>>()?,
             rows: rows
                 .collect::<csv::Result<_>>()
                 .map_err(|error| error.to_string())?,
@@ -97,13 +103,18 @@ impl HistoryTable {
 
     /// Returns the cells of the last row, with their columns; empty cells are left out.
     pub fn last_row(&self) -> Vec<(&Column, &str)> {
-        self.rows.last().map_or_else(Vec::new, |row| self.cells(row))
+        self.rows
+            .last()
+            .map_or_else(Vec::new, |row| self.cells(row))
     }
 
     /// Returns the cells of the row of a sweep, with their columns; empty cells are left out.
     pub fn row(&self, sweep: usize) -> Option<Vec<(&Column, &str)>> {
         let column = self.position(SWEEP)?;
-        let is_of = |row: &&Vec<String>| row.get(column).is_some_and(|cell| *cell == sweep.to_string());
+        let is_of = |row: &&Vec<String>| {
+            row.get(column)
+                .is_some_and(|cell| *cell == sweep.to_string())
+        };
         Some(self.cells(self.rows.iter().find(is_of)?))
     }
 
@@ -124,7 +135,11 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_and_half_a_row_is_left_out() {
-        let figures = [Figure::new("Form"), Figure::new("Loss"), Figure::new("Residual").at(1)];
+        let figures = [
+            Figure::new("Form"),
+            Figure::new("Loss"),
+            Figure::new("Residual").at(1),
+        ];
         let header: String = Column::all(&figures)
             .iter()
             .map(|column| column.header_line() + "\n")

@@ -119,12 +119,8 @@ impl Summary {
         let row = history
             .row(kept_sweep)
             .ok_or(Error::Summary { sweep: kept_sweep })?;
-        let [train, validation, test] = [
-            SplitName::Train,
-            SplitName::Validation,
-            SplitName::Test,
-        ]
-        .map(|split| split_figures(&row, split));
+        let [train, validation, test] = [SplitName::Train, SplitName::Validation, SplitName::Test]
+            .map(|split| split_figures(&row, split));
         let own = row.iter().filter(|(column, _)| {
             column.split.is_none() && ![SWEEP, SECONDS].contains(&column.key.as_str())
         });

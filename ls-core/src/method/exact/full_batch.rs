@@ -228,7 +228,11 @@ impl<'a> FullBatch<'a> {
     pub(super) fn parameter_gradients(&self, iterate: &Iterate) -> Result<GradientsParams> {
         let mut sum = GradientsParams::new();
         self.for_each_chunk(
-            |c| Ok(self.backward_pass(iterate, c, Parameters::Measured).parameters),
+            |c| {
+                Ok(self
+                    .backward_pass(iterate, c, Parameters::Measured)
+                    .parameters)
+            },
             |parts| {
                 for (own, part) in self.stages.iter().zip(parts) {
                     add_gradients(own.stage, &mut sum, &part, 1.0 / self.samples as f64);

@@ -108,7 +108,8 @@ impl Default for ExactConfig {
 
 impl MethodSettings for ExactConfig {
     const NAME: &'static str = "exact";
-    const ABOUT: &'static str = "Fit every layer in closed form, full batch: the original loss never rises";
+    const ABOUT: &'static str =
+        "Fit every layer in closed form, full batch: the original loss never rises";
 
     fn check(&self) -> Result<()> {
         self.weighting.check()?;
@@ -145,8 +146,7 @@ impl MethodSettings for ExactConfig {
 }
 
 /// The way out for batches.
-const NEEDS_FULL_BATCH: &str =
-    "its fits and its guarantee need the whole split; leave out the batch size, or use method `foof`, which is made for batches";
+const NEEDS_FULL_BATCH: &str = "its fits and its guarantee need the whole split; leave out the batch size, or use method `foof`, which is made for batches";
 
 /// Restarted separation with exact weight blocks.
 ///

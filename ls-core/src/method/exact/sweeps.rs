@@ -11,9 +11,7 @@ use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::figure::Figures;
 use crate::method::stage_role::StageRole;
-use crate::method::{
-    DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts, record_conditions,
-};
+use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts, record_conditions};
 use crate::network::Network;
 
 /// Floats of the largest temporary array: more would not fit into a CPU's cache.

@@ -83,7 +83,7 @@ impl PairedDifference {
             Some((result.summary.clone()?, other.summary.clone()?))
         };
         let pairs: Vec<(Summary, Summary)> = results.iter().filter_map(pair).collect();
-        let log = |summary: &Summary| summary.train.original_loss.max(FLOOR).ln();
+        let log = |summary: &Summary| summary.train.original_loss().max(FLOOR).ln();
         let logs: Vec<f64> = pairs.iter().map(|(a, b)| log(a) - log(b)).collect();
         let points: Vec<f64> = pairs
             .iter()

@@ -45,7 +45,7 @@ fn row(results: &[RunResult]) -> [String; 10] {
         seconds if seconds.is_finite() => format!("{seconds:.1}"),
         _ => "-".into(),
     };
-    let certificate = match figure(&|s| s.train.certificate.unwrap_or(f64::NAN)) {
+    let certificate = match figure(&|s| s.train.get("certificate").unwrap_or(f64::NAN)) {
         none if none.is_nan() => "-".into(),
         certificate => format!("{certificate:.2e}"),
     };

@@ -48,7 +48,10 @@ pub(super) fn check(cases: &[Case], options: &ExperimentOptions<'_>) -> Result<(
             if plan.source().is_none_or(is_missing) {
                 plan.dataset()?;
             }
-            config.model.hidden_stages(FeatureShape::Flat(1))?;
+            config
+                .model
+                .library()?
+                .hidden_stages(FeatureShape::Flat(1))?;
         }
     }
     Ok(())

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use ls_core::Error::{NotFinite, NotPositiveDefinite};
+use ls_core::fit::Stop;
 
 use super::options::{ExperimentOptions, RunResult};
 use super::plan;
 use crate::config::RunConfig;
 use crate::data::Splits;
 use crate::experiment::{Case, Contender};
-use ls_core::fit::Stop;
+use crate::observe::CheckpointRule;
 use crate::run_dir::HistoryTable;
-use crate::{CheckpointRule, Error, Result, Session, train};
+use crate::{Error, Result, Session, train};
 
 /// Trains a contender with one of its settings from a seed. A divergence is a result and no error.
 ///

@@ -21,14 +21,14 @@ const FIGURES: [Column; 9] = [
     ("sweeps", |_, s| s.sweeps.to_string()),
     ("seconds", |_, s| format!("{:.3}", s.seconds)),
     ("train_original_loss", |_, s| {
-        s.train.original_loss.to_string()
+        s.train.original_loss().to_string()
     }),
-    ("certificate", |_, s| optional(s.train.certificate)),
-    ("separated_loss", |_, s| optional(s.train.separated_loss)),
+    ("certificate", |_, s| optional(s.train.get("certificate"))),
+    ("separated_loss", |_, s| {
+        optional(s.train.get("separated_loss"))
+    }),
     ("train_accuracy", |_, s| s.train.accuracy().to_string()),
-    ("test_original_loss", |_, s| {
-        s.test.original_loss.to_string()
-    }),
+    ("test_original_loss", |_, s| s.test_loss().to_string()),
     ("test_accuracy", |_, s| s.test_accuracy().to_string()),
     ("seconds_to_target", |result, _| {
         optional(result.seconds_to_target)

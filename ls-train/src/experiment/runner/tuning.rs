@@ -14,7 +14,7 @@ pub(super) fn best(results: &[RunResult]) -> Option<usize> {
 fn score(result: &RunResult) -> (f64, f64) {
     let summary = result.summary.as_ref();
     if let Some(validation) = summary.and_then(|summary| summary.validation.as_ref()) {
-        return (1.0 - validation.accuracy, validation.original_loss);
+        return (1.0 - validation.accuracy(), validation.original_loss());
     }
     let seconds = result.seconds_to_target.unwrap_or(f64::INFINITY);
     (seconds, result.original_loss())

@@ -61,7 +61,10 @@ pub(super) fn metric_state(figure: &Figure, value: FigureValue) -> Option<Metric
     let text = format!("epoch {number:.PRECISION$} - batch {number:.PRECISION$}");
     let entry = SerializedEntry::new(text, number.to_string());
     let entry = MetricEntry::new(MetricId::new(name), entry);
-    Some(MetricState::Numeric(entry, Some(NumericEntry::Value(number))))
+    Some(MetricState::Numeric(
+        entry,
+        Some(NumericEntry::Value(number)),
+    ))
 }
 
 /// A figure as a metric of burn-train: takes its value from the [`Figures`] of a sweep.

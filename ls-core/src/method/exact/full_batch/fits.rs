@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
-use super::{Chunks, FullBatch, Gradients, Losses, Iterate, Storage, add};
+use super::{Chunks, FullBatch, Gradients, Iterate, Losses, Storage, add};
 use crate::batch::index_tensor;
 use crate::linalg::{Affine, Cholesky, Gram, Ridge};
 use crate::method::backward::{output, response};
