@@ -3,18 +3,15 @@
 //! Samples are Gaussian around a mean for each class, so that nothing but this file is needed. Every sweep starts from the same
 //! point, the network after one sweep, since later ones may need more or fewer trials.
 
-use burn::optim::AdamConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use divan::Bencher;
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::Batch;
-use ls_core::linalg::Norm;
 use ls_core::method::{
-    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, LearningRate, Method,
-    Separated,
+    Alternating, AlternatingConfig, Backprop, BackpropConfig, Exact, ExactConfig, Method, Separated,
 };
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
-use ls_core::objective::{Weighting, measure};
+use ls_core::objective::measure;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, Init};
 use rand::rngs::ChaCha12Rng;
@@ -117,30 +114,17 @@ fn exact(bencher: Bencher<'_, '_>, name: &str) {
 
 #[divan::bench(args = MODELS, sample_count = 10)]
 fn alternating(bencher: Bencher<'_, '_>, name: &str) {
-    let config = AlternatingConfig {
-        weighting: Weighting::SelfAdaptive {
-            norm: Norm::Spectral,
-            eta: 1.0,
-        },
-        auxiliary_passes: 1,
-        weight_passes: 1,
-        restart: true,
-    };
     sweep(bencher, name, |model, split| {
-        let rule = BlockRule::LineSearch { damping: 0.01 };
-        Box::new(Alternating::new(config, rule, &model.network, split).expect("valid settings"))
+        let config = AlternatingConfig::default();
+        Box::new(Alternating::new(config, &model.network, split).expect("valid settings"))
     });
 }
 
 /// One step of Adam on all samples: what a sweep of the others is to be compared with.
 #[divan::bench(args = MODELS, sample_count = 10)]
 fn adam_full_batch(bencher: Bencher<'_, '_>, name: &str) {
-    let rate = LearningRate {
-        initial: 1e-3,
-        total_steps: None,
-    };
     sweep(bencher, name, |_, _| {
-        Box::new(Backprop::new(AdamConfig::new().init(), rate))
+        Box::new(Backprop::new(&BackpropConfig::default(), None).expect("valid settings"))
     });
 }
 

@@ -15,7 +15,7 @@ use burn::nn::Linear;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use ls_core::batch::Batch;
-use ls_core::method::{Exact, ExactConfig, Method, Separated};
+use ls_core::method::{Foof, FoofConfig, Method, Separated};
 use ls_core::model::MlpConfig;
 use ls_core::objective::measure;
 use ls_core::shape::FeatureShape;
@@ -68,9 +68,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|(block, members)| train.pick(block, members))
         .collect();
 
-    let mut config = ExactConfig::default();
-    config.mini_batch.total_steps = Some(SWEEPS * blocks.len());
-    let mut method = Exact::new(config, &network)?;
+    let total_steps = SWEEPS * blocks.len();
+    let mut method = Foof::new(FoofConfig::default(), &network, Some(total_steps))?;
     // No auxiliary variables: between the steps of this method nothing of them is needed.
     let mut model = Separated::new(network);
 

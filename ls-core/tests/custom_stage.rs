@@ -3,12 +3,11 @@
 mod common;
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::AdamConfig;
 use burn::tensor::{Bool, Device, Int, Tensor};
 use common::block::{Block, batch, network, points, with_block};
 use common::sweeps::Values;
 use ls_core::linalg::{Norm, to_f64};
-use ls_core::method::{Backprop, LearningRate, Method, Separated};
+use ls_core::method::{Backprop, BackpropConfig, Method, Separated};
 use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{AnyStage, CustomStage, Dense, Stage};
@@ -178,16 +177,20 @@ fn a_record_of_one_network_fills_another() {
     assert_eq!(bits(&changed.load_record(record)), bits(&source));
 }
 
+fn adam() -> Backprop {
+    let config = BackpropConfig {
+        learning_rate: Some(0.01),
+        ..BackpropConfig::default()
+    };
+    Backprop::new(&config, None).unwrap()
+}
+
 #[test]
 fn optimizer_steps_move_a_wrapped_stage_as_the_plain_one() {
     let (plain, wrapped) = pair();
     let start = bits(&plain);
-    let rate = LearningRate {
-        initial: 0.01,
-        total_steps: None,
-    };
     let [plain, wrapped] = [plain, wrapped].map(|network| {
-        let mut method = Backprop::new(AdamConfig::new().init(), rate);
+        let mut method = adam();
         let mut model = Separated::new(network);
         for _ in 0..5 {
             method.sweep(&mut model, &batch()).unwrap();
@@ -201,14 +204,8 @@ fn optimizer_steps_move_a_wrapped_stage_as_the_plain_one() {
 #[test]
 fn every_parameter_of_a_block_moves_in_one_step() {
     let before = with_block(1);
-    let rate = LearningRate {
-        initial: 0.01,
-        total_steps: None,
-    };
     let mut model = Separated::new(before.clone());
-    Backprop::new(AdamConfig::new().init(), rate)
-        .sweep(&mut model, &batch())
-        .unwrap();
+    adam().sweep(&mut model, &batch()).unwrap();
     let (before, after) = (Values::of(&before), Values::of(&model.network));
     assert_eq!(before.0.len(), 3 * 2 + 2 + 2 * 2);
     for (before, after) in before.0.iter().zip(&after.0) {

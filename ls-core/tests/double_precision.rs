@@ -6,11 +6,11 @@ mod common;
 use std::sync::LazyLock;
 
 use burn::tensor::FloatDType;
-use common::differences::LINE_SEARCH;
+use common::differences;
 use common::mixed::moderate;
 use common::reference::Problem;
 use common::{Shape, WEIGHTINGS, assert_close, device, pairs};
-use ls_core::method::{Alternating, AlternatingConfig, Exact, ExactConfig, Method};
+use ls_core::method::{Alternating, Exact, ExactConfig, Method};
 use ls_core::objective::Weighting;
 use ls_core::stage::Activation;
 
@@ -70,13 +70,8 @@ fn agrees(problem: &Problem, weighting: Weighting, what: &str) {
 }
 
 fn line_search(problem: &Problem, weighting: Weighting) -> Alternating {
-    let config = AlternatingConfig {
-        weighting,
-        auxiliary_passes: 1,
-        weight_passes: 2,
-        restart: true,
-    };
-    Alternating::new(config, LINE_SEARCH, &problem.network(), &problem.batch()).unwrap()
+    let config = differences::line_search(weighting, 2, true);
+    Alternating::new(config, &problem.network(), &problem.batch()).unwrap()
 }
 
 #[test]

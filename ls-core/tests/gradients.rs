@@ -6,16 +6,15 @@
 mod common;
 
 use burn::module::Module;
-use burn::optim::{AdamConfig, ModuleOptimizer, SgdConfig};
 use common::differences::{
-    GRAM_STEP, LINE_SEARCH, auxiliary_gradient, gram_direction, separated, slope_at, weight_change,
+    GRAM_STEP, auxiliary_gradient, gram_direction, line_search, separated, slope_at, weight_change,
     weight_gradient, weights_of,
 };
 use common::reference::{self, Matrix, Problem, difference, dot, matrix_norm, norm};
 use common::{Random, Shape, WEIGHTINGS, assert_close, device, pairs, rows, tensor};
 use ls_core::linalg::{Norm, to_f64};
 use ls_core::method::{
-    Alternating, AlternatingConfig, Backprop, BlockRule, LearningRate, Method, gradients,
+    Alternating, AlternatingConfig, Backprop, BackpropConfig, Method, OptimizerName, gradients,
 };
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, cross_entropy};
@@ -187,37 +186,34 @@ fn weight_step_follows_the_gradient_of_the_whole_separated_loss() {
     }
 }
 
-fn config(weighting: Weighting) -> AlternatingConfig {
+/// One pass over all blocks by an optimizer.
+fn optimizer(weighting: Weighting, name: OptimizerName, rates: [f64; 2]) -> AlternatingConfig {
     AlternatingConfig {
         weighting,
-        auxiliary_passes: 1,
-        weight_passes: 1,
         restart: false,
+        optimizer: Some(name.into()),
+        learning_rate: Some(rates[0]),
+        auxiliary_learning_rate: Some(rates[1]),
+        ..AlternatingConfig::default()
     }
 }
 
-/// What one sweep over all samples makes of a problem.
-fn swept(problem: &Problem, weighting: Weighting, rule: BlockRule) -> Problem {
+/// A problem after one sweep over all samples.
+fn swept(problem: &Problem, config: AlternatingConfig) -> Problem {
     let (mut model, batch) = (problem.model(), problem.batch());
-    let mut method = Alternating::new(config(weighting), rule, &model.network, &batch).unwrap();
+    let mut method = Alternating::new(config, &model.network, &batch).unwrap();
     method.sweep(&mut model, &batch).unwrap();
     problem.at(&model)
 }
 
-fn optimizers(weights: ModuleOptimizer, auxiliary: ModuleOptimizer, rates: [f64; 2]) -> BlockRule {
-    BlockRule::Optimizer {
-        weights,
-        auxiliary,
-        learning_rate: rates[0],
-        auxiliary_learning_rate: rates[1],
-    }
-}
+/// A learning rate by which no f32 moves.
+const NO_RATE: f64 = 1e-30;
 
 #[test]
 fn sweep_moves_each_weight_block_along_its_gradient_at_the_current_weights() {
     for weighting in WEIGHTINGS {
         let problem = Shape::moderate(Activation::Tanh, 6).problem();
-        let after = swept(&problem, weighting, LINE_SEARCH);
+        let after = swept(&problem, line_search(weighting, 1, false));
         // The auxiliary pass came first, and the stages follow from the first to the head.
         let mut current = Problem {
             layers: problem.layers.clone(),
@@ -238,11 +234,11 @@ fn sweep_moves_each_weight_block_along_its_gradient_at_the_current_weights() {
 
 #[test]
 fn optimizers_see_the_gradient_of_the_whole_separated_loss() {
-    let sgd = || SgdConfig::new().init();
+    let descent = OptimizerName::Gd;
     for weighting in WEIGHTINGS {
         let problem = Shape::moderate(Activation::Tanh, 7).problem();
         let rate = 0.05;
-        let after = swept(&problem, weighting, optimizers(sgd(), sgd(), [rate, 0.0]));
+        let after = swept(&problem, optimizer(weighting, descent, [rate, NO_RATE]));
         let mut current = problem.clone();
         for l in 0..=problem.hidden() {
             let gradient = weight_gradient(&current, l, |p| separated(p, weighting));
@@ -257,7 +253,7 @@ fn optimizers_see_the_gradient_of_the_whole_separated_loss() {
             current.layers[l] = after.layers[l].clone();
         }
         let rate = 0.01;
-        let after = swept(&problem, weighting, optimizers(sgd(), sgd(), [0.0, rate]));
+        let after = swept(&problem, optimizer(weighting, descent, [NO_RATE, rate]));
         let mut current = problem.clone();
         for l in (0..problem.hidden()).rev() {
             let gradient = auxiliary_gradient(&current, l, &weights_of(&problem, weighting));
@@ -304,13 +300,15 @@ fn every_weight_and_every_auxiliary_variable_moves_in_the_first_sweep() {
         }
         .problem();
         let batch = problem.batch();
-        let adam = || AdamConfig::new().init();
-        let rules = [LINE_SEARCH, optimizers(adam(), adam(), [1e-3, 1e-3])];
-        for (rule, name) in rules.into_iter().zip(["line search", "adam"]) {
+        let weighting = WEIGHTINGS[0];
+        let configs = [
+            line_search(weighting, 1, false),
+            optimizer(weighting, OptimizerName::Adam, [1e-3, 1e-3]),
+        ];
+        for (config, name) in configs.into_iter().zip(["line search", "adam"]) {
             let mut model = problem.model();
             let start = model.network.clone();
-            let config = config(WEIGHTINGS[0]);
-            let mut method = Alternating::new(config, rule, &model.network, &batch).unwrap();
+            let mut method = Alternating::new(config, &model.network, &batch).unwrap();
             method.sweep(&mut model, &batch).unwrap();
             let what = format!("{activation}, {name}");
             assert_all_weights_moved(&start, &model.network, &problem, &what);
@@ -321,15 +319,10 @@ fn every_weight_and_every_auxiliary_variable_moves_in_the_first_sweep() {
         }
         let mut model = problem.model();
         let start = model.network.clone();
-        Backprop::new(
-            adam(),
-            LearningRate {
-                initial: 1e-3,
-                total_steps: None,
-            },
-        )
-        .sweep(&mut model, &batch)
-        .unwrap();
+        Backprop::new(&BackpropConfig::default(), None)
+            .unwrap()
+            .sweep(&mut model, &batch)
+            .unwrap();
         assert_all_weights_moved(
             &start,
             &model.network,

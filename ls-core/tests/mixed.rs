@@ -6,13 +6,13 @@ mod common;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use common::differences::{GRAM_STEP, LINE_SEARCH};
+use common::differences::{GRAM_STEP, line_search};
 use common::mixed::{MixedShape, any_stage, moderate, output_shape};
 use common::reference::{EPSILON, Problem, reach};
 use common::{cases, device, image, pairs, rows, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::linalg::Norm;
-use ls_core::method::{Alternating, AlternatingConfig, Method, Separated};
+use ls_core::method::{Alternating, Method, Separated};
 use ls_core::model::{ModelConfig, StagesConfig};
 use ls_core::objective::{Weighting, Weights, measure};
 use ls_core::stage::Init;
@@ -215,13 +215,8 @@ fn weight_step_never_raises_the_separated_loss_of_a_mixed_network() {
 fn eight_sweeps_over_a_mixed_network_never_raise_the_separated_loss() {
     for (problem, weighting, what) in problems() {
         let (mut model, batch) = (problem.model(), problem.batch());
-        let config = AlternatingConfig {
-            weighting,
-            auxiliary_passes: 1,
-            weight_passes: 2,
-            restart: true,
-        };
-        let mut method = Alternating::new(config, LINE_SEARCH, &model.network, &batch).unwrap();
+        let config = line_search(weighting, 2, true);
+        let mut method = Alternating::new(config, &model.network, &batch).unwrap();
         let first = problem.separated_mean(&problem.library_weights(weighting));
         let mut last = first;
         for sweep in 0..8 {

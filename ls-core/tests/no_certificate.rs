@@ -2,12 +2,11 @@
 
 mod common;
 
-use burn::optim::AdamConfig;
 use burn::tensor::Device;
 use common::block::{Block, batch, network, with_block};
 use ls_core::linalg::Norm;
 use ls_core::method::{
-    Alternating, AlternatingConfig, BlockRule, Exact, ExactConfig, Method, Separated,
+    Alternating, AlternatingConfig, Exact, ExactConfig, Method, OptimizerName, Separated,
 };
 use ls_core::network::Network;
 use ls_core::objective::Weighting;
@@ -21,17 +20,10 @@ fn exact(network: &Network) -> Exact {
 fn alternating(network: &Network, weighting: Weighting) -> ls_core::Result<Alternating> {
     let config = AlternatingConfig {
         weighting,
-        auxiliary_passes: 1,
-        weight_passes: 1,
-        restart: true,
+        learning_rate: Some(0.01),
+        ..AlternatingConfig::default().with_optimizer(OptimizerName::Adam)
     };
-    let rule = BlockRule::Optimizer {
-        weights: AdamConfig::new().init(),
-        auxiliary: AdamConfig::new().init(),
-        learning_rate: 0.01,
-        auxiliary_learning_rate: 0.01,
-    };
-    Alternating::new(config, rule, network, &batch())
+    Alternating::new(config, network, &batch())
 }
 
 const ADAPTIVE: Weighting = Weighting::SelfAdaptive {

@@ -4,6 +4,7 @@ mod common;
 
 use common::geometry::{Geometry, Layout};
 use common::reference::transpose;
+use common::report::Report;
 use common::{assert_close, reference, rows};
 use ls_core::linalg::{Norm, Ridge};
 use ls_core::method::{Exact, ExactConfig, Form, Method, Scaling, Storage};
@@ -261,7 +262,7 @@ fn one_exact_sweep_leaves_the_weights_and_the_loss_of_the_fixtures() {
                     let (mut model, batch) = (problem.model(), problem.batch());
                     let mut method = Exact::new(config, &model.network).unwrap();
                     let report = method.sweep(&mut model, &batch).unwrap();
-                    let candidate = report.candidate.expect("an accepted step");
+                    let candidate = report.candidate().expect("an accepted step");
                     assert_eq!(candidate.step, expected.tau, "{what}");
                     let found = method.measure(&model, &batch).unwrap().original_loss_mean;
                     let (loss, rounding) = (expected.original_loss, 1.0 + SWEEP_TOLERANCE);

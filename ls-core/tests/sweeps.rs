@@ -2,34 +2,22 @@
 
 mod common;
 
-use burn::optim::AdamConfig;
-use common::differences::LINE_SEARCH;
+use common::differences::line_search;
 use common::reference::{EPSILON, Layer, Matrix, Problem, map};
+use common::report::Report;
 use common::{Shape, WEIGHTINGS, device, pairs, rows};
 use ls_core::batch::Selection;
-use ls_core::method::{Alternating, AlternatingConfig, BlockRule, Guarantee, Method, Separated};
+use ls_core::method::{
+    Alternating, AlternatingConfig, Method, Objective, OptimizerName, Separated,
+};
 use ls_core::model::MlpConfig;
 use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, Init};
 
-fn config(weighting: Weighting) -> AlternatingConfig {
-    AlternatingConfig {
-        weighting,
-        auxiliary_passes: 1,
-        weight_passes: 2,
-        restart: true,
-    }
-}
-
-fn line_search(model: &Separated, problem: &Problem, weighting: Weighting) -> Alternating {
-    Alternating::new(
-        config(weighting),
-        LINE_SEARCH,
-        &model.network,
-        &problem.batch(),
-    )
-    .unwrap()
+fn searched(model: &Separated, problem: &Problem, weighting: Weighting) -> Alternating {
+    let config = line_search(weighting, 2, true);
+    Alternating::new(config, &model.network, &problem.batch()).unwrap()
 }
 
 #[test]
@@ -38,13 +26,17 @@ fn fifteen_sweeps_never_raise_the_separated_loss_and_keep_the_certificate_betwee
         let what = format!("{activation}, {weighting:?}");
         let problem = Shape::moderate(activation, 14).problem();
         let (mut model, batch) = (problem.model(), problem.batch());
-        let mut method = line_search(&model, &problem, weighting);
-        assert_eq!(method.guarantee(), Guarantee::SeparatedLossNeverRises);
+        let mut method = searched(&model, &problem, weighting);
+        assert_eq!(method.objective(), Objective::SEPARATED.descending());
         let first = problem.separated_mean(&problem.library_weights(weighting));
         let (mut last, mut last_reported) = (first, f64::INFINITY);
         for sweep in 0..15 {
             let counts = method.sweep(&mut model, &batch).unwrap();
-            assert_eq!(counts.accepted + counts.rejected, 6, "three stages, twice");
+            assert_eq!(
+                counts.accepted() + counts.rejected(),
+                6,
+                "three stages, twice"
+            );
             let now = problem.at(&model);
             let weights = method.weights(&model.network).unwrap().unwrap();
             let separated = now.separated_mean(&weights);
@@ -90,21 +82,15 @@ fn fifteen_sweeps_never_raise_the_separated_loss_and_keep_the_certificate_betwee
 
 #[test]
 fn mini_batches_touch_their_own_auxiliary_variables_only() {
-    let adam = || AdamConfig::new().init();
-    let rules = [
-        LINE_SEARCH,
-        BlockRule::Optimizer {
-            weights: adam(),
-            auxiliary: adam(),
-            learning_rate: 1e-3,
-            auxiliary_learning_rate: 1e-3,
-        },
-    ];
-    for rule in rules {
+    let searched = line_search(WEIGHTINGS[0], 2, true);
+    let adam = AlternatingConfig {
+        learning_rate: Some(1e-3),
+        ..searched.clone().with_optimizer(OptimizerName::Adam)
+    };
+    for config in [searched, adam] {
         let problem = Shape::moderate(Activation::Tanh, 15).problem();
         let (mut model, split) = (problem.model(), problem.batch());
-        let config = config(WEIGHTINGS[0]);
-        let mut method = Alternating::new(config, rule, &model.network, &split).unwrap();
+        let mut method = Alternating::new(config, &model.network, &split).unwrap();
         for (block, members) in [vec![20, 3, 11], vec![0, 23, 7, 8]].into_iter().enumerate() {
             let before = problem.at(&model);
             method
@@ -128,7 +114,7 @@ fn mini_batch_sweep_never_raises_the_separated_loss_of_its_own_samples() {
     for weighting in WEIGHTINGS {
         let problem = Shape::moderate(Activation::Silu, 16).problem();
         let (mut model, split) = (problem.model(), problem.batch());
-        let mut method = line_search(&model, &problem, weighting);
+        let mut method = searched(&model, &problem, weighting);
         let members = [2, 3, 5, 7, 11, 13, 17, 19];
         let mean = |model: &Separated| {
             let now = problem.at(model);
@@ -156,7 +142,7 @@ fn a_network_with_a_zero_head_trains() {
         problem.layers[2].kernel = map(&problem.layers[2].kernel, |_| 0.0);
         let (network, batch) = (problem.network(), problem.batch());
         let mut model = Separated::feasible(network, &batch);
-        let mut method = line_search(&model, &problem, weighting);
+        let mut method = searched(&model, &problem, weighting);
         let before = method.measure(&model, &batch).unwrap().original_loss_mean;
         for _ in 0..15 {
             method.sweep(&mut model, &batch).unwrap();
@@ -196,7 +182,7 @@ fn two_identical_runs_agree_bit_for_bit() {
         let run = || {
             let problem = Shape::moderate(activation, 19).problem();
             let (mut model, split) = (problem.model(), problem.batch());
-            let mut method = line_search(&model, &problem, weighting);
+            let mut method = searched(&model, &problem, weighting);
             for block in 0..4 {
                 let members: Vec<usize> = (0..24).filter(|n| n % 2 == block % 2).collect();
                 method

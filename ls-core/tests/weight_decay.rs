@@ -6,7 +6,9 @@ use burn::tensor::Tensor;
 use common::{Random, device, image, tensor};
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::{Affine, scalar_f64};
-use ls_core::method::{Exact, ExactConfig, Guarantee, Method, Separated};
+use ls_core::method::{
+    Exact, ExactConfig, Foof, FoofConfig, Method, Objective, PENALIZED_LOSS, Separated,
+};
 use ls_core::network::Network;
 use ls_core::objective::measure;
 use ls_core::stage::{Activation, ConvolutionConfig, Init, StageConfig};
@@ -122,10 +124,13 @@ fn without_it_weights_grow_and_the_promise_is_about_the_original_loss() {
             weight_decay,
             ..ExactConfig::default()
         };
-        Exact::new(config, &network()).unwrap().guarantee()
+        Exact::new(config, &network()).unwrap().objective()
     };
-    assert_eq!(promise(0.0), Guarantee::OriginalLossNeverRises);
-    assert_eq!(promise(DECAY), Guarantee::PenalizedLossNeverRises);
+    assert_eq!(promise(0.0), Objective::ORIGINAL.descending());
+    assert_eq!(
+        promise(DECAY),
+        Objective::reported(PENALIZED_LOSS).descending()
+    );
     let size = |network: &Network| -> f64 {
         let squares = (0..=network.hidden()).map(|l| square(coefficients(network, l).kernel));
         squares.sum()
@@ -138,12 +143,11 @@ fn without_it_weights_grow_and_the_promise_is_about_the_original_loss() {
 fn batches_settle_where_the_derivatives_vanish_too() {
     let (split, network) = (split(), network());
     let sweeps = 400;
-    let mut config = ExactConfig {
+    let config = FoofConfig {
         weight_decay: DECAY,
-        ..ExactConfig::default()
+        ..FoofConfig::default()
     };
-    config.mini_batch.total_steps = Some(2 * sweeps);
-    let mut method = Exact::new(config, &network).unwrap();
+    let mut method = Foof::new(config, &network, Some(2 * sweeps)).unwrap();
     let mut model = Separated::new(network);
     let indices: Vec<usize> = (0..SAMPLES).collect();
     for _ in 0..sweeps {

@@ -26,7 +26,7 @@ use burn::module::Module;
 
 pub use alternating::{Alternating, AlternatingConfig};
 pub use backprop::{Backprop, BackpropConfig, gradients};
-pub use exact::{Candidate, Exact, ExactConfig, Form, Storage};
+pub use exact::{Candidate, Exact, ExactConfig, FORM, Form, Storage};
 pub use foof::{Foof, FoofConfig};
 pub use objective::{Objective, ObjectiveLoss};
 pub use optimizer::{OptimizerConfig, OptimizerName};

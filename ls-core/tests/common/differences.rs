@@ -2,7 +2,7 @@
 
 use super::reference::{Matrix, Problem, cross_entropy, difference};
 use faer::linalg::solvers::Solve;
-use ls_core::method::BlockRule;
+use ls_core::method::AlternatingConfig;
 use ls_core::objective::{Weighting, Weights};
 use ls_core::update::GramStep;
 
@@ -15,8 +15,20 @@ pub(crate) const GRAM_STEP: GramStep = GramStep {
     longest: f64::INFINITY,
 };
 
-/// The same step as the rule of whole sweeps.
-pub(crate) const LINE_SEARCH: BlockRule = BlockRule::LineSearch { damping: DAMPING };
+/// Whole sweeps by the same step: so many weight passes, with or without restarts.
+pub(crate) fn line_search(
+    weighting: Weighting,
+    weight_passes: usize,
+    restart: bool,
+) -> AlternatingConfig {
+    AlternatingConfig {
+        weighting,
+        weight_passes,
+        restart,
+        damping: Some(DAMPING),
+        ..AlternatingConfig::default()
+    }
+}
 
 /// Central difference of `f` along the number that `entry` points at.
 pub(crate) fn slope_at<P: Clone>(

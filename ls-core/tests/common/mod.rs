@@ -7,6 +7,7 @@ pub(crate) mod geometry;
 pub(crate) mod matrices;
 pub(crate) mod mixed;
 pub(crate) mod reference;
+pub(crate) mod report;
 mod rounding;
 pub(crate) mod sweeps;
 

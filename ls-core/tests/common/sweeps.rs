@@ -3,8 +3,9 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use ls_core::batch::Batch;
+use ls_core::figure::Figures;
 use ls_core::linalg::to_f64;
-use ls_core::method::{Method, Separated, SweepReport};
+use ls_core::method::{Method, Separated};
 
 /// One sweep: all samples in one batch, or blocks of `size` in their order.
 pub(crate) fn sweep(
@@ -12,13 +13,13 @@ pub(crate) fn sweep(
     model: &mut Separated,
     split: &Batch,
     size: Option<usize>,
-) -> SweepReport {
+) -> Figures {
     let Some(size) = size else {
         return method.sweep(model, split).unwrap();
     };
     let indices: Vec<usize> = (0..split.len()).collect();
     let blocks = indices.chunks(size).enumerate();
-    blocks.fold(SweepReport::default(), |report, (block, members)| {
+    blocks.fold(Figures::default(), |report, (block, members)| {
         let batch = split.pick(block, members);
         report.followed_by(method.sweep(model, &batch).unwrap())
     })

@@ -7,25 +7,28 @@
 mod common;
 mod extremes;
 mod law;
+mod other_batches;
 mod storage;
 mod targets;
 
 use common::differences::{pre_activation_gradient, slope_at};
 use common::mixed::{MixedShape, any_stage, moderate, random_layer};
 use common::reference::{EPSILON, Layer, Matrix, Problem, difference, dot, norm, reach};
+use common::report::Report;
 use common::{Random, Shape, cases, image, rows, tensor};
 use ls_core::Error;
 use ls_core::batch::Batch;
+use ls_core::figure::Figures;
 use ls_core::linalg::Norm;
 use ls_core::method::{
-    Candidate, Exact, ExactConfig, Form, Guarantee, Method, Scaling, Separated, Storage,
-    SweepReport,
+    Candidate, Exact, ExactConfig, Form, Method, Objective, Scaling, Separated, Storage,
 };
 use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, AnyStage, ConvolutionConfig, Pooling, StageConfig};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use strum::VariantArray;
 
 /// The weighting of the reports.
 const WEIGHTING: Weighting = Weighting::SelfAdaptive {
@@ -56,7 +59,7 @@ impl Run {
         }
     }
 
-    fn sweep(&mut self) -> SweepReport {
+    fn sweep(&mut self) -> Figures {
         self.method.sweep(&mut self.model, &self.batch).unwrap()
     }
 

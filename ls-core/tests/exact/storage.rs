@@ -28,8 +28,8 @@ fn distance(problem: &Problem, one: ExactConfig, other: ExactConfig) -> f64 {
     let mut largest = 0.0_f64;
     for _ in 0..5 {
         let reports = runs.each_mut().map(Run::sweep);
-        assert_eq!(reports[0].accepted, 1, "nothing would be compared");
-        assert_eq!(reports[0].candidate, reports[1].candidate);
+        assert_eq!(reports[0].accepted(), 1, "nothing would be compared");
+        assert_eq!(reports[0].candidate(), reports[1].candidate());
         let [one, other] = runs.each_ref().map(Run::problem);
         for (one, other) in one.layers.iter().zip(&other.layers) {
             let [one, other] = [one, other].map(|layer| layer.bordered().concat());
@@ -46,7 +46,7 @@ fn distance(problem: &Problem, one: ExactConfig, other: ExactConfig) -> f64 {
 #[test]
 fn recomputing_gives_what_storing_gives() {
     for (name, problem) in kinds() {
-        for scaling in Scaling::ALL {
+        for &scaling in Scaling::VARIANTS {
             for chunk in [None, Some(5)] {
                 let config = |storage| ExactConfig {
                     storage,

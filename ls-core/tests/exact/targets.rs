@@ -52,7 +52,7 @@ fn auxiliary_variables_are_the_targets_of_the_accepted_step() {
         convolutions.problem(),
     ];
     for problem in problems {
-        for scaling in Scaling::ALL {
+        for &scaling in Scaling::VARIANTS {
             let config = ExactConfig {
                 scaling: Some(scaling),
                 chunk: Some(7),
@@ -61,7 +61,7 @@ fn auxiliary_variables_are_the_targets_of_the_accepted_step() {
             let mut run = Run::new(problem.clone(), config);
             for sweep in 0..3 {
                 let before = run.problem();
-                let candidate = run.sweep().candidate.expect("far from a minimum");
+                let candidate = run.sweep().candidate().expect("far from a minimum");
                 assert_eq!(candidate.scaling, scaling);
                 let found = run.problem().auxiliary;
                 let expected = targets(&before, &candidate);

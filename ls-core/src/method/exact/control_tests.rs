@@ -1,6 +1,7 @@
 //! The controller on models of a loss.
 
 use super::*;
+use strum::VariantArray;
 
 /// `F = 1/2 (1 - min(τ, 2 - τ))`-like model: longer steps help up to `best`, and hurt beyond twice that.
 fn model(best: f64) -> impl Fn(Candidate) -> f64 {
@@ -269,7 +270,7 @@ fn with_nothing_to_accept_nobody_waits() {
 
 #[test]
 fn the_last_resort_is_a_short_step_of_the_descent_form() {
-    for scaling in Scaling::ALL.map(Some).into_iter().chain([None]) {
+    for scaling in Scaling::VARIANTS.iter().copied().map(Some).chain([None]) {
         let fixed = Fixed {
             scaling,
             ..Fixed::default()

@@ -5,7 +5,7 @@ use super::fits::{Aim, KEPT_FACTORS};
 use super::*;
 use crate::batch::index_tensor;
 use crate::method::exact::control::Form;
-use crate::method::{Method, Scaling, Separated};
+use crate::method::{ACCEPTED, Method, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{
     Activation, AnyStage, Convolution, ConvolutionConfig, Dense, Init, Pooling, StageConfig,
@@ -17,6 +17,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::Value;
+use strum::VariantArray;
 
 const CLASSES: usize = 4;
 
@@ -188,7 +189,7 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
     let mut ridges = [Ridge::Variance, Ridge::SecondMoment].into_iter().cycle();
     for (k, network) in networks().iter().enumerate() {
         for storage in [Storage::Stored, Storage::Recomputed] {
-            for scaling in Scaling::ALL {
+            for &scaling in Scaling::VARIANTS {
                 let ridge = ridges.next().expect("a cycle");
                 let samples = FullBatch::new(
                     network,
@@ -412,12 +413,12 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
                 let mut method = Exact::new(config, &network).unwrap();
                 for _ in 0..3 {
                     let report = method.sweep(&mut model, &batch).unwrap();
-                    assert_eq!(report.accepted, accepted);
+                    assert_eq!(report.number(&ACCEPTED), Some(f64::from(accepted)));
                     let settings = settings(storage, 4, Ridge::Variance);
                     let roles = StageRole::all(&model.network);
                     let samples = FullBatch::new(&model.network, &roles, &batch, settings);
                     let fresh = samples.forward().unwrap();
-                    let kept = method.full_batch.iterate.as_ref().unwrap();
+                    let kept = method.sweeps.iterate.as_ref().unwrap();
                     for l in 0..fresh.coefficients.len() {
                         let [kept, fresh] = [kept, &fresh].map(|iterate| at(iterate, l));
                         assert_eq!(kept, fresh);

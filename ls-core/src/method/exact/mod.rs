@@ -45,7 +45,7 @@ use crate::objective::{Weighting, Weights};
 use crate::{Error, Result};
 
 /// Form of the fits that a sweep accepted.
-const FORM: Figure = Figure::new("Form").detail();
+pub const FORM: Figure = Figure::new("Form").detail();
 
 /// Settings of [`Exact`].
 ///

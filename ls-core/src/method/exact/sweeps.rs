@@ -31,7 +31,7 @@ pub(in crate::method) struct FullBatchSweeps {
     first: FirstStage,
     /// The stages that move along gradients; `None` when there are none.
     pub(super) gradient_stages: Option<GradientStages>,
-    iterate: Option<Iterate>,
+    pub(super) iterate: Option<Iterate>,
 }
 
 impl FullBatchSweeps {

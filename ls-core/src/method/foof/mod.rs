@@ -48,14 +48,14 @@ use crate::{Error, Result};
 ///
 /// | key | meaning | default | range |
 /// | --- | --- | --- | --- |
-/// | `step` | `τ` of the first step of a network of three stages | 3 | above 0, at most 1e8 |
+/// | `step` | `τ` of the first step of a network of three stages | 3 | above 0, at most 1e30 |
 /// | `damping` | `μ`, relative to the mean variance of a stage's inputs | 10 | 1e-9 to 1e6 |
 /// | `scaling` | factors `c_l` of the displacements | `norm` | `none`, `rms`, `norm` |
 /// | `schedule` | course of `τ` over the run | `linear` | `constant`, `linear`, `cosine` |
 /// | `momentum` | `β` | 0.9 | 0 to below 1 |
 /// | `average` | weight of the past in the averages of the covariances | 0.9 | 0 to below 1 |
 /// | `refresh` | steps between two factorizations | 10 | 1 or more |
-/// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e8 |
+/// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -109,8 +109,8 @@ impl MethodSettings for FoofConfig {
     fn check(&self) -> Result<()> {
         self.weighting.check()?;
         for (field, length) in [("step", self.step), ("learning-rate", self.learning_rate)] {
-            let inside = length > 0.0 && length <= 1e8;
-            ensure(inside, field, length, "greater than 0 and at most 1e8")?;
+            let inside = length > 0.0 && length <= 1e30;
+            ensure(inside, field, length, "greater than 0 and at most 1e30")?;
         }
         let inside = (1e-9..=1e6).contains(&self.damping);
         ensure(inside, "damping", self.damping, "from 1e-9 to 1e6")?;

@@ -1,11 +1,13 @@
-//! The mini-batch form of method `exact`.
+//! Method `foof`.
 
 mod common;
 
 use burn::tensor::Tensor;
+use common::report::Report;
 use common::{Random, device, tensor};
 use ls_core::batch::{Batch, index_tensor};
-use ls_core::method::{Exact, ExactConfig, Method, MiniBatchConfig, Separated, SweepReport};
+use ls_core::figure::Figures;
+use ls_core::method::{Foof, FoofConfig, Method, STEP, Separated};
 use ls_core::model::MlpConfig;
 use ls_core::objective::measure;
 use ls_core::shape::FeatureShape;
@@ -37,9 +39,10 @@ fn split() -> Batch {
 fn start(
     hidden: usize,
     activation: Activation,
-    mini_batch: MiniBatchConfig,
+    config: FoofConfig,
+    total_steps: Option<usize>,
     split: &Batch,
-) -> (Separated, Exact) {
+) -> (Separated, Foof) {
     let mlp = MlpConfig {
         hidden: vec![16; hidden],
         activation,
@@ -47,19 +50,15 @@ fn start(
     };
     let network = mlp.init(FeatureShape::Flat(FEATURES), CLASSES, 1, &device());
     let network = network.expect("a network");
-    let config = ExactConfig {
-        mini_batch,
-        ..ExactConfig::default()
-    };
-    let method = Exact::new(config, &network).expect("settings");
+    let method = Foof::new(config, &network, total_steps).expect("settings");
     (Separated::feasible(network, split), method)
 }
 
 /// One pass over the split, block by block.
-fn sweep(method: &mut Exact, model: &mut Separated, split: &Batch) -> SweepReport {
+fn sweep(method: &mut Foof, model: &mut Separated, split: &Batch) -> Figures {
     let indices: Vec<usize> = (0..SAMPLES).collect();
     let blocks = indices.chunks(BATCH).enumerate();
-    blocks.fold(SweepReport::default(), |report, (block, members)| {
+    blocks.fold(Figures::default(), |report, (block, members)| {
         let batch = split.pick(block, members);
         report.followed_by(method.sweep(model, &batch).expect("a step"))
     })
@@ -86,11 +85,9 @@ fn the_defaults_train_two_to_thirty_stages() {
     for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
         for hidden in [2, 10, 30] {
             let sweeps = 25;
-            let mini_batch = MiniBatchConfig {
-                total_steps: Some(sweeps * SAMPLES / BATCH),
-                ..MiniBatchConfig::default()
-            };
-            let (mut model, mut method) = start(hidden, activation, mini_batch, &split);
+            let steps = Some(sweeps * SAMPLES / BATCH);
+            let config = FoofConfig::default();
+            let (mut model, mut method) = start(hidden, activation, config, steps, &split);
             for _ in 0..sweeps {
                 sweep(&mut method, &mut model, &split);
             }
@@ -107,17 +104,17 @@ fn the_defaults_train_two_to_thirty_stages() {
 fn steps_that_blow_up_are_refused_counted_and_halved() {
     let split = split();
     for step in [1e4, 1e30] {
-        let mini_batch = MiniBatchConfig {
+        let config = FoofConfig {
             step,
-            ..MiniBatchConfig::default()
+            ..FoofConfig::default()
         };
-        let (mut model, mut method) = start(2, Activation::Relu, mini_batch, &split);
+        let (mut model, mut method) = start(2, Activation::Relu, config, None, &split);
         let (mut refused, mut last) = (0, f64::INFINITY);
         for _ in 0..40 {
             let report = sweep(&mut method, &mut model, &split);
-            refused += report.rejected;
-            assert_eq!(report.accepted + report.rejected, SAMPLES / BATCH);
-            let length = report.candidate.expect("a step").step;
+            refused += report.rejected();
+            assert_eq!(report.accepted() + report.rejected(), SAMPLES / BATCH);
+            let length = report.number(&STEP).expect("a step");
             assert!(length <= last, "steps only get shorter");
             last = length;
             assert!(is_finite(&model), "after steps of {length}");
@@ -140,7 +137,7 @@ fn steps_that_blow_up_are_refused_counted_and_halved() {
 fn targets_are_displaced_by_the_same_norm_at_all_stages() {
     let split = split();
     let (mut model, mut method) =
-        start(4, Activation::Identity, MiniBatchConfig::default(), &split);
+        start(4, Activation::Identity, FoofConfig::default(), None, &split);
     let members: Vec<usize> = (0..BATCH).collect();
     let batch = split.pick(0, &members);
     method.sweep(&mut model, &batch).expect("a step");

@@ -1,0 +1,57 @@
+//! The figures of a sweep as the values that tests compare.
+
+use ls_core::figure::{FigureValue, Figures};
+use ls_core::method::{
+    ACCEPTED, CONDITION, Candidate, DAMPING, FORM, Form, PENALIZED_LOSS, REJECTED, SCALING, STEP,
+    Scaling,
+};
+use strum::VariantArray;
+
+/// Reads the figures that several methods report.
+pub(crate) trait Report {
+    /// Number of steps taken; 0 where nothing was counted.
+    fn accepted(&self) -> usize;
+    /// Number of steps tried and not taken.
+    fn rejected(&self) -> usize;
+    /// The accepted step of `exact`.
+    fn candidate(&self) -> Option<Candidate>;
+    /// The condition of a stage, counted from 1.
+    fn condition(&self, stage: usize) -> Option<f64>;
+    /// The loss with its penalty.
+    fn penalized_loss(&self) -> Option<f64>;
+}
+
+impl Report for Figures {
+    fn accepted(&self) -> usize {
+        self.number(&ACCEPTED).map_or(0, |count| count as usize)
+    }
+
+    fn rejected(&self) -> usize {
+        self.number(&REJECTED).map_or(0, |count| count as usize)
+    }
+
+    fn candidate(&self) -> Option<Candidate> {
+        let FigureValue::Word(form) = self.value(&FORM)? else {
+            return None;
+        };
+        let FigureValue::Word(scaling) = self.value(&SCALING)? else {
+            return None;
+        };
+        let mut forms = [Form::Corrected, Form::Descent].into_iter();
+        let mut scalings = Scaling::VARIANTS.iter().copied();
+        Some(Candidate {
+            form: forms.find(|own| own.name() == form)?,
+            scaling: scalings.find(|own| own.name() == scaling)?,
+            step: self.number(&STEP)?,
+            damping: self.number(&DAMPING)?,
+        })
+    }
+
+    fn condition(&self, stage: usize) -> Option<f64> {
+        self.number(&CONDITION.at(stage))
+    }
+
+    fn penalized_loss(&self) -> Option<f64> {
+        self.number(&PENALIZED_LOSS)
+    }
+}
