@@ -22,9 +22,9 @@ use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, Dense};
 use ls_datasets::{Samples, Source, SplitRule};
-use ls_train::config::{ExactSettings, MethodConfig, RunConfig};
+use ls_train::config::{ExactConfig, MethodConfig, RunConfig};
 use ls_train::data::{SampleKind, Splits};
-use ls_train::{Session, Start, train_network};
+use ls_train::{Session, Start, Training};
 
 /// The network as a Burn application would write it, with the names of its `PyTorch` original.
 #[derive(Module, Debug)]
@@ -128,10 +128,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let plan = RunConfig {
         sweeps: 20,
-        method: MethodConfig::Exact(ExactSettings {
+        method: MethodConfig::Exact(ExactConfig {
             weight_decay: 1e-3,
-            ..ExactSettings::default()
-        }),
+            ..ExactConfig::default()
+        })
+        .into(),
         ..RunConfig::default()
     }
     .check()?;
@@ -142,7 +143,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         start: Start::Overwrite,
         ..Session::new(device.clone(), &run).with_lines(std::io::stdout())
     };
-    let outcome = train_network(&plan, "fc2 and fc3", network, splits, session)?;
+    let outcome = Training::new(&plan, splits)
+        .network("fc2 and fc3", network)
+        .run(session)?;
 
     // Back into the Burn module, and out in PyTorch's layout.
     let trained = |l: usize| {

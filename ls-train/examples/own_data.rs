@@ -21,7 +21,7 @@ use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, AffineStage, AnyStage, Dense, Init, Lipschitz, Stage};
 use ls_train::config::RunConfig;
 use ls_train::data::{SampleKind, Splits};
-use ls_train::{Session, Start, Trained, train_network};
+use ls_train::{Session, Start, Trained, Training};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
@@ -151,10 +151,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         start: Start::Overwrite,
         ..Session::new(device.clone(), &run).with_lines(std::io::stdout())
     };
-    let outcome = train_network(&plan, "sine net", network(&device)?, splits, session)?;
+    let outcome = Training::new(&plan, splits)
+        .network("sine net", network(&device)?)
+        .run(session)?;
     println!(
         "\n{:.2} % of the test points are right; the run is in {}",
-        100.0 * outcome.summary.test.accuracy,
+        100.0 * outcome.summary.test_accuracy(),
         run.display()
     );
 

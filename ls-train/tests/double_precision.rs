@@ -15,7 +15,7 @@ use ls_core::stage::{Activation, Init};
 use ls_train::config::{Precision, RunConfig};
 use ls_train::data::{SampleKind, Splits};
 use ls_train::export::ExportFormat;
-use ls_train::{Error, Outcome, Result, Session, Start, Trained, train_network};
+use ls_train::{Error, Outcome, Result, Session, Start, Trained, Training};
 
 /// The device, which computes in f64.
 static DEVICE: LazyLock<Device> = LazyLock::new(|| {
@@ -68,7 +68,9 @@ fn go(sweeps: usize, shift: f64, run: &Path, start: Start) -> Result<Outcome> {
         ..Session::new(DEVICE.clone(), run)
     };
     let plan = config(sweeps).check()?;
-    train_network(&plan, "quadrant net", network(), splits(shift), session)
+    Training::new(&plan, splits(shift))
+        .network("quadrant net", network())
+        .run(session)
 }
 
 #[test]
@@ -118,7 +120,9 @@ fn a_plan_in_another_precision_is_refused_with_that_of_the_device() {
     let run = folder.path().join("run");
     let plan = RunConfig::default().check().unwrap();
     let session = Session::new(DEVICE.clone(), &run);
-    let outcome = train_network(&plan, "quadrant net", network(), splits(0.0), session);
+    let outcome = Training::new(&plan, splits(0.0))
+        .network("quadrant net", network())
+        .run(session);
     let refused = outcome.err().unwrap();
     assert!(
         matches!(

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::Device;
+use ls_core::method::Task;
 use ls_datasets::Images;
 use ls_train::config::{BatchSize, MethodConfig, RunConfig};
 use ls_train::data::Splits;
@@ -119,12 +120,12 @@ fn mutated(valid: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A finished run of `exact` in batches, which has arrays in its checkpoint.
+/// A finished run of `foof`, which has arrays in its checkpoint.
 fn run_folder(folder: &Path) -> PathBuf {
     let mut config = RunConfig {
         sweeps: 1,
         batch_size: BatchSize::Samples(20),
-        method: MethodConfig::default(),
+        method: MethodConfig::suited_to(BatchSize::Samples(20)).into(),
         ..RunConfig::default()
     };
     config.data.limit = Some(40);
@@ -234,7 +235,12 @@ fn checkpoint_file(name: &str) {
         let _ = checkpoint.load_best(&network);
         let _ = checkpoint.load_model(ls_core::method::Separated::new(network.clone()));
         if let Ok(state) = checkpoint.load_method(&device) {
-            let method = config.method.init(&other, &split.train, 1);
+            let task = Task {
+                network: &other,
+                split: &split.train,
+                total_steps: Some(1),
+            };
+            let method = config.method.library().unwrap().init(&task);
             let _ = method.unwrap().restore(state);
         }
     });

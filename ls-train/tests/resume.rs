@@ -4,20 +4,21 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use burn::train::Interrupter;
+use ls_core::fit::Stop;
+use ls_core::fit::StopSignal;
 use ls_core::linalg::to_f64;
 use ls_core::method::Scaling;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
 use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
-    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
-    OptimizerKind, RunConfig, Schedule,
+    AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig,
+    OptimizerConfig, OptimizerName, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
-use ls_train::learner::Stop;
+use ls_train::observe::CheckpointRule;
 use ls_train::run_dir::Summary;
-use ls_train::{CheckpointRule, Error, Outcome, Session, Start, train};
+use ls_train::{Error, Outcome, Session, Start, train};
 
 const SWEEPS: usize = 5;
 
@@ -25,12 +26,13 @@ fn small(method: MethodConfig, batch_size: BatchSize) -> RunConfig {
     let mut config = RunConfig {
         sweeps: SWEEPS,
         batch_size,
-        method,
+        method: method.into(),
         model: ModelConfig::Mlp(MlpConfig {
             hidden: vec![20, 12],
             activation: Activation::Tanh,
             init: Init::Kaiming,
-        }),
+        })
+        .into(),
         ..RunConfig::default()
     };
     config.data.limit = Some(200);
@@ -40,15 +42,15 @@ fn small(method: MethodConfig, batch_size: BatchSize) -> RunConfig {
 /// Trains; a run that is interrupted from the start stops after one sweep.
 fn go(config: &RunConfig, run: &Path, start: Start, interrupted: bool) -> Result<Outcome, Error> {
     let (plan, device) = (config.clone().check()?, Device::flex());
-    let interrupter = Interrupter::new();
+    let signal = StopSignal::new();
     if interrupted {
-        interrupter.stop(None);
+        signal.stop();
     }
     let session = Session {
         start,
         checkpoints: CheckpointRule::Every(1),
         metric_logs: false,
-        interrupter,
+        signal,
         ..Session::new(device.clone(), run)
     };
     train(&plan, Splits::load(&plan, &device)?, session)
@@ -75,49 +77,56 @@ fn history(run: &Path) -> Vec<Vec<String>> {
             .map(|(_, cell)| cell.to_owned())
             .collect()
     };
-    text.lines().map(row).collect()
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.map(row).collect()
 }
 
 fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
     let exact = |scaling| {
-        MethodConfig::Exact(ExactSettings {
+        MethodConfig::Exact(ExactConfig {
             scaling,
-            ..ExactSettings::default()
+            ..ExactConfig::default()
         })
     };
-    let alternating = |update| {
-        MethodConfig::Alternating(AlternatingSettings {
-            update,
-            ..AlternatingSettings::default()
+    let foof = |momentum| {
+        MethodConfig::Foof(FoofConfig {
+            momentum,
+            ..FoofConfig::default()
         })
     };
-    let backprop = |optimizer: OptimizerKind, schedule| {
-        MethodConfig::Backprop(BackpropSettings {
-            optimizer,
-            learning_rate: optimizer.learning_rate(),
+    let alternating = |optimizer: Option<OptimizerName>| {
+        MethodConfig::Alternating(AlternatingConfig {
+            optimizer: optimizer.map(OptimizerConfig::from),
+            ..AlternatingConfig::default()
+        })
+    };
+    let backprop = |optimizer: OptimizerName, schedule| {
+        MethodConfig::Backprop(BackpropConfig {
+            optimizer: optimizer.into(),
+            learning_rate: None,
             schedule,
             weight_decay: None,
         })
     };
-    let line_search = BlockUpdate::LineSearch { damping: 0.01 };
-    let adam = BlockUpdate::with(OptimizerKind::Adam);
+    let adam = Some(OptimizerName::Adam);
     let (full, batches) = (BatchSize::Full, BatchSize::Samples(48));
     vec![
         ("exact", exact(None), full),
         ("exact, rms", exact(Some(Scaling::Rms)), full),
-        ("exact, batches", exact(None), batches),
-        ("alternating", alternating(line_search.clone()), full),
-        ("alternating, batches", alternating(line_search), batches),
-        ("alternating, adam", alternating(adam.clone()), full),
+        ("foof", foof(0.9), batches),
+        ("foof, full batch", foof(0.5), full),
+        ("alternating", alternating(None), full),
+        ("alternating, batches", alternating(None), batches),
+        ("alternating, adam", alternating(adam), full),
         ("alternating, adam, batches", alternating(adam), batches),
         (
             "adam",
-            backprop(OptimizerKind::Adam, Schedule::Constant),
+            backprop(OptimizerName::Adam, Schedule::Constant),
             full,
         ),
         (
             "sgd, batches",
-            backprop(OptimizerKind::Sgd, Schedule::Linear),
+            backprop(OptimizerName::Sgd, Schedule::Linear),
             batches,
         ),
     ]
@@ -165,9 +174,10 @@ fn convolutions_stopped_after_each_sweep_end_where_they_would_have() {
             model: ModelConfig::Cnn(CnnConfig {
                 activation: Activation::Relu,
                 init: Init::Kaiming,
-            }),
+            })
+            .into(),
             sweeps: 3,
-            ..small(MethodConfig::default(), batch_size)
+            ..small(MethodConfig::suited_to(batch_size), batch_size)
         };
         assert_resumed_equals_uninterrupted("cnn", &config);
     }
@@ -175,16 +185,16 @@ fn convolutions_stopped_after_each_sweep_end_where_they_would_have() {
 
 #[test]
 fn the_best_weights_of_a_validation_split_survive_a_stop() {
-    let adam = OptimizerKind::Adam;
-    let method = MethodConfig::Backprop(BackpropSettings {
-        optimizer: adam,
+    let method = MethodConfig::Backprop(BackpropConfig {
+        optimizer: OptimizerName::Adam.into(),
         // So large that later sweeps undo what earlier ones achieved.
-        learning_rate: 0.3,
+        learning_rate: Some(0.3),
         schedule: Schedule::Constant,
         weight_decay: None,
     });
-    for method in [MethodConfig::default(), method] {
-        let mut config = small(method, BatchSize::Samples(48));
+    let batches = BatchSize::Samples(48);
+    for method in [MethodConfig::suited_to(batches), method] {
+        let mut config = small(method, batches);
         config.data.validation = Some(60);
         assert_resumed_equals_uninterrupted("validation", &config);
     }
@@ -279,10 +289,11 @@ fn what_cannot_go_on_is_refused_with_what_differs() {
     other.seed = 7;
     assert!(message(&other).ends_with("seed was 1 when it was written, and is 7 now"));
     let mut other = config.clone();
-    other.method = MethodConfig::Exact(ExactSettings {
+    other.method = MethodConfig::Exact(ExactConfig {
         step: Some(0.5),
-        ..ExactSettings::default()
-    });
+        ..ExactConfig::default()
+    })
+    .into();
     assert!(
         message(&other).ends_with("method.step was absent when it was written, and is 0.5 now")
     );
@@ -298,8 +309,8 @@ fn what_cannot_go_on_is_refused_with_what_differs() {
     assert!(message(&config).contains("the training split had 199 samples"));
     rewrite("schema = ", "schema = 9");
     assert!(message(&config).contains("it has schema version 9"));
-    rewrite("position", "posi");
-    assert!(message(&config).contains("missing field `position`"));
+    rewrite("[state]", "[stat]");
+    assert!(message(&config).contains("missing field `state`"));
     rewrite("", "=");
     assert!(message(&config).contains("checkpoint.toml: "));
     fs::write(checkpoint.join("checkpoint.toml"), &header).unwrap();

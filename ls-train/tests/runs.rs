@@ -6,18 +6,18 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
-use burn::train::Interrupter;
+use ls_core::fit::Stop;
+use ls_core::fit::StopSignal;
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
-    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
-    OptimizerKind, RunConfig, Schedule,
+    AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig,
+    OptimizerName, RunConfig, RunNetwork, Schedule,
 };
 use ls_train::data::Splits;
-use ls_train::learner::Stop;
-use ls_train::renderer::LineRenderer;
 use ls_train::{Error, Outcome, Session, train};
+use strum::VariantArray;
 
 /// What a run printed.
 #[derive(Clone, Default)]
@@ -36,11 +36,11 @@ impl Write for Printed {
 fn small(method: MethodConfig) -> RunConfig {
     let mut config = RunConfig {
         sweeps: 4,
-        method,
+        method: method.into(),
         ..RunConfig::default()
     };
     config.data.limit = Some(300);
-    config.model = ModelConfig::Mlp(mlp(Activation::Tanh));
+    config.model = ModelConfig::Mlp(mlp(Activation::Tanh)).into();
     config
 }
 
@@ -52,25 +52,22 @@ fn mlp(activation: Activation) -> MlpConfig {
     }
 }
 
-fn alternating(update: BlockUpdate) -> MethodConfig {
-    MethodConfig::Alternating(AlternatingSettings {
-        update,
-        ..AlternatingSettings::default()
-    })
+fn alternating(optimizer: OptimizerName) -> MethodConfig {
+    MethodConfig::Alternating(AlternatingConfig::default().with_optimizer(optimizer))
 }
 
 fn line_search() -> MethodConfig {
-    MethodConfig::Alternating(AlternatingSettings::default())
+    MethodConfig::Alternating(AlternatingConfig::default())
 }
 
 fn exact() -> MethodConfig {
-    MethodConfig::Exact(ExactSettings::default())
+    MethodConfig::Exact(ExactConfig::default())
 }
 
-fn backprop(optimizer: OptimizerKind) -> MethodConfig {
-    MethodConfig::Backprop(BackpropSettings {
-        optimizer,
-        learning_rate: optimizer.learning_rate(),
+fn backprop(optimizer: OptimizerName) -> MethodConfig {
+    MethodConfig::Backprop(BackpropConfig {
+        optimizer: optimizer.into(),
+        learning_rate: None,
         schedule: Schedule::Constant,
         weight_decay: None,
     })
@@ -79,7 +76,7 @@ fn backprop(optimizer: OptimizerKind) -> MethodConfig {
 fn run_with(
     config: RunConfig,
     run: &Path,
-    interrupter: Interrupter,
+    signal: StopSignal,
     printed: &Printed,
 ) -> Result<Outcome, Error> {
     let out = printed.clone();
@@ -88,28 +85,54 @@ fn run_with(
         &plan,
         Splits::load(&plan, &device)?,
         Session {
-            dashboard: Box::new(|_| Box::new(LineRenderer::new(Box::new(out)))),
-            interrupter,
-            ..Session::new(device, run)
+            signal,
+            ..Session::new(device, run).with_lines(out)
         },
     )
 }
 
 fn run(config: RunConfig, run: &Path) -> Result<Outcome, Error> {
-    run_with(config, run, Interrupter::new(), &Printed::default())
+    run_with(config, run, StopSignal::new(), &Printed::default())
 }
 
-/// Rows of `history.csv` without the column of seconds, `None` where a cell is empty.
+/// Columns of a history in the order of these tests, before residuals and conditions.
+const COLUMNS: [&str; 16] = [
+    "sweep",
+    "train_original_loss",
+    "train_separated_loss",
+    "train_certificate",
+    "train_accuracy",
+    "test_original_loss",
+    "test_accuracy",
+    "validation_original_loss",
+    "validation_accuracy",
+    "accepted",
+    "rejected",
+    "form",
+    "scaling",
+    "step",
+    "damping",
+    "penalized_loss",
+];
+
+/// Rows of `history.csv`: the columns above, two residuals, three conditions; `None` where a cell or a column is missing.
 fn history(run: &Path) -> Vec<Vec<Option<f64>>> {
     let text = fs::read_to_string(run.join("history.csv")).unwrap();
-    let cells = |row: &str| -> Vec<Option<f64>> {
-        let cells = row
-            .split(',')
-            .enumerate()
-            .filter(|(column, _)| *column != 1);
-        cells.map(|(_, cell)| cell.parse().ok()).collect()
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let residuals = (1..=2).map(|l| format!("train_residual_{l}"));
+    let conditions = (1..=3).map(|l| format!("condition_{l}"));
+    let wanted = COLUMNS.map(String::from).into_iter();
+    let wanted: Vec<String> = wanted.chain(residuals).chain(conditions).collect();
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        let cell = |name: &String| {
+            let column = names.iter().position(|own| own == name)?;
+            cells[column].parse().ok()
+        };
+        wanted.iter().map(cell).collect()
     };
-    text.lines().skip(1).map(cells).collect()
+    lines.map(row).collect()
 }
 
 #[test]
@@ -160,9 +183,9 @@ fn the_original_loss_never_rises_by_exact_and_every_sweep_says_what_it_did() {
 }
 
 #[test]
-fn mini_batches_by_exact_learn_and_stay_below_their_certificate() {
+fn batches_by_foof_learn_and_stay_below_their_certificate() {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = small(exact());
+    let mut config = small(MethodConfig::Foof(FoofConfig::default()));
     config.batch_size = BatchSize::Samples(50);
     config.sweeps = 10;
     let outcome = run(config, &folder.path().join("run")).unwrap();
@@ -191,11 +214,18 @@ fn the_start_is_feasible_so_its_certificate_is_the_original_loss() {
 #[test]
 fn the_same_seed_gives_the_same_history_and_another_seed_another_one() {
     let folder = tempfile::tempdir().unwrap();
-    for (number, method) in [line_search(), exact(), backprop(OptimizerKind::Adam)]
-        .into_iter()
-        .enumerate()
+    let (full, batches) = (BatchSize::Full, BatchSize::Samples(64));
+    let foof = MethodConfig::Foof(FoofConfig::default());
+    for (number, (method, sizes)) in [
+        (line_search(), vec![full, batches]),
+        (exact(), vec![full]),
+        (foof, vec![full, batches]),
+        (backprop(OptimizerName::Adam), vec![full, batches]),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        for size in [BatchSize::Full, BatchSize::Samples(64)] {
+        for size in sizes {
             let one = |seed: u64, name: &str| {
                 let mut config = small(method.clone());
                 (config.seed, config.batch_size, config.sweeps) = (seed, size, 2);
@@ -213,15 +243,10 @@ fn the_same_seed_gives_the_same_history_and_another_seed_another_one() {
 #[test]
 fn every_method_starts_from_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
-    let optimizer = BlockUpdate::Optimizer {
-        optimizer: OptimizerKind::Adam,
-        learning_rate: 1e-3,
-        auxiliary_learning_rate: 1e-3,
-    };
     let methods = [
         line_search(),
-        alternating(optimizer),
-        backprop(OptimizerKind::Sgd),
+        alternating(OptimizerName::Adam),
+        backprop(OptimizerName::Sgd),
     ];
     let starts = methods.into_iter().enumerate().map(|(number, method)| {
         let path = folder.path().join(number.to_string());
@@ -235,14 +260,8 @@ fn every_method_starts_from_the_same_weights() {
 #[test]
 fn every_optimizer_lowers_the_original_loss_in_both_methods() {
     let folder = tempfile::tempdir().unwrap();
-    for kind in OptimizerKind::ALL {
-        let rate = kind.block_learning_rate();
-        let blocks = BlockUpdate::Optimizer {
-            optimizer: kind,
-            learning_rate: rate,
-            auxiliary_learning_rate: rate,
-        };
-        for method in [backprop(kind), alternating(blocks)] {
+    for &kind in OptimizerName::VARIANTS {
+        for method in [backprop(kind), alternating(kind)] {
             let name = format!("{}-{}", kind.name(), method.name());
             let mut config = small(method);
             (config.batch_size, config.sweeps) = (BatchSize::Samples(50), 6);
@@ -296,7 +315,7 @@ fn a_run_leaves_its_configuration_weights_logs_and_summary() {
     assert!(path.join("logs/valid/epoch-4/Accuracy.log").is_file());
     let summary = fs::read_to_string(path.join("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
-    assert_eq!(summary["schema"], 2);
+    assert_eq!(summary["schema"], 3);
     assert_eq!(summary["stop"], "sweep-limit");
     assert_eq!(
         summary["parameters"],
@@ -311,7 +330,7 @@ fn a_run_leaves_its_configuration_weights_logs_and_summary() {
 fn figures_that_a_method_does_not_have_are_null() {
     let folder = tempfile::tempdir().unwrap();
     let outcome = run(
-        small(backprop(OptimizerKind::Adam)),
+        small(backprop(OptimizerName::Adam)),
         &folder.path().join("run"),
     )
     .unwrap();
@@ -326,7 +345,7 @@ fn lines_show_one_row_of_figures_per_sweep() {
     let folder = tempfile::tempdir().unwrap();
     let printed = Printed::default();
     let path = folder.path().join("run");
-    run_with(small(line_search()), &path, Interrupter::new(), &printed).unwrap();
+    run_with(small(line_search()), &path, StopSignal::new(), &printed).unwrap();
     let text = String::from_utf8(printed.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2 + 4, "{text}");
@@ -348,30 +367,27 @@ fn lines_show_one_row_of_figures_per_sweep() {
 #[test]
 fn runs_end_at_a_target_at_a_time_limit_and_on_request() {
     let folder = tempfile::tempdir().unwrap();
-    let stop = |name: &str, change: &dyn Fn(&mut RunConfig), interrupter: Interrupter| {
+    let stop = |name: &str, change: &dyn Fn(&mut RunConfig), signal: StopSignal| {
         let mut config = small(line_search());
         change(&mut config);
         let path = folder.path().join(name);
-        let outcome = run_with(config, &path, interrupter, &Printed::default()).unwrap();
+        let outcome = run_with(config, &path, signal, &Printed::default()).unwrap();
         assert!(path.join("model.bpk").is_file() && path.join("summary.json").is_file());
         (outcome.summary.stop, outcome.summary.sweeps)
     };
     let target = |config: &mut RunConfig| config.target_loss = Some(100.0);
     assert_eq!(
-        stop("target", &target, Interrupter::new()),
+        stop("target", &target, StopSignal::new()),
         (Stop::Target, 1)
     );
     let limit = |config: &mut RunConfig| config.time_limit = Some(1e-9);
     assert_eq!(
-        stop("limit", &limit, Interrupter::new()),
+        stop("limit", &limit, StopSignal::new()),
         (Stop::TimeLimit, 1)
     );
-    let interrupter = Interrupter::new();
-    interrupter.stop(Some("test"));
-    assert_eq!(
-        stop("request", &|_| {}, interrupter),
-        (Stop::Interrupted, 1)
-    );
+    let signal = StopSignal::new();
+    signal.stop();
+    assert_eq!(stop("request", &|_| {}, signal), (Stop::Interrupted, 1));
 }
 
 #[test]
@@ -388,14 +404,14 @@ fn a_method_that_can_only_descend_stops_when_it_stalls() {
 fn divergence_is_reported_and_leaves_what_was_computed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");
-    let mut config = small(MethodConfig::Backprop(BackpropSettings {
-        optimizer: OptimizerKind::Sgd,
-        learning_rate: 1e12,
+    let mut config = small(MethodConfig::Backprop(BackpropConfig {
+        optimizer: OptimizerName::Sgd.into(),
+        learning_rate: Some(1e12),
         schedule: Schedule::Constant,
         weight_decay: None,
     }));
     config.sweeps = 50;
-    config.model = ModelConfig::Mlp(mlp(Activation::Identity));
+    config.model = ModelConfig::Mlp(mlp(Activation::Identity)).into();
     let Err(error) = run(config, &path) else {
         panic!("a learning rate of 1e12 cannot work");
     };
@@ -430,9 +446,10 @@ fn impossible_settings_are_refused_with_their_name() {
     assert!(change(&|c| c.data.dataset = "none".into()).contains("`none`"));
 }
 
-fn zero_width() -> ModelConfig {
-    ModelConfig::Mlp(MlpConfig {
+fn zero_width() -> RunNetwork {
+    let mlp = MlpConfig {
         hidden: vec![0],
         ..mlp(Activation::Tanh)
-    })
+    };
+    ModelConfig::Mlp(mlp).into()
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
+use ls_core::fit::Stop;
 use ls_core::objective::measure;
 use ls_train::config::{
-    BackpropSettings, BatchSize, MethodConfig, OptimizerKind, RunConfig, Schedule,
+    BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
-use ls_train::learner::Stop;
 use ls_train::{Error, Outcome, Session, train};
 
 /// Adam at a rate that makes figures jump up and down.
@@ -17,12 +17,13 @@ fn unsteady() -> RunConfig {
     let mut config = RunConfig {
         sweeps: 25,
         batch_size: BatchSize::Samples(50),
-        method: MethodConfig::Backprop(BackpropSettings {
-            optimizer: OptimizerKind::Adam,
-            learning_rate: 0.05,
+        method: MethodConfig::Backprop(BackpropConfig {
+            optimizer: OptimizerName::Adam.into(),
+            learning_rate: Some(0.05),
             schedule: Schedule::Constant,
             weight_decay: None,
-        }),
+        })
+        .into(),
         ..RunConfig::default()
     };
     config.data.limit = Some(400);
@@ -42,7 +43,8 @@ fn go(config: &RunConfig, run: &Path) -> Result<Outcome, Error> {
 /// Validation accuracy and loss by sweep.
 fn validation(run: &Path) -> Vec<[f64; 2]> {
     let text = fs::read_to_string(run.join("history.csv")).unwrap();
-    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    let mut lines = rows.map(|line| line.split(',').collect::<Vec<_>>());
     let header = lines.next().unwrap();
     let column = |name| header.iter().position(|found| *found == name).unwrap();
     let columns = ["validation_accuracy", "validation_original_loss"].map(column);
@@ -72,11 +74,11 @@ fn a_run_ends_with_the_weights_that_did_best_on_the_samples_held_out() {
     let held_out = splits.validation.unwrap();
     assert_eq!((splits.train.len(), held_out.len()), (250, 150));
     let of = |split| measure(&outcome.network, None, split).unwrap();
-    let found = summary.validation.unwrap();
-    assert_eq!(found.accuracy, of(&held_out).accuracy);
-    assert_eq!(found.original_loss, of(&held_out).original_loss_mean);
-    assert_eq!(summary.test.accuracy, of(&splits.test).accuracy);
-    assert_eq!(summary.train.accuracy, of(&splits.train).accuracy);
+    let found = summary.validation.as_ref().unwrap();
+    assert_eq!(found.accuracy(), of(&held_out).accuracy);
+    assert_eq!(found.original_loss(), of(&held_out).original_loss_mean);
+    assert_eq!(summary.test_accuracy(), of(&splits.test).accuracy);
+    assert_eq!(summary.train.accuracy(), of(&splits.train).accuracy);
 }
 
 #[test]

@@ -21,7 +21,6 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor};
 use ls_core::linalg::to_f64;
 use ls_core::network::Network;
-use ls_core::shape::FeatureShape;
 use ls_core::stage::AnyStage;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
@@ -199,6 +198,7 @@ mod tests {
     use ls_core::stage::{Activation, Dense, Stage};
 
     use super::*;
+    use ls_core::shape::FeatureShape;
 
     #[derive(Module, Debug)]
     struct Masked {

@@ -11,7 +11,7 @@ use ls_datasets::Images;
 use ls_train::config::RunConfig;
 use ls_train::report::{Report, ReportOptions};
 use ls_train::run_dir::HistoryTable;
-use ls_train::{Error, Session, Start, Trained, train, train_network};
+use ls_train::{Error, Session, Start, Trained, Training, train};
 
 use crate::{NAME, config, exact, go, kind, logits, network, splits};
 
@@ -36,7 +36,7 @@ fn the_folder_names_the_network_and_the_data_of_the_application() {
     let outcome = go(&config(exact()), 1, &run, Start::New, false).unwrap();
     let summary = &outcome.summary;
     assert_eq!(
-        (&*summary.model, &*summary.dataset),
+        (&*summary.facts.model, &*summary.facts.dataset),
         ("swish net 2-3", "three rings")
     );
     let text = fs::read_to_string(run.join("config.toml")).unwrap();
@@ -73,11 +73,14 @@ fn a_certificate_that_is_missing_has_its_reason_wherever_it_would_stand() {
     let session = Session::new(Device::flex(), &run).with_lines(printed.clone());
     let config = config(exact());
     let (plan, splits) = (config.clone().check().unwrap(), splits(&config).unwrap());
-    let outcome = train_network(&plan, NAME, network(1), splits, session).unwrap();
-    let train = &outcome.summary.train;
-    assert_eq!(train.certificate, None);
-    assert!(train.separated_loss.is_some());
-    assert_eq!(train.certificate_reason.as_deref(), Some(REASON));
+    let outcome = Training::new(&plan, splits)
+        .network(NAME, network(1))
+        .run(session)
+        .unwrap();
+    let summary = &outcome.summary;
+    assert_eq!(summary.train.get("certificate"), None);
+    assert!(summary.train.get("separated_loss").is_some());
+    assert_eq!(summary.facts.certificate_reason.as_deref(), Some(REASON));
     let summary = fs::read_to_string(run.join("summary.json")).unwrap();
     let line = format!("\"certificate_reason\": \"{REASON}\"");
     assert!(summary.contains(&line), "{summary}");
@@ -88,8 +91,8 @@ fn a_certificate_that_is_missing_has_its_reason_wherever_it_would_stand() {
         "{label}"
     );
     let history = HistoryTable::read(&run).unwrap();
-    assert_eq!(history.last("certificate"), None);
-    assert!(history.last("separated_loss").is_some());
+    assert_eq!(history.last("train_certificate"), None);
+    assert!(history.last("train_separated_loss").is_some());
     drop(outcome);
     let options = ReportOptions {
         runs: &[run],
@@ -134,12 +137,13 @@ fn own_samples_train_a_network_of_the_plan_that_loads_without_the_application() 
         hidden: vec![12],
         activation: Activation::Tanh,
         init: Init::Kaiming,
-    });
+    })
+    .into();
     let plan = config.clone().check().unwrap();
     let device = Device::flex();
     let session = Session::new(device.clone(), &run);
     let outcome = train(&plan, splits(&config).unwrap(), session).unwrap();
-    assert!(outcome.summary.train.certificate.is_some());
+    assert!(outcome.summary.train.get("certificate").is_some());
     let summary = fs::read_to_string(run.join("summary.json")).unwrap();
     assert!(!summary.contains("certificate_reason"), "{summary}");
     let trained = Trained::load(&run, &device).unwrap();
@@ -167,7 +171,7 @@ fn the_folder_names_the_device_of_the_session_and_not_that_of_the_plan() {
         ..config(exact())
     };
     let outcome = go(&planned, 1, &run, Start::New, false).unwrap();
-    assert_eq!(outcome.summary.device, "flex");
+    assert_eq!(outcome.summary.facts.device, "flex");
     let written = RunConfig::read(&run.join("config.toml")).unwrap();
     assert_eq!(written.device, "flex");
 }

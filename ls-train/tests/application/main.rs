@@ -10,15 +10,16 @@ use std::path::Path;
 
 use burn::module::Param;
 use burn::tensor::{Device, Int, Tensor};
-use burn::train::Interrupter;
 use ls_core::batch::index_tensor;
+use ls_core::fit::StopSignal;
 use ls_core::linalg::to_f64;
 use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, AnyStage, Dense, Init};
-use ls_train::config::{ExactSettings, MethodConfig, RunConfig};
+use ls_train::config::{ExactConfig, MethodConfig, RunConfig};
 use ls_train::data::{SampleKind, Splits};
-use ls_train::{CheckpointRule, Outcome, Result, Session, Start, train_network};
+use ls_train::observe::CheckpointRule;
+use ls_train::{Outcome, Result, Session, Start, Training};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
@@ -90,13 +91,13 @@ fn splits(config: &RunConfig) -> Result<Splits> {
 fn config(method: MethodConfig) -> RunConfig {
     RunConfig {
         sweeps: 6,
-        method,
+        method: method.into(),
         ..RunConfig::default()
     }
 }
 
 fn exact() -> MethodConfig {
-    MethodConfig::Exact(ExactSettings::default())
+    MethodConfig::Exact(ExactConfig::default())
 }
 
 /// Trains the network of a seed; a run that is interrupted from the start stops after one sweep.
@@ -107,19 +108,21 @@ fn go(
     start: Start,
     interrupted: bool,
 ) -> Result<Outcome> {
-    let interrupter = Interrupter::new();
+    let signal = StopSignal::new();
     if interrupted {
-        interrupter.stop(None);
+        signal.stop();
     }
     let session = Session {
         start,
         checkpoints: CheckpointRule::Every(1),
         metric_logs: false,
-        interrupter,
+        signal,
         ..Session::new(Device::flex(), run)
     };
     let plan = config.clone().check()?;
-    train_network(&plan, NAME, network(seed), splits(config)?, session)
+    Training::new(&plan, splits(config)?)
+        .network(NAME, network(seed))
+        .run(session)
 }
 
 /// Logits of the test points: equal where all weights are.

@@ -6,7 +6,7 @@ use ls_core::shape::FeatureShape;
 use ls_core::stage::AnyStage;
 use ls_train::config::{Precision, RunConfig};
 use ls_train::data::{SampleKind, Splits};
-use ls_train::{Session, train_network};
+use ls_train::{Session, Training};
 
 use crate::stages::Scale;
 use crate::{NAME, config, exact, kind, network, points, splits, tensors};
@@ -20,7 +20,9 @@ fn a_network_that_does_not_take_the_samples_is_refused_and_leaves_no_folder() {
     let refusal = |kind: &SampleKind, points: (Tensor<2>, Tensor<1, Int>)| {
         let splits = Splits::from_tensors(&plan, kind, points.clone(), points).unwrap();
         let session = Session::new(Device::flex(), &run);
-        let outcome = train_network(&plan, NAME, network(1), splits, session);
+        let outcome = Training::new(&plan, splits)
+            .network(NAME, network(1))
+            .run(session);
         outcome.err().unwrap().to_string()
     };
     let (inputs, labels) = tensors(&points(9, 0.0));
@@ -66,7 +68,9 @@ fn network_samples_and_device_that_do_not_fit_are_refused_and_leave_no_folder() 
     let refusal = |config: &RunConfig, splits: Splits| {
         let session = Session::new(Device::flex(), &run);
         let plan = config.clone().check().unwrap();
-        let outcome = train_network(&plan, NAME, network(1), splits, session);
+        let outcome = Training::new(&plan, splits)
+            .network(NAME, network(1))
+            .run(session);
         assert!(!run.exists());
         outcome.err().unwrap().to_string()
     };
@@ -111,7 +115,9 @@ fn a_network_in_other_numbers_is_refused() {
         exponents: Param::from_tensor(exponents),
     });
     let session = Session::new(Device::flex(), folder.path());
-    let outcome = train_network(&plan, NAME, network, splits(&config).unwrap(), session);
+    let outcome = Training::new(&plan, splits(&config).unwrap())
+        .network(NAME, network)
+        .run(session);
     assert_eq!(
         outcome.err().unwrap().to_string(),
         "the network is in f64, and the session's device computes in f32"
@@ -128,7 +134,9 @@ fn splits_of_another_plan_are_refused() {
     config.data.validation = Some(20);
     let session = Session::new(Device::flex(), &run);
     let plan = config.check().unwrap();
-    let outcome = train_network(&plan, NAME, network(1), splits, session);
+    let outcome = Training::new(&plan, splits)
+        .network(NAME, network(1))
+        .run(session);
     assert_eq!(
         outcome.err().unwrap().to_string(),
         "validation was 30 when the splits were made, and is 20 in the plan that trains; make them by the same plan"
