@@ -1,23 +1,22 @@
-//! `layersep compare`.
+//! `layersep compare`: methods on equal terms, over several seeds.
 
+use core::str::FromStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use burn::train::Interrupter;
 use clap::Args;
 use ls_train::config::{
-    AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, Precision,
-    RunConfig,
+    AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, RunConfig,
 };
 use ls_train::experiment::{self, Budget, Case, Comparison, Contender, Scope, Standing};
 use serde::Serialize;
 
-use super::experiment::run_all;
-use super::{new_folder, stop_on_signal};
-use crate::cli::{ModelArgs, SampleArgs, count, named, set};
+use super::support::{Context, new_folder, run_all, stop_on_signal};
+use crate::args::values::count;
+use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
-use crate::ui::Ui;
 
 /// Compare methods on the same initial weights and the same order of the data, over several seeds
 #[derive(Debug, Args)]
@@ -34,14 +33,14 @@ Examples:
 
 A method is `exact`, `alternating` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
 split. By default optimizers take batches of 100, and the others the whole split. Learning rates are swept on a seed of their own, 0,
-over two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation, stands
-for its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
+over two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation,
+represents its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
 run folders.
 
 With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."
 )]
 pub(crate) struct CompareArgs {
-    /// Methods, of which the first is what the others are compared with
+    /// Methods to compare; the others are compared with the first
     #[arg(
         long,
         value_name = "METHOD[@N],...",
@@ -65,15 +64,13 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
     data: SampleArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Device to compute on [default: flex]
-    #[arg(long, help_heading = "Run")]
-    device: Option<String>,
-    /// Numbers to compute in [default: f32]
-    #[arg(long, value_parser = named(&Precision::ALL, Precision::name), help_heading = "Run")]
-    precision: Option<Precision>,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Folder to make [default: a new one under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
@@ -82,13 +79,13 @@ pub(crate) struct CompareArgs {
     json: bool,
 }
 
-/// Batches of an optimizer unless something else is asked for.
+/// Samples in a batch of an optimizer unless its name says otherwise.
 const BATCH: usize = 100;
 
-/// Multiples of an optimizer's usual rate that are tried.
+/// Multiples of an optimizer's usual rate to try.
 const RATES: [f64; 5] = [0.1, 0.3, 1.0, 3.0, 10.0];
 
-/// One of the methods, such as `adam@64`.
+/// One of the compared methods, such as `adam@64`.
 #[derive(Clone, Debug)]
 struct Entrant {
     text: String,
@@ -103,7 +100,7 @@ enum Kind {
     Backprop(OptimizerKind),
 }
 
-impl core::str::FromStr for Entrant {
+impl FromStr for Entrant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -119,7 +116,9 @@ impl core::str::FromStr for Entrant {
                 let found = optimizers.into_iter().find(|kind| kind.name() == name);
                 Kind::Backprop(found.ok_or_else(|| {
                     let names = optimizers.map(OptimizerKind::name).join(", ");
-                    format!("`{name}` is no method; there are: exact, alternating, {names}")
+                    format!(
+                        "`{name}` is not a method, expected one of: exact, alternating, {names}"
+                    )
                 })?)
             }
         };
@@ -135,16 +134,17 @@ impl core::str::FromStr for Entrant {
     }
 }
 
-pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+/// Runs the command.
+pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let ui = context.ui;
     let base = args.base()?;
     let case = args.case(&base)?;
-    let name = case.name.clone();
     let device = device::find(&base.device, base.precision)?.device;
     let interrupter = Interrupter::new();
     stop_on_signal(&interrupter)?;
     let folder = match &args.run {
         Some(folder) => folder.clone(),
-        None => new_folder("compare", &name)?,
+        None => new_folder("compare", &case.name)?,
     };
     let scope = Scope {
         folder: &folder,
@@ -160,15 +160,10 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let comparison = experiment::comparison(&rows);
-    comparison.write_csv(&folder.join("comparison.csv"))?;
-    let text = comparison.markdown();
-    let file = folder.join("comparison.md");
-    std::fs::write(&file, &text)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
-    for standing in &comparison.standings {
-        if let Some(note) = args.end_of_grid(standing) {
-            ui.note(&note);
-        }
+    let text = write(&comparison, &folder)?;
+    let standings = comparison.standings.iter();
+    for note in standings.filter_map(|standing| args.end_of_grid(standing)) {
+        ui.note(&note);
     }
     if args.json {
         ui.json(&Output {
@@ -181,7 +176,17 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The comparison with its folder, for a program.
+/// Writes the comparison into its folder, and returns it as Markdown.
+fn write(comparison: &Comparison, folder: &Path) -> Result<String, Failure> {
+    comparison.write_csv(&folder.join("comparison.csv"))?;
+    let text = comparison.markdown();
+    let file = folder.join("comparison.md");
+    std::fs::write(&file, &text)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
+    Ok(text)
+}
+
+/// The comparison with its folder, as a program reads it.
 #[derive(Serialize)]
 struct Output<'a> {
     #[serde(flatten)]
@@ -190,20 +195,19 @@ struct Output<'a> {
 }
 
 impl CompareArgs {
-    /// What all contenders share.
+    /// Returns the configuration that all contenders share.
     fn base(&self) -> Result<RunConfig, Failure> {
         let mut base = match &self.config {
             Some(file) => RunConfig::read(file)?,
             None => RunConfig::default(),
         };
-        set(&mut base.device, self.device.clone());
-        set(&mut base.precision, self.precision);
+        self.compute.apply(&mut base);
         base.data = self.data.config(base.data);
         base.model = self.model.config(base.model)?;
         if let Some(sweeps) = self.sweeps {
             base.sweeps = usize::try_from(sweeps).unwrap_or(usize::MAX);
         }
-        Ok(base)
+        self.set.apply(base)
     }
 
     fn case(&self, base: &RunConfig) -> Result<Case, Failure> {
@@ -265,7 +269,7 @@ impl CompareArgs {
         self.rates.clone()
     }
 
-    /// A remark on a baseline whose best rate is the least or the largest that was tried.
+    /// Returns a remark on a baseline whose best rate is the least or the largest of those tried.
     fn end_of_grid(&self, standing: &Standing) -> Option<String> {
         let entrant = self.methods.iter().find(|e| e.text == standing.contender)?;
         let Kind::Backprop(optimizer) = entrant.kind else {
@@ -281,7 +285,7 @@ impl CompareArgs {
             _ => "largest",
         };
         Some(format!(
-            "{} did best at the {which} rate that was tried, {rate}; --rates tries others",
+            "{} did best at the {which} rate tried, {rate}; --rates names others",
             standing.contender
         ))
     }

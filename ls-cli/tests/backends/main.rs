@@ -1,4 +1,4 @@
-//! The same runs on every backend that is compiled in, compared with flex.
+//! Runs on every backend that is compiled in, compared with those on flex.
 //!
 //! Without a feature there is nothing to compare: `cargo test --workspace --features wgpu,ndarray --test backends`. A backend without
 //! a device on this machine is skipped, with a line that says so; `LAYERSEP_REQUIRE_DEVICES=wgpu,ndarray` makes that a failure.
@@ -51,7 +51,7 @@ fn devices() -> Vec<Found> {
 }
 
 #[cfg(feature = "ndarray")]
-#[allow(deprecated, reason = "supported as long as Burn has it")]
+#[allow(deprecated, reason = "supported while Burn has it")]
 fn ndarray() -> Option<Device> {
     Some(Device::ndarray())
 }
@@ -71,7 +71,7 @@ fn cuda() -> Option<Device> {
     std::panic::catch_unwind(cards).ok()?.first().cloned()
 }
 
-/// What a run came to.
+/// The results of a run.
 struct Figures {
     /// Losses by name.
     losses: Vec<(&'static str, f64)>,
@@ -169,12 +169,12 @@ fn models() -> [(&'static str, ModelConfig); 3] {
     ]
 }
 
-/// Trains every network on every device, and holds the ends against those on flex.
-fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usize) {
+/// Trains every network on every device, and compares the results with those on flex.
+fn compare(case: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usize) {
     for (backend, device) in devices() {
         let Some(device) = device else {
-            // Past the test harness, which keeps the words of tests that pass to itself.
-            let line = format!("skipped: {what} on {backend}: no device here\n");
+            // Past the test harness, which hides the output of tests that pass.
+            let line = format!("skipped: {case} on {backend}: no device here\n");
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             continue;
         };
@@ -194,7 +194,7 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usi
                 worst = worst.max(off);
                 assert!(
                     off <= LOSS,
-                    "{what}, {name} on {backend}: {figure} is {b}, on flex {a}, {off:e} apart"
+                    "{case}, {name} on {backend}: {figure} is {b}, on flex {a}, {off:e} apart"
                 );
             }
             let largest = expected
@@ -208,11 +208,11 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usi
                 reason = "the figures that the tolerances rest on, with --nocapture"
             )]
             {
-                println!("{what}, {name} on {backend}: losses {worst:.1e}, weights {off:.1e}");
+                println!("{case}, {name} on {backend}: losses {worst:.1e}, weights {off:.1e}");
             }
             assert!(
                 off <= WEIGHT,
-                "{what}, {name} on {backend}: weights are {off:e} of the largest apart"
+                "{case}, {name} on {backend}: weights are {off:e} of the largest apart"
             );
         }
     }

@@ -12,7 +12,7 @@ use ls_train::{Session, train, train_network};
 
 use crate::{layersep, transcript};
 
-/// What the program can do with a run folder, but for a report.
+/// The commands that take a run folder, except for reports.
 const REFUSED: [&[&str]; 6] = [
     &["train", "--resume", "run"],
     &["train", "--config", "run/config.toml"],
