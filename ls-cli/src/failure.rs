@@ -1,4 +1,4 @@
-//! Why a command could not run: one line, and a hint that can be acted on.
+//! The reason why a command failed: one line, a hint for the user, and an exit code.
 
 use core::any::Any;
 use core::fmt;
@@ -9,13 +9,13 @@ use ls_datasets::Source;
 /// Exit code of a command that failed on the way.
 pub(crate) const FAILED: u8 = 1;
 
-/// Exit code of a command that could not start, for a mistake of its user or of a file.
+/// Exit code of a command that could not start, because of a wrong option or file.
 pub(crate) const COULD_NOT_RUN: u8 = 2;
 
 /// Exit code of an interrupted command, as shells expect it after Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// A failed command.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
@@ -24,6 +24,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// Makes a failure with exit code 2.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -32,6 +33,7 @@ impl Failure {
         }
     }
 
+    /// Adds a hint that the user can act on.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
@@ -39,7 +41,7 @@ impl Failure {
         }
     }
 
-    /// Burn reports missing drivers, and its dashboard a kill, by panicking.
+    /// Turns a panic into an internal error. Burn reports missing drivers by panicking.
     pub(crate) fn from_panic(cause: &(dyn Any + Send)) -> Self {
         let text = cause
             .downcast_ref::<String>()
@@ -47,12 +49,6 @@ impl Failure {
             .or_else(|| cause.downcast_ref::<&str>().copied())
             .unwrap_or("no cause given");
         let line = text.lines().next().unwrap_or_default();
-        if line.contains("from user input") {
-            return Self {
-                code: INTERRUPTED,
-                ..Self::new("killed; the history up to the last sweep is in the run folder")
-            };
-        }
         Self {
             code: FAILED,
             ..Self::new(format!("internal error: {line}"))
@@ -60,10 +56,12 @@ impl Failure {
         }
     }
 
+    /// Returns the exit code of the process.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
 
+    /// Returns the hint.
     pub(crate) fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
@@ -88,7 +86,8 @@ impl From<ls_train::Error> for Failure {
             ls_train::Error::Data(ls_datasets::Error::DownloadFailed { .. }) => {
                 failure.hint("name another address with --mirror URL")
             }
-            ls_train::Error::Core(ls_core::Error::ApplicationNeeded { .. })
+            ls_train::Error::ApplicationNetwork { .. }
+            | ls_train::Error::ApplicationMethod { .. }
             | ls_train::Error::ApplicationData { .. } => {
                 failure.hint("train, resume and evaluate such a run in its application; `layersep report` shows its figures")
             }
@@ -97,9 +96,17 @@ impl From<ls_train::Error> for Failure {
                 | ls_core::Error::NotPositiveDefinite(_)
                 | ls_core::Error::Device(_),
             )
-            | ls_train::Error::Loop(_) => Self {
+            | ls_train::Error::BurnTrain(_) => Self {
                 code: FAILED,
                 ..failure
+            },
+            ls_train::Error::Interrupted => Self {
+                code: INTERRUPTED,
+                ..failure
+            },
+            ls_train::Error::DashboardClosed => Self {
+                code: INTERRUPTED,
+                ..failure.hint("`layersep train --resume DIR` goes on from the last checkpoint; q and then s lets the sweep end")
             },
             _ => failure,
         }
@@ -112,7 +119,7 @@ impl From<ls_datasets::Error> for Failure {
     }
 }
 
-/// How to come by the folder of a data set.
+/// Says how to get the folder of a data set.
 fn folder_hint(dataset: &str) -> String {
     let source = dataset.parse::<Source>().ok();
     match source.and_then(Source::distribution) {

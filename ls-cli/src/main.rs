@@ -1,19 +1,36 @@
 //! `layersep`: train deep classifiers by layer separation.
 //!
 //! Exit codes: 0 done, 1 failed on the way, 2 could not start, 130 interrupted.
+//!
+//! # Map of the crate
+//!
+//! A module imports only from the ones above it in this list:
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `failure` | the reason why a command failed: one line, a hint, an exit code |
+//! | `ui` | everything that a user reads: results, messages, progress, numbers for people |
+//! | `device` | the devices by name: one file for each backend, and their registry |
+//! | `downloads` | the folders that data sets are downloaded to |
+//! | `args` | the readers of values, and the groups of options that commands share |
+//! | `commands` | one file for each command, and their registry; below it in `support` what several of them do |
+//! | `cli` | the parser of the whole program |
 
+mod args;
 mod cli;
 mod commands;
 mod device;
+mod downloads;
 mod failure;
 mod ui;
 
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
+use crate::commands::Context;
 use crate::failure::Failure;
 use crate::ui::{Level, Ui};
 
@@ -23,27 +40,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ui = Ui::new(Level::of(cli.quiet, cli.verbose));
+    let ui = Ui::new(Level::new(cli.quiet, cli.verbose));
     if std::env::var_os("BURN_DEVICE").is_some() {
         ui.note("BURN_DEVICE is ignored; name the device with --device");
     }
+    let context = Context {
+        ui: &ui,
+        parser: Cli::command,
+    };
     // A panic is a defect of ours or of a driver: the user gets one line, not a backtrace.
     panic::set_hook(Box::new(|_| {}));
-    let outcome = panic::catch_unwind(|| match &cli.command {
-        Command::Train(args) => commands::train::run(args, &ui),
-        Command::Eval(args) => commands::eval::run(args, &ui),
-        Command::Predict(args) => commands::predict::run(args, &ui),
-        Command::Export(args) => commands::export::run(args, &ui),
-        Command::Compare(args) => commands::compare::run(args, &ui),
-        Command::Report(args) => commands::report::run(args, &ui),
-        Command::Experiment(args) => commands::experiment::run(args, &ui),
-        Command::Info(args) => commands::info::run(args, &ui),
-        Command::Completions(args) => commands::completions::run(args, &ui),
-        Command::Man(args) => commands::man::run(args, &ui),
-        Command::Config(args) => commands::config::run(args, &ui),
-        Command::Data(args) => commands::data::run(args, &ui),
-        Command::Devices(args) => commands::devices::run(args, &ui),
-    });
+    let outcome = panic::catch_unwind(|| cli.command.run(&context));
     let result = outcome.unwrap_or_else(|cause| Err(Failure::from_panic(cause.as_ref())));
     match result {
         Ok(code) => code,

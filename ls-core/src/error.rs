@@ -112,12 +112,6 @@ pub enum Error {
         /// The allowed sizes, or the way out, in words.
         allowed: &'static str,
     },
-    /// A network is known by name only.
-    #[error("only the application that made the network `{name}` can make it again")]
-    ApplicationNeeded {
-        /// What the application calls it.
-        name: String,
-    },
     /// What was saved of a method does not belong to it.
     #[error("the saved state of the method does not fit: {0}")]
     MethodState(String),

@@ -3,10 +3,10 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::network::Network;
 use crate::shape::FeatureShape;
 use crate::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
-use crate::{Error, Result};
 
 /// A network for any input shape and number of classes.
 ///
@@ -47,8 +47,6 @@ pub enum ModelConfig {
     Cnn(CnnConfig),
     /// Any list of stages.
     Stages(StagesConfig),
-    /// Made by an application: the file names it, and only the application can make it again.
-    Application(ApplicationConfig),
 }
 
 /// Fully connected network: widths of the hidden stages, one activation.
@@ -84,14 +82,6 @@ pub struct StagesConfig {
     pub stages: Vec<StageConfig>,
 }
 
-/// A network that an application made, such as one with stages of its own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ApplicationConfig {
-    /// What the application calls it.
-    pub name: String,
-}
-
 fn kaiming() -> Init {
     Init::Kaiming
 }
@@ -110,26 +100,19 @@ pub struct StageLayout {
 }
 
 impl ModelConfig {
-    /// The hidden stages for inputs of a shape, and the distribution of the initial weights.
-    ///
-    /// # Errors
-    /// [`Error::ApplicationNeeded`] for a network that an application made.
-    pub fn hidden_stages(&self, input: FeatureShape) -> Result<(Vec<StageConfig>, Init)> {
+    /// Returns the hidden stages for inputs of a shape, and the distribution of the initial weights.
+    pub fn hidden_stages(&self, input: FeatureShape) -> (Vec<StageConfig>, Init) {
         match self {
-            Self::Mlp(config) => Ok((config.stages(), config.init)),
-            Self::Cnn(config) => Ok((config.stages(input), config.init)),
-            Self::Stages(config) => Ok((config.stages.clone(), config.init)),
-            Self::Application(ApplicationConfig { name }) => {
-                Err(Error::ApplicationNeeded { name: name.clone() })
-            }
+            Self::Mlp(config) => (config.stages(), config.init),
+            Self::Cnn(config) => (config.stages(input), config.init),
+            Self::Stages(config) => (config.stages.clone(), config.init),
         }
     }
 
     /// Builds the network.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] or [`Error::ShapeMismatch`] when the stages do not fit each other, [`Error::ApplicationNeeded`]
-    /// for a network that an application made.
+    /// [`Error::InvalidConfig`] or [`Error::ShapeMismatch`] when the stages do not fit each other.
     pub fn init(
         &self,
         input: FeatureShape,
@@ -137,18 +120,18 @@ impl ModelConfig {
         seed: u64,
         device: &Device,
     ) -> Result<Network> {
-        let (stages, init) = self.hidden_stages(input)?;
+        let (stages, init) = self.hidden_stages(input);
         Network::init(&stages, init, input, classes, seed, device)
     }
 
-    /// Shapes and sizes of all stages, the head last, without allocating any.
+    /// Returns shapes and sizes of all stages, the head last, without allocating any.
     ///
     /// # Errors
     /// As [`init`](Self::init).
     pub fn layout(&self, input: FeatureShape, classes: usize) -> Result<Vec<StageLayout>> {
         let mut shape = input;
         let mut layout = Vec::new();
-        for stage in self.hidden_stages(input)?.0 {
+        for stage in self.hidden_stages(input).0 {
             // The shape comes first: it refuses what would overflow the others.
             let output = stage.output_shape(shape)?;
             let (parameters, patches) = (stage.parameters(shape)?, stage.patches(shape)?);
@@ -169,7 +152,7 @@ impl ModelConfig {
         Ok(layout)
     }
 
-    /// The architecture in short, such as `mlp 64-128x2-10 relu`.
+    /// Returns the architecture in short, such as `mlp 64-128x2-10 relu`.
     pub fn describe(&self, input: FeatureShape, classes: usize) -> String {
         match self {
             Self::Mlp(config) => config.describe(input, classes),
@@ -178,7 +161,6 @@ impl ModelConfig {
                 let count = config.stages.len();
                 format!("{count} stages {input}-{classes}")
             }
-            Self::Application(config) => format!("{} {input}-{classes}", config.name),
         }
     }
 }

@@ -4,7 +4,7 @@ use ls_core::method::Storage;
 use ls_core::model::StageLayout;
 use ls_core::shape::FeatureShape;
 
-use crate::config::Precision;
+use crate::config::{BatchSize, MethodConfig, Precision, RunConfig};
 
 /// Bytes of an f32.
 const FLOAT: u64 = 4;
@@ -69,6 +69,30 @@ impl MemoryNeed {
         }
     }
 
+    /// Estimates the need of a run on so many training samples, in the numbers of its precision.
+    pub fn of_run(
+        config: &RunConfig,
+        layout: &[StageLayout],
+        input: FeatureShape,
+        samples: usize,
+    ) -> Self {
+        let batch = match config.batch_size {
+            BatchSize::Full => samples,
+            BatchSize::Samples(batch) => batch,
+        };
+        let need = match config.method.library() {
+            Some(MethodConfig::Exact(exact)) => {
+                Self::of_exact(layout, input, samples, exact.storage, exact.chunk)
+            }
+            Some(MethodConfig::Foof(_) | MethodConfig::Backprop(_)) => Self {
+                auxiliary: Vec::new(),
+                ..Self::of(layout, input, samples, batch)
+            },
+            _ => Self::of(layout, input, samples, batch),
+        };
+        need.in_precision(config.precision)
+    }
+
     /// The need of full-batch sweeps of `exact`, which go over their samples in chunks.
     pub fn of_exact(
         layout: &[StageLayout],
@@ -118,22 +142,6 @@ impl MemoryNeed {
     }
 }
 
-/// A number of bytes for people, such as `1.5 GiB`.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{count} B")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,12 +172,5 @@ mod tests {
             exact(Storage::Stored).in_precision(Precision::F64).total(),
             2 * total
         );
-    }
-
-    #[test]
-    fn bytes_read_as_people_write_them() {
-        assert_eq!(bytes(1023), "1023 B");
-        assert_eq!(bytes(1536), "1.5 KiB");
-        assert_eq!(bytes(3 << 30), "3.0 GiB");
     }
 }

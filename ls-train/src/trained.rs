@@ -78,7 +78,7 @@ impl Trained {
     ///
     /// # Errors
     /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or wrong; [`Error::Core`] with
-    /// [`ls_core::Error::ApplicationNeeded`] for a network that an application made, which [`load_into`](Self::load_into) loads.
+    /// [`Error::ApplicationNetwork`] for a network that an application made, which [`load_into`](Self::load_into) loads.
     pub fn load(run: &Path, device: &Device) -> Result<Self> {
         let (config, preprocessing) = Self::read(run)?;
         let network = config.model.init(

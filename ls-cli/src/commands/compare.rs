@@ -1,25 +1,24 @@
-//! `layersep compare`.
+//! `layersep compare`: methods on equal terms, over several seeds.
 
+use core::str::FromStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use burn::train::Interrupter;
 use clap::Args;
-use ls_train::config::{
-    AlternatingSettings, BatchSize, ExactSettings, MethodConfig, OptimizerKind, Precision,
-    RunConfig,
-};
+use ls_core::fit::StopSignal;
+use ls_core::method::MethodSettings;
+use ls_train::config::{BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig};
 use ls_train::experiment::{
     Budget, Case, Comparison, Contender, ContenderSummary, ExperimentOptions,
 };
 use serde::Serialize;
+use strum::VariantArray;
 
-use super::experiment::run_all;
-use super::{new_folder, stop_on_signal};
-use crate::cli::{ModelArgs, SampleArgs, count, named, set};
+use super::support::{Context, new_folder, run_all, stop_on_signal};
+use crate::args::values::count;
+use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
-use crate::ui::Ui;
 
 /// Compare methods on the same initial weights and the same order of the data, over several seeds
 #[derive(Debug, Args)]
@@ -31,19 +30,19 @@ Examples:
       exact, alternating, adam and sgd on the embedded digits, three seeds, five seconds each
   layersep compare --methods exact,adam@64,adam@256,sgd@64 --seeds 5 --seconds 20
       optimizers in batches of 64 and 256
-  layersep compare --methods exact@250,adam@200 --sweeps 6 --dataset mnist --data-dir DIR --hidden 100,100
+  layersep compare --methods foof@250,adam@200 --sweeps 6 --dataset mnist --data-dir DIR --hidden 100,100
       equal sweeps in place of equal seconds
 
-A method is `exact`, `alternating` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
-split. By default optimizers take batches of 100, and the others the whole split. Learning rates are swept on a seed of their own, 0,
-over two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation, stands
-for its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
+A method is `exact`, `foof`, `alternating` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
+split. By default optimizers and `foof` take batches of 100, and the others the whole split. Learning rates are swept on a seed of their own, 0,
+over two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation,
+represents its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
 run folders.
 
 With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."
 )]
 pub(crate) struct CompareArgs {
-    /// Methods, of which the first is what the others are compared with
+    /// Methods to compare; the others are compared with the first
     #[arg(
         long,
         value_name = "METHOD[@N],...",
@@ -67,15 +66,13 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
     data: SampleArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Device to compute on [default: flex]
-    #[arg(long, help_heading = "Run")]
-    device: Option<String>,
-    /// Numbers to compute in [default: f32]
-    #[arg(long, value_parser = named(&Precision::ALL, Precision::name), help_heading = "Run")]
-    precision: Option<Precision>,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Folder to make [default: a new one under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
@@ -84,13 +81,13 @@ pub(crate) struct CompareArgs {
     json: bool,
 }
 
-/// Batches of an optimizer unless something else is asked for.
+/// Samples in a batch of an optimizer unless its name says otherwise.
 const BATCH: usize = 100;
 
-/// Multiples of an optimizer's usual rate that are tried.
+/// Multiples of an optimizer's usual rate to try.
 const RATES: [f64; 5] = [0.1, 0.3, 1.0, 3.0, 10.0];
 
-/// One of the methods, such as `adam@64`.
+/// One of the compared methods, such as `adam@64`.
 #[derive(Clone, Debug)]
 struct Entrant {
     text: String,
@@ -98,14 +95,15 @@ struct Entrant {
     batch: BatchSize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Kind {
-    Exact,
-    Alternating,
-    Backprop(OptimizerKind),
+    /// A method by its own name.
+    Method(MethodConfig),
+    /// `backprop` with an optimizer.
+    Optimizer(OptimizerName),
 }
 
-impl core::str::FromStr for Entrant {
+impl FromStr for Entrant {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -113,40 +111,68 @@ impl core::str::FromStr for Entrant {
             Some((name, batch)) => (name, Some(batch.parse()?)),
             None => (text, None),
         };
-        let optimizers = OptimizerKind::ALL;
-        let kind = match name {
-            "exact" => Kind::Exact,
-            "alternating" => Kind::Alternating,
-            _ => {
-                let found = optimizers.into_iter().find(|kind| kind.name() == name);
-                Kind::Backprop(found.ok_or_else(|| {
-                    let names = optimizers.map(OptimizerKind::name).join(", ");
-                    format!("`{name}` is no method; there are: exact, alternating, {names}")
-                })?)
-            }
-        };
-        let usual = match kind {
-            Kind::Backprop(_) => BatchSize::Samples(BATCH),
-            _ => BatchSize::Full,
-        };
+        let kind = Kind::named(name)?;
+        let batch = batch.unwrap_or_else(|| kind.usual_batch());
+        if let Kind::Method(method) = &kind {
+            let check = method.check_batch_size(batch);
+            check.map_err(|error| error.to_string())?;
+        }
         Ok(Self {
             text: text.into(),
             kind,
-            batch: batch.unwrap_or(usual),
+            batch,
         })
     }
 }
 
-pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+impl Kind {
+    /// Finds a method or an optimizer; `backprop` goes by the names of its optimizers.
+    fn named(name: &str) -> Result<Self, String> {
+        if let Ok(optimizer) = name.parse() {
+            return Ok(Self::Optimizer(optimizer));
+        }
+        let methods = MethodConfig::all().into_iter();
+        let methods = methods.filter(|method| method.name != BackpropConfig::NAME);
+        let methods: Vec<_> = methods.collect();
+        if let Some(method) = methods.iter().find(|method| method.name == name) {
+            return Ok(Self::Method(method.default.clone()));
+        }
+        let optimizers = OptimizerName::VARIANTS
+            .iter()
+            .map(|optimizer| optimizer.name());
+        let known: Vec<_> = methods
+            .iter()
+            .map(|method| method.name)
+            .chain(optimizers)
+            .collect();
+        Err(format!(
+            "`{name}` is not a method, expected one of: {}",
+            known.join(", ")
+        ))
+    }
+
+    fn usual_batch(&self) -> BatchSize {
+        let batch = BatchSize::Samples(BATCH);
+        match self {
+            Self::Method(method) if method.name() != MethodConfig::suited_to(batch).name() => {
+                BatchSize::Full
+            }
+            _ => batch,
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let ui = context.ui;
     let base = args.base()?;
     let case = args.case(&base)?;
-    let name = case.name.clone();
     let device = device::find(&base.device, base.precision)?.device;
-    let interrupter = Interrupter::new();
-    stop_on_signal(&interrupter)?;
+    let signal = StopSignal::new();
+    stop_on_signal(&signal)?;
     let folder = match &args.run {
         Some(folder) => folder.clone(),
-        None => new_folder("compare", &name)?,
+        None => new_folder("compare", &case.name)?,
     };
     let options = ExperimentOptions {
         folder: &folder,
@@ -156,21 +182,16 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         tuning_seed: 0,
         seconds: args.seconds.unwrap_or(5.0),
         device,
-        interrupter,
+        signal,
     };
-    let Some(rows) = run_all(vec![case], &options, ui)? else {
+    let Some(results) = run_all(vec![case], &options, ui)? else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let comparison = Comparison::new(&rows);
-    comparison.write_csv(&folder.join("comparison.csv"))?;
-    let text = comparison.markdown();
-    let file = folder.join("comparison.md");
-    std::fs::write(&file, &text)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
-    for contender in &comparison.contenders {
-        if let Some(note) = args.end_of_grid(contender) {
-            ui.note(&note);
-        }
+    let comparison = Comparison::new(&results);
+    let text = write(&comparison, &folder)?;
+    let contenders = comparison.contenders.iter();
+    for note in contenders.filter_map(|contender| args.end_of_grid(contender)) {
+        ui.note(&note);
     }
     if args.json {
         ui.json(&Output {
@@ -183,7 +204,17 @@ pub(crate) fn run(args: &CompareArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The comparison with its folder, for a program.
+/// Writes the comparison into its folder, and returns it as Markdown.
+fn write(comparison: &Comparison, folder: &Path) -> Result<String, Failure> {
+    comparison.write_csv(&folder.join("comparison.csv"))?;
+    let text = comparison.markdown();
+    let file = folder.join("comparison.md");
+    std::fs::write(&file, &text)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
+    Ok(text)
+}
+
+/// The comparison with its folder, as a program reads it.
 #[derive(Serialize)]
 struct Output<'a> {
     #[serde(flatten)]
@@ -192,20 +223,19 @@ struct Output<'a> {
 }
 
 impl CompareArgs {
-    /// What all contenders share.
+    /// Returns the configuration that all contenders share.
     fn base(&self) -> Result<RunConfig, Failure> {
         let mut base = match &self.config {
             Some(file) => RunConfig::read(file)?,
             None => RunConfig::default(),
         };
-        set(&mut base.device, self.device.clone());
-        set(&mut base.precision, self.precision);
+        self.compute.apply(&mut base);
         base.data = self.data.config(base.data);
         base.model = self.model.config(base.model)?;
         if let Some(sweeps) = self.sweeps {
             base.sweeps = usize::try_from(sweeps).unwrap_or(usize::MAX);
         }
-        Ok(base)
+        self.set.apply(base)
     }
 
     fn case(&self, base: &RunConfig) -> Result<Case, Failure> {
@@ -233,31 +263,28 @@ impl CompareArgs {
     fn contender(&self, entrant: &Entrant, base: &RunConfig) -> Contender {
         let with = |method: MethodConfig| RunConfig {
             batch_size: entrant.batch,
-            method,
+            method: method.into(),
             ..base.clone()
         };
         let name = entrant.text.clone();
-        // Settings of the file stay where it configures the same method.
-        match (entrant.kind, &base.method) {
-            (Kind::Exact, MethodConfig::Exact(_))
-            | (Kind::Alternating, MethodConfig::Alternating(_)) => {
-                Contender::fixed(name, with(base.method.clone()))
+        match &entrant.kind {
+            Kind::Method(method) => {
+                // Settings of the file stay where it configures the same method.
+                let own = base.method.library();
+                let own = own.filter(|own| own.name() == method.name());
+                Contender::fixed(name, with(own.unwrap_or(method).clone()))
             }
-            (Kind::Exact, _) => {
-                Contender::fixed(name, with(MethodConfig::Exact(ExactSettings::default())))
-            }
-            (Kind::Alternating, _) => {
-                let settings = AlternatingSettings::default();
-                Contender::fixed(name, with(MethodConfig::Alternating(settings)))
-            }
-            (Kind::Backprop(optimizer), _) => {
-                let base = with(base.method.clone());
-                Contender::swept(name, &base, optimizer, &self.rates(optimizer))
+            Kind::Optimizer(optimizer) => {
+                let base = RunConfig {
+                    batch_size: entrant.batch,
+                    ..base.clone()
+                };
+                Contender::swept(name, &base, *optimizer, &self.rates(*optimizer))
             }
         }
     }
 
-    fn rates(&self, optimizer: OptimizerKind) -> Vec<f64> {
+    fn rates(&self, optimizer: OptimizerName) -> Vec<f64> {
         if self.rates.is_empty() {
             let usual = optimizer.learning_rate();
             // Rounded to the digits that a person would write.
@@ -267,10 +294,10 @@ impl CompareArgs {
         self.rates.clone()
     }
 
-    /// A remark on a baseline whose best rate is the least or the largest that was tried.
+    /// Returns a remark on a baseline whose best rate is the least or the largest of those tried.
     fn end_of_grid(&self, summary: &ContenderSummary) -> Option<String> {
         let entrant = self.methods.iter().find(|e| e.text == summary.contender)?;
-        let Kind::Backprop(optimizer) = entrant.kind else {
+        let Kind::Optimizer(optimizer) = entrant.kind else {
             return None;
         };
         let rates = self.rates(optimizer);
@@ -283,7 +310,7 @@ impl CompareArgs {
             _ => "largest",
         };
         Some(format!(
-            "{} did best at the {which} rate that was tried, {rate}; --rates tries others",
+            "{} did best at the {which} rate tried, {rate}; --rates names others",
             summary.contender
         ))
     }

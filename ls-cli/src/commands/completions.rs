@@ -1,13 +1,12 @@
-//! `layersep completions`.
+//! `layersep completions`: scripts for shells.
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use super::support::Context;
 use crate::failure::Failure;
-use crate::ui::Ui;
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -17,13 +16,14 @@ Examples:
   layersep completions zsh > ~/.zfunc/_layersep          (with ~/.zfunc in fpath)
   layersep completions fish > ~/.config/fish/completions/layersep.fish")]
 pub(crate) struct CompletionsArgs {
-    /// Which shell
+    /// Shell that the script is for
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+/// Runs the command.
+pub(super) fn run(args: &CompletionsArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "layersep", &mut script);
-    ui.text(&String::from_utf8_lossy(&script))?;
+    clap_complete::generate(args.shell, &mut (context.parser)(), "layersep", &mut script);
+    context.ui.text(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

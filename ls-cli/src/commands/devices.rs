@@ -1,4 +1,4 @@
-//! `layersep devices`.
+//! `layersep devices`: the devices of this machine.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use burn::tensor::{Device, FloatDType};
 use clap::Args;
 use ls_train::config::computes_in;
-use ls_train::memory::bytes;
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use crate::device::{BACKENDS, Present};
+use super::support::Context;
+use crate::device::{BACKENDS, Identity, Present};
 use crate::failure::Failure;
-use crate::ui::Ui;
+use crate::ui::format::bytes;
 
 /// List the devices that --device can name on this machine, and the backends that this build lacks
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(crate) struct DevicesArgs {
     json: bool,
 }
 
-/// What a program gets.
+/// The devices of this machine, as a program reads them.
 #[derive(Serialize)]
 struct Listing {
     devices: Vec<Entry>,
@@ -42,20 +42,22 @@ struct Listing {
 /// A device.
 #[derive(Serialize)]
 struct Entry {
-    /// What `--device` takes.
+    /// Name for `--device`.
     name: String,
     kind: &'static str,
-    /// How the hardware names itself.
+    /// Name that the hardware gives itself.
     hardware: Option<String>,
-    /// Floating-point numbers that it computes in.
+    /// Names of the floating-point types that it computes in.
     precisions: Vec<&'static str>,
-    /// Bytes in all, of the card or, for a device that uses it, of the machine.
+    /// Bytes in total: of the card, or of the machine for a device that uses the machine's memory.
     memory: Option<u64>,
-    /// Why it cannot be used.
+    /// Reason why it cannot be used.
     error: Option<String>,
 }
 
-pub(crate) fn run(args: &DevicesArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+/// Runs the command.
+pub(super) fn run(args: &DevicesArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let ui = context.ui;
     let listing = Listing::gather();
     if args.json {
         ui.json(&listing)?;
@@ -66,6 +68,7 @@ pub(crate) fn run(args: &DevicesArgs, ui: &Ui) -> Result<ExitCode, Failure> {
 }
 
 impl Listing {
+    /// Asks every backend of the build for its devices.
     fn gather() -> Self {
         let host = Host::read();
         let mut listing = Self {
@@ -73,7 +76,7 @@ impl Listing {
             not_compiled_in: Vec::new(),
             without_device: Vec::new(),
         };
-        for backend in &BACKENDS {
+        for backend in BACKENDS {
             if !backend.is_compiled_in() {
                 listing.not_compiled_in.push(backend.name);
                 continue;
@@ -82,7 +85,7 @@ impl Listing {
             if present.is_empty() {
                 listing.without_device.push(backend.name);
             }
-            let entries = present.iter().map(|present| Entry::of(present, &host));
+            let entries = present.iter().map(|present| Entry::new(present, &host));
             listing.devices.extend(entries);
         }
         listing
@@ -120,11 +123,14 @@ impl Listing {
 }
 
 impl Entry {
-    fn of(present: &Present, host: &Host) -> Self {
+    fn new(present: &Present, host: &Host) -> Self {
         let is_host = present.kind.is_host();
-        // Asking opens the device, and a driver may panic over that.
+        // The questions open the device, and a driver may panic when that happens.
         let asked = catch_unwind(AssertUnwindSafe(|| {
-            (precisions(&present.device), identity(&present.device))
+            (
+                precisions(&present.device),
+                (present.identify)(&present.device),
+            )
         }));
         let (precisions, identity, error) = match asked {
             Ok((precisions, identity)) => (precisions, identity, None),
@@ -152,7 +158,7 @@ impl Entry {
         let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "unknown".into());
         let numbers = match (&self.error, &self.precisions[..]) {
             (Some(error), _) => error.clone(),
-            (None, []) => "nothing known".into(),
+            (None, []) => "unknown".into(),
             (None, precisions) if !precisions.contains(&"f32") => {
                 format!("{} (too little to train)", precisions.join(", "))
             }
@@ -168,7 +174,7 @@ impl Entry {
     }
 }
 
-/// The floating-point numbers that a device computes in.
+/// Lists the floating-point types that a device computes in.
 fn precisions(device: &Device) -> Vec<&'static str> {
     let all = [
         ("f64", FloatDType::F64),
@@ -182,37 +188,6 @@ fn precisions(device: &Device) -> Vec<&'static str> {
     supported.map(|(name, _)| name).collect()
 }
 
-/// What a graphics card says of itself.
-#[derive(Default)]
-struct Identity {
-    name: Option<String>,
-    memory: Option<u64>,
-}
-
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn identity(device: &Device) -> Identity {
-    let Some(identity) = device.identity() else {
-        return Identity::default();
-    };
-    let address = identity.physical.and_then(|card| card.pci_address);
-    Identity {
-        name: Some(identity.name),
-        memory: address.and_then(|address| card_memory(&address.to_string())),
-    }
-}
-
-#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-fn identity(_: &Device) -> Identity {
-    Identity::default()
-}
-
-/// The memory of a card at a PCI address, where the kernel's driver tells.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-fn card_memory(address: &str) -> Option<u64> {
-    let file = format!("/sys/bus/pci/devices/{address}/mem_info_vram_total");
-    std::fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
 /// The machine itself.
 struct Host {
     processor: Option<String>,
@@ -220,6 +195,7 @@ struct Host {
 }
 
 impl Host {
+    /// Asks the operating system.
     fn read() -> Self {
         let wanted = RefreshKind::nothing()
             .with_cpu(CpuRefreshKind::nothing())
@@ -231,7 +207,7 @@ impl Host {
             .map(|cpu| cpu.brand().trim().to_owned());
         Self {
             processor: processor.filter(|name| !name.is_empty()),
-            // Zero means that the platform does not tell.
+            // Zero means that the platform does not state it.
             memory: Some(system.total_memory()).filter(|&bytes| bytes > 0),
         }
     }

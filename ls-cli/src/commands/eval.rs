@@ -1,17 +1,17 @@
-//! `layersep eval`.
+//! `layersep eval`: the figures of a run's network on labelled samples.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use ls_train::Evaluation;
 use ls_train::data::Fingerprint;
 use ls_train::run_dir::RunDir;
-use ls_train::{Evaluation, Trained};
 use serde::Serialize;
 
-use crate::device;
+use super::support::{Context, load};
 use crate::failure::Failure;
-use crate::ui::Ui;
+use crate::ui::format::loss;
 
 /// Measure the network of a run on labelled samples
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub(crate) struct EvalArgs {
     /// Folder with the files of the data set [default: that of the run]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Which samples; of the training split all, also those that were held out or left out
+    /// Samples to measure; `train` includes samples that were held out or left out
     #[arg(long, value_enum, default_value_t = Split::Test)]
     split: Split,
     /// Device to compute on, in the precision of the run
@@ -45,7 +45,7 @@ enum Split {
     Train,
 }
 
-/// The figures, for a program.
+/// The figures as a program reads them.
 #[derive(Serialize)]
 struct Figures<'a> {
     split: Split,
@@ -57,10 +57,10 @@ struct Figures<'a> {
     confusion: &'a [Vec<usize>],
 }
 
-pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let precision = RunDir::read_config(&args.run)?.precision;
-    let device = device::find(&args.device, precision)?.device;
-    let trained = Trained::load(&args.run, &device)?;
+/// Runs the command.
+pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let ui = context.ui;
+    let (trained, device) = load(&args.run, &args.device)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {
         config.data.folder.clone_from(&args.data_dir);
@@ -92,12 +92,12 @@ pub(crate) fn run(args: &EvalArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Figures, and a line per class with what its samples were taken for most often.
+/// Formats the figures, with a line for each class that lists the most frequent wrong predictions.
 fn table(classes: &[String], evaluation: &Evaluation) -> String {
     let mut text = format!(
-        "samples        {}\noriginal loss  {:.5}\naccuracy       {:.2} %\n\n",
+        "samples        {}\noriginal loss  {}\naccuracy       {:.2} %\n\n",
         evaluation.predictions.len(),
-        evaluation.original_loss_mean,
+        loss(evaluation.original_loss_mean),
         100.0 * evaluation.accuracy
     );
     let width = classes.iter().map(|name| name.chars().count()).max();

@@ -1,17 +1,16 @@
-//! `layersep export`.
+//! `layersep export`: the weights of a run in other formats.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ls_train::Trained;
 use ls_train::export::ExportFormat;
 use ls_train::run_dir::RunDir;
 
-use crate::cli::named;
-use crate::device;
+use super::support::{Context, load};
+use crate::args::values::named;
 use crate::failure::Failure;
-use crate::ui::Ui;
+use crate::ui::format;
 
 /// Write the weights of a run for other programs, without auxiliary variables
 #[derive(Debug, Args)]
@@ -34,7 +33,7 @@ pub(crate) struct ExportArgs {
     /// File to write [default: model.safetensors or model-export.bpk in the run folder]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write over a file that is there
+    /// Replace an existing file
     #[arg(long)]
     overwrite: bool,
     /// Print the result as JSON
@@ -42,10 +41,10 @@ pub(crate) struct ExportArgs {
     json: bool,
 }
 
-pub(crate) fn run(args: &ExportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let precision = RunDir::read_config(&args.run)?.precision;
-    let device = device::find("flex", precision)?.device;
-    let trained = Trained::load(&args.run, &device)?;
+/// Runs the command.
+pub(super) fn run(args: &ExportArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let ui = context.ui;
+    let (trained, _) = load(&args.run, "flex")?;
     let path = match &args.output {
         Some(path) => path.clone(),
         None => args.run.join(args.format.file_name),
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &ExportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         let file = path.display().to_string();
         ui.json(&serde_json::json!({ "file": file, "format": args.format.name, "bytes": bytes }))?;
     } else {
-        let size = ls_train::memory::bytes(bytes);
+        let size = format::bytes(bytes);
         ui.text(&format!("{} ({size})\n", path.display()))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `layersep info`.
+//! `layersep info`: the needs of a network before anything is trained.
 
 use std::process::ExitCode;
 
@@ -7,18 +7,18 @@ use ls_core::model::ModelConfig;
 use ls_core::network::Network;
 use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
-use ls_datasets::Source;
-use ls_train::config::Precision;
-use ls_train::config::{ExactSettings, RunConfig};
-use ls_train::memory::{MemoryNeed, bytes};
+use ls_datasets::{Facts, Source};
+use ls_train::config::{ExactConfig, Precision, RunConfig};
+use ls_train::memory::MemoryNeed;
 
-use super::ensure_fits;
-use crate::cli::{ModelArgs, WeightingArgs, named};
+use super::support::{Context, ensure_fits};
+use crate::args::values::named;
+use crate::args::{ModelArgs, WeightingArgs};
 use crate::device;
 use crate::failure::Failure;
-use crate::ui::Ui;
+use crate::ui::format::{bytes, count};
 
-/// Show what a network needs before anything is trained: parameters, memory, Lipschitz constants, weights
+/// Show the needs of a network before anything is trained: parameters, memory, Lipschitz constants, weights
 ///
 /// Shapes and sample counts are those of the full data sets; no data is read.
 #[derive(Debug, Args)]
@@ -48,50 +48,57 @@ pub(crate) struct InfoArgs {
     json: bool,
 }
 
-pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let model = args.model.config(RunConfig::default().model)?;
-    let weighting = args.weighting.config(ExactSettings::default().weighting)?;
-    weighting.check().map_err(ls_train::Error::from)?;
-    let facts = args.dataset.facts().ok_or_else(|| {
-        let known = Source::ALL
-            .into_iter()
-            .filter(|source| source.facts().is_some());
-        let known: Vec<&str> = known.map(Source::name).collect();
-        Failure::new(format!(
-            "the shape of data set {} is not known before it is read; use one of: {}",
-            args.dataset,
-            known.join(", ")
-        ))
-    })?;
-    let all = facts.train_samples;
-    let samples = args.limit.map_or(all, |limit| {
-        usize::try_from(limit).map_or(all, |l| l.min(all))
-    });
-    let shape = ls_train::data::feature_shape(facts.shape);
-    let layout = model
-        .layout(shape, facts.classes)
-        .map_err(ls_train::Error::from)?;
-    // Only the weights are allocated here.
-    let need = MemoryNeed::of(&layout, shape, 0, 0);
-    ensure_fits(need.total(), 0)?;
-    let network = model
-        .init(
-            shape,
-            facts.classes,
-            args.seed,
-            &device::find("flex", Precision::F32)?.device,
-        )
-        .map_err(ls_train::Error::from)?;
-    let info =
-        Info::new(&model, &network, weighting, shape, samples).map_err(ls_train::Error::from)?;
+/// Runs the command.
+pub(super) fn run(args: &InfoArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let info = args.info()?;
     if args.json {
-        ui.json(&info)?;
+        context.ui.json(&info)?;
     } else {
-        ui.text(&info.table())?;
+        context.ui.text(&info.table())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+impl InfoArgs {
+    /// Builds the network with its initial weights, and describes it.
+    fn info(&self) -> Result<Info, Failure> {
+        let model = self.model.config(RunConfig::default().model)?;
+        let model = model.library()?;
+        let weighting = self.weighting.config(ExactConfig::default().weighting)?;
+        weighting.check().map_err(ls_train::Error::from)?;
+        let facts = self.facts()?;
+        let shape = ls_train::data::feature_shape(facts.shape);
+        let layout = model.layout(shape, facts.classes);
+        let layout = layout.map_err(ls_train::Error::from)?;
+        // Only the weights are allocated here.
+        ensure_fits(MemoryNeed::of(&layout, shape, 0, 0).total(), 0)?;
+        let device = device::find("flex", Precision::F32)?.device;
+        let network = model.init(shape, facts.classes, self.seed, &device);
+        let network = network.map_err(ls_train::Error::from)?;
+        let samples = facts.train_samples;
+        let samples = self.limit.map_or(samples, |limit| {
+            usize::try_from(limit).map_or(samples, |limit| limit.min(samples))
+        });
+        let info = Info::new(model, &network, weighting, shape, samples);
+        Ok(info.map_err(ls_train::Error::from)?)
+    }
+
+    /// Returns the shape and the numbers of samples of the data set, which only some state before they are read.
+    fn facts(&self) -> Result<Facts, Failure> {
+        self.dataset.facts().ok_or_else(|| {
+            let known = Source::ALL.into_iter();
+            let known = known.filter(|source| source.facts().is_some());
+            let known: Vec<&str> = known.map(Source::name).collect();
+            Failure::new(format!(
+                "the shape of data set {} is not known before it is read; use one of: {}",
+                self.dataset,
+                known.join(", ")
+            ))
+        })
+    }
+}
+
+/// The needs of a network as a program reads them.
 #[derive(Debug, serde::Serialize)]
 struct Info {
     model: String,
@@ -102,12 +109,13 @@ struct Info {
     stages: Vec<StageInfo>,
 }
 
+/// A stage as a program reads it.
 #[derive(Debug, serde::Serialize)]
 struct StageInfo {
     name: String,
     output: String,
     parameters: usize,
-    /// Bytes of the auxiliary variables; none at the head.
+    /// Bytes of the auxiliary variables; `None` at the head, which has none.
     auxiliary_bytes: Option<u64>,
     lipschitz: Option<f64>,
     growth: Option<f64>,
@@ -150,7 +158,7 @@ impl Info {
     }
 
     fn table(&self) -> String {
-        let mut text = format!("{} on {} samples\n\n", self.model, self.samples);
+        let mut text = format!("{} on {} samples\n\n", self.model, count(self.samples));
         text += &format!(
             "{:>3}  {:<28}{:>10}{:>13}{:>13}{:>12}{:>12}{:>12}\n",
             "", "stage", "output", "parameters", "auxiliary", "K", "Π", "ω"
@@ -162,14 +170,14 @@ impl Info {
                 l + 1,
                 stage.name,
                 stage.output,
-                stage.parameters,
+                count(stage.parameters),
                 stage.auxiliary_bytes.map_or("-".into(), bytes),
                 number(stage.lipschitz),
                 number(stage.growth),
                 number(stage.omega)
             );
         }
-        text += &format!("\nparameters            {}\n", self.parameters);
+        text += &format!("\nparameters            {}\n", count(self.parameters));
         text += &format!("auxiliary variables   {}\n", bytes(self.auxiliary_bytes));
         text + &format!(
             "training, full batch  about {}\n",

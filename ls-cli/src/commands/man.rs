@@ -1,13 +1,12 @@
-//! `layersep man`.
+//! `layersep man`: the manual pages.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
-use crate::cli::Cli;
+use super::support::Context;
 use crate::failure::Failure;
-use crate::ui::Ui;
 
 /// Print the manual page, or write the pages of all commands to a folder
 #[derive(Debug, Args)]
@@ -16,13 +15,14 @@ Examples:
   layersep man | man -l -
   layersep man --dir ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// Folder for the pages of all commands; it is made if it is not there
+    /// Folder for the pages of all commands; it is made if it does not exist
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &ManArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let command = Cli::command();
+/// Runs the command.
+pub(super) fn run(args: &ManArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let command = (context.parser)();
     if let Some(dir) = &args.dir {
         let failed = |error| Failure::new(format!("cannot write to {}: {error}", dir.display()));
         std::fs::create_dir_all(dir).map_err(failed)?;
@@ -33,6 +33,6 @@ pub(crate) fn run(args: &ManArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     clap_mangen::Man::new(command)
         .render(&mut page)
         .map_err(|error| Failure::new(format!("cannot render the manual page: {error}")))?;
-    ui.text(&String::from_utf8_lossy(&page))?;
+    context.ui.text(&String::from_utf8_lossy(&page))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,18 +1,16 @@
-//! `layersep predict`.
+//! `layersep predict`: the classes of images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use ls_datasets::Images;
-use ls_train::run_dir::RunDir;
 use ls_train::{Prediction, Trained};
 use serde::Serialize;
 
-use crate::cli::count;
-use crate::device;
+use super::support::{Context, load};
+use crate::args::values::count;
 use crate::failure::Failure;
-use crate::ui::Ui;
 
 /// Classify images with the network of a run
 #[derive(Debug, Args)]
@@ -35,10 +33,10 @@ pub(crate) struct PredictArgs {
     /// Scale pictures to the size that the network was trained on
     #[arg(long)]
     resize: bool,
-    /// Take dark for light and light for dark
+    /// Exchange dark and light
     #[arg(long)]
     invert: bool,
-    /// Show so many of the most probable classes
+    /// Show the N most probable classes
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count::<u64>())]
     top: u64,
     /// Device to compute on, in the precision of the run
@@ -49,7 +47,7 @@ pub(crate) struct PredictArgs {
     json: bool,
 }
 
-/// One line of JSON.
+/// A prediction as a program reads it, one line of JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     file: String,
@@ -61,10 +59,10 @@ struct Line<'a> {
     logits: &'a [f64],
 }
 
-pub(crate) fn run(args: &PredictArgs, ui: &Ui) -> Result<ExitCode, Failure> {
-    let precision = RunDir::read_config(&args.run)?.precision;
-    let device = device::find(&args.device, precision)?.device;
-    let trained = Trained::load(&args.run, &device)?;
+/// Runs the command.
+pub(super) fn run(args: &PredictArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let ui = context.ui;
+    let (trained, device) = load(&args.run, &args.device)?;
     for path in &args.files {
         let mut images = read(args, &trained, path)?;
         if args.invert {
@@ -97,7 +95,8 @@ pub(crate) fn run(args: &PredictArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(args: &PredictArgs, trained: &Trained, path: &std::path::Path) -> Result<Images, Failure> {
+/// Reads the images of a file, in the shape and the pixel range of the training data.
+fn read(args: &PredictArgs, trained: &Trained, path: &Path) -> Result<Images, Failure> {
     let own = &trained.preprocessing;
     let pixel_max = own.pixel_max.ok_or(ls_train::Error::NoPixels)?;
     let images = Images::read(path, own.shape(), pixel_max, args.resize);
@@ -118,7 +117,7 @@ fn read(args: &PredictArgs, trained: &Trained, path: &std::path::Path) -> Result
     })
 }
 
-/// The most probable classes, such as `3 99.2 %, 8 0.7 %`.
+/// Formats the most probable classes, such as `3 99.2 %, 8 0.7 %`.
 fn text(classes: &[String], prediction: &Prediction, top: u64) -> String {
     let probability = |class: usize| prediction.probabilities[class];
     let mut order: Vec<usize> = (0..classes.len()).collect();

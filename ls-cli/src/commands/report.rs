@@ -1,4 +1,4 @@
-//! `layersep report`.
+//! `layersep report`: a page about runs.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use ls_train::config::Precision;
 use ls_train::report::{Report, ReportOptions};
-use ls_train::run_dir::{REPORT_FILE, RunDir};
+use ls_train::run_dir::REPORT_FILE;
 use serde::Serialize;
 
+use super::support::{Context, precision_of};
 use crate::device;
 use crate::failure::Failure;
-use crate::ui::Ui;
 
-/// Shorter work needs no word about its progress.
+/// Time after which lines about the progress begin.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Write a page about runs: key figures, charts, mistakes on the test images, weights
 ///
-/// The page is one HTML file that needs no network. A report that is there is replaced.
+/// The page is one HTML file that needs no network. An existing report is replaced.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -43,24 +43,25 @@ pub(crate) struct ReportArgs {
     /// Device to classify the test images on
     #[arg(long, default_value = "flex")]
     device: String,
-    /// Print where everything went as JSON
+    /// Print the paths of all files as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Where everything went, for a program.
+/// The files that were written, as a program reads them.
 #[derive(Serialize)]
 struct Written {
     report: String,
     plots: Vec<String>,
-    /// What is missing from the report.
+    /// Sections that are missing from the report, with the reasons.
     notes: Vec<String>,
 }
 
-pub(crate) fn run(args: &ReportArgs, ui: &Ui) -> Result<ExitCode, Failure> {
+/// Runs the command.
+pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
+    let ui = context.ui;
     // Weights in f32 are exact in f64 too.
-    let configs = args.runs.iter().map(|run| RunDir::read_config(run));
-    let precisions = configs.map(|config| Ok(config?.precision));
+    let precisions = args.runs.iter().map(|run| precision_of(run));
     let precisions = precisions.collect::<Result<Vec<_>, Failure>>()?;
     let precision = match precisions.contains(&Precision::F64) {
         true => Precision::F64,

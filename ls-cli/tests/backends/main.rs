@@ -1,4 +1,4 @@
-//! The same runs on every backend that is compiled in, compared with flex.
+//! Runs on every backend that is compiled in, compared with those on flex.
 //!
 //! Without a feature there is nothing to compare: `cargo test --workspace --features wgpu,ndarray --test backends`. A backend without
 //! a device on this machine is skipped, with a line that says so; `LAYERSEP_REQUIRE_DEVICES=wgpu,ndarray` makes that a failure.
@@ -12,10 +12,11 @@ use ls_core::network::Network;
 use ls_core::objective::Weighting;
 use ls_core::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
 use ls_train::config::{
-    AlternatingSettings, BackpropSettings, BatchSize, BlockUpdate, ExactSettings, MethodConfig,
-    OptimizerKind, RunConfig,
+    AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig,
+    OptimizerName, RunConfig,
 };
 use ls_train::data::Splits;
+use ls_train::run_dir::SplitFigures;
 use ls_train::{Error, Session, train};
 
 /// Difference of a loss from that on flex, relative. Backends sum in other orders: single stages differ by some f32 `ε`, 1e-7, and the
@@ -51,7 +52,7 @@ fn devices() -> Vec<Found> {
 }
 
 #[cfg(feature = "ndarray")]
-#[allow(deprecated, reason = "supported as long as Burn has it")]
+#[allow(deprecated, reason = "supported while Burn has it")]
 fn ndarray() -> Option<Device> {
     Some(Device::ndarray())
 }
@@ -71,7 +72,7 @@ fn cuda() -> Option<Device> {
     std::panic::catch_unwind(cards).ok()?.first().cloned()
 }
 
-/// What a run came to.
+/// The results of a run.
 struct Figures {
     /// Losses by name.
     losses: Vec<(&'static str, f64)>,
@@ -84,12 +85,16 @@ fn run(config: &RunConfig, device: &Device) -> Figures {
     let splits = Splits::load(&plan, device).unwrap();
     let session = Session::new(device.clone(), folder.path());
     let outcome = train(&plan, splits, session).unwrap();
-    let figures = outcome.summary.train;
+    let summary = &outcome.summary;
+    let of_train = |key| summary.train.get(key);
     let losses = [
-        ("original loss", Some(figures.original_loss)),
-        ("separated loss", figures.separated_loss),
-        ("certificate", figures.certificate),
-        ("test loss", Some(outcome.summary.test.original_loss)),
+        ("original loss", of_train("original_loss")),
+        ("separated loss", of_train("separated_loss")),
+        ("certificate", of_train("certificate")),
+        (
+            "test loss",
+            summary.test.as_ref().map(SplitFigures::original_loss),
+        ),
     ];
     let losses = losses.into_iter();
     Figures {
@@ -169,12 +174,12 @@ fn models() -> [(&'static str, ModelConfig); 3] {
     ]
 }
 
-/// Trains every network on every device, and holds the ends against those on flex.
-fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usize) {
+/// Trains every network on every device, and compares the results with those on flex.
+fn compare(case: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usize) {
     for (backend, device) in devices() {
         let Some(device) = device else {
-            // Past the test harness, which keeps the words of tests that pass to itself.
-            let line = format!("skipped: {what} on {backend}: no device here\n");
+            // Past the test harness, which hides the output of tests that pass.
+            let line = format!("skipped: {case} on {backend}: no device here\n");
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             continue;
         };
@@ -182,8 +187,8 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usi
             let mut config = RunConfig {
                 sweeps,
                 batch_size,
-                method: method.clone(),
-                model,
+                method: method.clone().into(),
+                model: model.into(),
                 ..RunConfig::default()
             };
             config.data.limit = Some(96);
@@ -194,7 +199,7 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usi
                 worst = worst.max(off);
                 assert!(
                     off <= LOSS,
-                    "{what}, {name} on {backend}: {figure} is {b}, on flex {a}, {off:e} apart"
+                    "{case}, {name} on {backend}: {figure} is {b}, on flex {a}, {off:e} apart"
                 );
             }
             let largest = expected
@@ -208,67 +213,65 @@ fn compare(what: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usi
                 reason = "the figures that the tolerances rest on, with --nocapture"
             )]
             {
-                println!("{what}, {name} on {backend}: losses {worst:.1e}, weights {off:.1e}");
+                println!("{case}, {name} on {backend}: losses {worst:.1e}, weights {off:.1e}");
             }
             assert!(
                 off <= WEIGHT,
-                "{what}, {name} on {backend}: weights are {off:e} of the largest apart"
+                "{case}, {name} on {backend}: weights are {off:e} of the largest apart"
             );
         }
     }
 }
 
-fn backprop(optimizer: OptimizerKind) -> MethodConfig {
-    MethodConfig::Backprop(BackpropSettings {
-        optimizer,
-        learning_rate: optimizer.learning_rate(),
-        schedule: Default::default(),
-        weight_decay: None,
+fn backprop(optimizer: OptimizerName) -> MethodConfig {
+    MethodConfig::Backprop(BackpropConfig {
+        optimizer: optimizer.into(),
+        ..BackpropConfig::default()
     })
 }
 
 #[test]
 fn exact_in_full_batch() {
-    let method = MethodConfig::Exact(ExactSettings::default());
+    let method = MethodConfig::Exact(ExactConfig::default());
     compare("exact", &method, BatchSize::Full, 3);
 }
 
 #[test]
-fn exact_in_batches() {
-    let method = MethodConfig::Exact(ExactSettings::default());
-    compare("exact in batches", &method, BatchSize::Samples(32), 3);
+fn foof_in_batches() {
+    let method = MethodConfig::Foof(FoofConfig::default());
+    compare("foof", &method, BatchSize::Samples(32), 3);
 }
 
 #[test]
 fn alternating_by_line_searches() {
-    let method = MethodConfig::Alternating(AlternatingSettings::default());
+    let method = MethodConfig::Alternating(AlternatingConfig::default());
     // Every sample accepts or refuses steps of its own. After one sweep some are so near to the border that rounding decides.
     compare("alternating", &method, BatchSize::Full, 1);
 }
 
 #[test]
 fn alternating_by_an_optimizer() {
-    let method = MethodConfig::Alternating(AlternatingSettings {
+    let method = MethodConfig::Alternating(AlternatingConfig {
         // The bound that takes Fourier transforms of the kernels.
         weighting: Weighting::SelfAdaptive {
             norm: Norm::Frequency,
             eta: 1.0,
         },
-        update: BlockUpdate::with(OptimizerKind::Adam),
-        ..AlternatingSettings::default()
+        optimizer: Some(OptimizerName::Adam.into()),
+        ..AlternatingConfig::default()
     });
     compare("alternating with adam", &method, BatchSize::Samples(32), 3);
 }
 
 #[test]
 fn backprop_by_adam() {
-    let method = backprop(OptimizerKind::Adam);
+    let method = backprop(OptimizerName::Adam);
     compare("adam", &method, BatchSize::Samples(32), 3);
 }
 
 #[test]
 fn backprop_by_sgd() {
-    let method = backprop(OptimizerKind::Sgd);
+    let method = backprop(OptimizerName::Sgd);
     compare("sgd", &method, BatchSize::Full, 3);
 }
 
@@ -301,6 +304,6 @@ fn samples_on_another_device_are_refused_and_the_folder_names_the_backend() {
         );
         assert!(!run.exists());
         // The plan says flex.
-        assert_eq!(on(&device).unwrap().summary.device, backend);
+        assert_eq!(on(&device).unwrap().summary.facts.device, backend);
     }
 }

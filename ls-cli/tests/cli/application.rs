@@ -8,11 +8,11 @@ use ls_core::batch::index_tensor;
 use ls_core::shape::FeatureShape;
 use ls_train::config::RunConfig;
 use ls_train::data::{SampleKind, Splits};
-use ls_train::{Session, train, train_network};
+use ls_train::{Session, Training, train};
 
 use crate::{layersep, transcript};
 
-/// What the program can do with a run folder, but for a report.
+/// The commands that take a run folder, except for reports.
 const REFUSED: [&[&str]; 6] = [
     &["train", "--resume", "run"],
     &["train", "--config", "run/config.toml"],
@@ -38,7 +38,8 @@ fn own_network(folder: &Path) {
     let network = plan.config().model.init(splits.shape, 10, 1, &device);
     let run = folder.join("run");
     let session = Session::new(device, &run);
-    train_network(&plan, "two branches", network.unwrap(), splits, session).unwrap();
+    let training = Training::new(&plan, splits).network("two branches", network.unwrap());
+    training.run(session).unwrap();
 }
 
 /// A run in `run` of the plan's network on samples that an application made.

@@ -46,7 +46,7 @@ fn methods_meet_on_the_same_seeds_and_leave_tables_and_plots() {
     // Two seeds of exact; two rates on a seed of their own and the better one on both for each optimizer.
     let results = fs::read_to_string(folder.path().join("out/results.csv")).unwrap();
     assert_eq!(results.lines().count(), 1 + 2 + 4 + 4);
-    // All start from the weights of their seed: the first row of a history is the same for all.
+    // All start from the weights of their seed: all histories have one first row.
     let start = |run: &str| {
         let path = folder.path().join("out/runs/digits").join(run);
         let text = fs::read_to_string(path.join("history.csv")).unwrap();

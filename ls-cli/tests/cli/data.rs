@@ -77,7 +77,7 @@ fn help_has_examples() {
 }
 
 #[test]
-fn damaged_and_missing_files_are_told_with_their_sums() {
+fn damaged_and_missing_files_are_listed_with_their_sums() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data/mnist");
     fs::create_dir_all(&data).unwrap();
@@ -114,7 +114,7 @@ fn data_without_sums_is_loaded() {
 }
 
 #[test]
-fn what_cannot_be_verified_gets_one_clear_line() {
+fn data_that_cannot_be_verified_get_one_clear_line() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |arguments: &[&str]| {
         let text = shown(folder.path(), &[&["data"], arguments].concat());
@@ -193,7 +193,7 @@ fn training_finds_what_was_downloaded() {
     assert!(list.contains("is in DIR/cache/layersep/mnist"), "{list}");
 }
 
-/// Trains on data of one's own and returns what was printed.
+/// Trains on the user's own data and returns the transcript.
 fn trained(folder: &Path, data: &[&str]) -> String {
     let small = [
         "train",
@@ -211,7 +211,7 @@ fn trained(folder: &Path, data: &[&str]) -> String {
 }
 
 #[test]
-fn a_table_of_ones_own_is_trained_on() {
+fn a_table_of_the_user_is_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("own.csv"), table()).unwrap();
     let data = ["--dataset", "csv", "--data-dir", "own.csv"];
@@ -226,7 +226,7 @@ fn a_table_of_ones_own_is_trained_on() {
 }
 
 #[test]
-fn images_of_ones_own_are_trained_on() {
+fn images_of_the_user_are_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     for (class, value) in [("cat", 10), ("dog", 200)] {
         for split in ["train", "test"] {

@@ -17,7 +17,7 @@ fn the_convolutional_network_for_mnist_is_described_without_its_data() {
 }
 
 #[test]
-fn json_tells_the_same() {
+fn json_holds_the_figures_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let output = layersep(
         folder.path(),
@@ -60,7 +60,7 @@ fn a_run_that_cannot_fit_is_refused_with_the_figure() {
     let text = transcript(folder.path(), &["train", "--model", "big.toml"]);
     assert!(text.starts_with("exit code: 2\n"), "{text}");
     assert!(
-        text.contains("the run needs about") && text.contains("14.2 GiB"),
+        text.contains("the run needs about") && text.contains("14.24 GiB"),
         "{text}"
     );
     assert!(!folder.path().join("runs").exists());

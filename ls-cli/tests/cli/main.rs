@@ -26,7 +26,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
         .current_dir(folder)
         .args(arguments)
-        // What this user has downloaded must not matter.
+        // Downloads of the user who runs the tests must not matter.
         .env("HOME", folder)
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .env_remove("BURN_DEVICE");

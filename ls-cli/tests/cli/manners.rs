@@ -104,7 +104,7 @@ fn a_run_that_diverges_fails_on_the_way_and_keeps_its_history() {
 }
 
 #[test]
-fn verbose_tells_what_was_read_and_quiet_nothing() {
+fn verbose_describes_the_data_and_quiet_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let train = |level, run| {
         let arguments = [

@@ -45,7 +45,7 @@ fn weights(run: &Path) -> Vec<f64> {
     (0..network.stages().len()).flat_map(of).collect()
 }
 
-/// A file that cannot grow stands for a disk that is full: the operating system refuses the same calls.
+/// A file that cannot grow represents a full disk: the operating system refuses the same calls.
 #[test]
 #[cfg(unix)]
 fn a_full_disk_is_an_error_and_the_previous_checkpoint_survives() {
@@ -133,7 +133,7 @@ fn twenty_processes_killed_at_random_moments_end_where_one_would_have() {
 }
 
 #[test]
-fn mistakes_about_run_folders_are_told() {
+fn mistakes_about_run_folders_get_one_clear_line() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let first = [

@@ -13,7 +13,7 @@ const SMALL: [&str; 9] = [
     "train", "--limit", "200", "--hidden", "16", "--sweeps", "2", "--run", "r",
 ];
 
-/// Replaces what differs from run to run: seconds, and figures that rounding moves between processors.
+/// Replaces the values that differ from run to run: seconds, and figures that rounding moves between processors.
 fn redacted() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r" +\d+\.\d+(e-?\d+)?%?", " [figure]");
@@ -91,6 +91,29 @@ fn mistakes_get_one_clear_line_and_exit_code_2() {
 }
 
 #[test]
+fn single_keys_of_the_configuration_are_set_by_their_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = ["--set", "method.gram-rows=7", "--set", "seed=5"];
+    let output = layersep(folder.path(), &[&SMALL[..], &set].concat());
+    assert!(output.status.success());
+    let config = fs::read_to_string(folder.path().join("r/config.toml")).unwrap();
+    assert!(
+        config.contains("gram-rows = 7") && config.contains("seed = 5"),
+        "{config}"
+    );
+    for command in ["train", "config", "compare"] {
+        let refused = |assignment| {
+            let text = transcript(folder.path(), &[command, "--set", assignment]);
+            assert!(text.starts_with("exit code: 2\n"), "{text}");
+            text
+        };
+        assert_snapshot!("set_unknown", refused("method.gram=7"));
+        assert_snapshot!("set_type", refused("sweeps=many"));
+        assert!(refused("sweeps").contains("write KEY=VALUE, such as"));
+    }
+}
+
+#[test]
 fn a_second_run_in_the_same_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert!(layersep(folder.path(), &SMALL).status.success());
@@ -129,7 +152,7 @@ fn a_truncated_idx_file_is_named_with_what_was_found_and_expected() {
 #[cfg(unix)]
 #[test]
 fn a_signal_to_end_finishes_the_sweep_writes_everything_and_exits_130() {
-    // Ctrl-C, what service managers and batch systems send, and a terminal that was closed.
+    // Ctrl-C, the signal of service managers and batch systems, and a terminal that was closed.
     for signal in ["-INT", "-TERM", "-HUP"] {
         ends_in_order(signal);
     }

@@ -158,12 +158,16 @@ impl RunConfig {
         let text =
             std::fs::read_to_string(path).map_err(|error| Error::file("read", path, error))?;
         // Another version has other keys, and its number explains more than the first of them.
-        let schema = text.parse::<toml::Table>().ok();
-        let schema = schema.and_then(|table| table.get("schema")?.as_integer());
+        let table = text.parse::<toml::Table>().ok();
+        let schema = table
+            .as_ref()
+            .and_then(|table| table.get("schema")?.as_integer());
         if schema.is_some() {
             ensure_schema(path, schema)?;
         }
-        toml::from_str(&text).map_err(|error| Error::file("read", path, explained(&text, &error)))
+        let config: Self = toml::from_str(&text)
+            .map_err(|error| Error::file("read", path, explained(&text, &error)))?;
+        Ok(config.with_suited_method(table.as_ref()))
     }
 
     /// Reads the table of a configuration, such as one that was put together from several places.
@@ -171,9 +175,20 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Config`], naming the key and the allowed values.
     pub fn from_table(table: toml::Table) -> Result<Self> {
-        table
+        let config: Self = table
+            .clone()
             .try_into()
-            .map_err(|error: toml::de::Error| Error::Config(in_plain_words(error.message())))
+            .map_err(|error: toml::de::Error| Error::Config(in_plain_words(error.message())))?;
+        Ok(config.with_suited_method(Some(&table)))
+    }
+
+    /// Takes the method that suits the size of the batches, where the file names none.
+    fn with_suited_method(self, table: Option<&toml::Table>) -> Self {
+        if table.is_some_and(|table| table.contains_key("method")) {
+            return self;
+        }
+        let method = MethodConfig::suited_to(self.batch_size).into();
+        Self { method, ..self }
     }
 
     /// Checks every value.

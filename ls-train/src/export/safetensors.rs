@@ -180,7 +180,7 @@ fn metadata(trained: &Trained) -> HashMap<String, String> {
     let model = &trained.config.model;
     let facts = serde_json::json!({
         "model": model.describe(input, own.classes.len()),
-        "stages": model.library().ok().and_then(|model| Some(model.hidden_stages(input).ok()?.0)),
+        "stages": model.library().ok().map(|model| model.hidden_stages(input).0),
         "shape": [own.channels, own.height, own.width],
         "classes": own.classes,
         "pixel_max": own.pixel_max,

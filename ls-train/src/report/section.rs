@@ -83,7 +83,7 @@ impl RunSection {
     /// Adds pictures of the weights and the classified test images, or a note on their absence.
     fn add_network(&mut self, run: &Path, options: &ReportOptions<'_>) -> Result<()> {
         let trained = match Trained::load(run, options.device) {
-            Err(error @ Error::Core(ls_core::Error::ApplicationNeeded { .. })) => {
+            Err(error @ Error::ApplicationNetwork { .. }) => {
                 let note = format!("there are no test images and no weights: {error}");
                 self.notes.push(note);
                 return Ok(());

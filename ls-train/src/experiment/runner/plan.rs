@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use ls_core::shape::FeatureShape;
 use ls_datasets::Source;
 
 use super::options::ExperimentOptions;
@@ -35,7 +34,7 @@ pub(super) fn select(mut cases: Vec<Case>, only: &str) -> Result<Vec<Case>> {
 /// Finds mistakes before the first run, and before the folder exists.
 ///
 /// # Errors
-/// [`Error::InvalidConfig`] for an impossible setting, [`Error::Data`] for missing files, [`Error::Core`] for a network that only an
+/// [`Error::InvalidConfig`] for an impossible setting, [`Error::Data`] for missing files, [`Error::ApplicationNetwork`] for a network that only an
 /// application can make.
 pub(super) fn check(cases: &[Case], options: &ExperimentOptions<'_>) -> Result<()> {
     for contender in contenders(cases) {
@@ -48,10 +47,7 @@ pub(super) fn check(cases: &[Case], options: &ExperimentOptions<'_>) -> Result<(
             if plan.source().is_none_or(is_missing) {
                 plan.dataset()?;
             }
-            config
-                .model
-                .library()?
-                .hidden_stages(FeatureShape::Flat(1))?;
+            config.model.library()?;
         }
     }
     Ok(())

@@ -1,0 +1,131 @@
+//! The options that decide a run: everything that a configuration file says.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ls_train::config::{BatchSize, Plan, Precision, RunConfig};
+use ls_train::run_dir::RunDir;
+
+use super::method::MethodArgs;
+use super::overrides::SetArgs;
+use super::values::{count, named, set, whole_number};
+use super::{ModelArgs, SampleArgs};
+use crate::failure::Failure;
+
+/// The options that choose the device and its numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct ComputeArgs {
+    /// Device to compute on, as `layersep devices` lists them: flex, or ndarray, wgpu, cuda where compiled in [default: flex]
+    #[arg(long)]
+    device: Option<String>,
+    /// Numbers to compute in; f64 takes twice the memory, and a device that has them [default: f32]
+    #[arg(long, value_parser = named(&Precision::ALL, Precision::name))]
+    precision: Option<Precision>,
+}
+
+impl ComputeArgs {
+    /// Replaces the device and the precision of a configuration by the given ones.
+    pub(crate) fn apply(&self, config: &mut RunConfig) {
+        set(&mut config.device, self.device.clone());
+        set(&mut config.precision, self.precision);
+    }
+}
+
+/// The options that decide a run.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+pub(crate) struct RunArgs {
+    /// TOML file with a whole configuration, as `layersep config` prints it; options given here override it
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    data: SampleArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    method: MethodArgs,
+    /// Samples of a batch: a number, for which `foof` is the default method, or `full`, for which it is `exact` [default: full]
+    #[arg(long, value_name = "N|full", help_heading = "Run")]
+    batch_size: Option<BatchSize>,
+    /// Largest number of sweeps; epochs for `backprop` [default: 30]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
+    sweeps: Option<usize>,
+    /// Stop once the original loss of the training split is at most this
+    #[arg(long, value_name = "LOSS", help_heading = "Run")]
+    target_loss: Option<f64>,
+    /// Stop after the sweep in which so many seconds of training have passed
+    #[arg(long, value_name = "SECONDS", help_heading = "Run")]
+    time_limit: Option<f64>,
+    /// With --validation: stop after N sweeps without better figures of the samples held out
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
+    patience: Option<usize>,
+    /// Seed of the weights and of the order of the batches [default: 1]
+    #[arg(long, value_parser = whole_number::<u64>(), help_heading = "Run")]
+    seed: Option<u64>,
+    #[command(flatten)]
+    compute: ComputeArgs,
+}
+
+impl RunArgs {
+    /// Returns the checked configuration of a new run, or of a run that resumes in a folder.
+    ///
+    /// # Errors
+    /// Exit code 2, with the value and what is allowed.
+    pub(crate) fn plan(&self, resume: Option<&Path>) -> Result<Plan, Failure> {
+        let config = match resume {
+            Some(run) => self.resumed(run)?,
+            None => self.config()?,
+        };
+        Ok(config.check()?)
+    }
+
+    fn config(&self) -> Result<RunConfig, Failure> {
+        let mut config = match &self.config {
+            Some(file) => RunConfig::read(file)?,
+            None => RunConfig::default(),
+        };
+        let file_method = self.config.is_some().then(|| config.method.clone());
+        set(&mut config.seed, self.seed);
+        set(&mut config.batch_size, self.batch_size);
+        self.compute.apply(&mut config);
+        self.end(&mut config);
+        config.data = self.data.config(config.data);
+        config.model = self.model.config(config.model)?;
+        config.method = self.method.method(file_method, config.batch_size)?;
+        self.set.apply(config)
+    }
+
+    /// Replaces the conditions that end a run by the given ones.
+    fn end(&self, config: &mut RunConfig) {
+        set(&mut config.sweeps, self.sweeps);
+        config.patience = self.patience.or(config.patience);
+        config.target_loss = self.target_loss.or(config.target_loss);
+        config.time_limit = self.time_limit.or(config.time_limit);
+    }
+
+    /// Returns the configuration of a run that resumes: its own, but for the conditions that end it.
+    fn resumed(&self, run: &Path) -> Result<RunConfig, Failure> {
+        let mut config = RunDir::read_config(run)?;
+        let allowed = Self {
+            sweeps: self.sweeps,
+            target_loss: self.target_loss,
+            time_limit: self.time_limit,
+            patience: self.patience,
+            ..Self::default()
+        };
+        if *self != allowed {
+            return Err(Failure::new(
+                "with --resume only --sweeps, --target-loss, --time-limit, --patience and options of checkpoints and the display may \
+                 be given",
+            )
+            .hint(format!(
+                "the run continues with the settings in {}; start another run for other settings",
+                run.join("config.toml").display()
+            )));
+        }
+        self.end(&mut config);
+        Ok(config)
+    }
+}

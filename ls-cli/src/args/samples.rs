@@ -1,0 +1,58 @@
+//! The options that choose the samples.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ls_datasets::Source;
+use ls_train::config::DataConfig;
+
+use super::values::{count, named};
+use crate::downloads;
+
+/// The options that choose the samples.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct SampleArgs {
+    /// Data set [default: digits]
+    #[arg(long, value_parser = named(&Source::ALL, Source::name))]
+    dataset: Option<Source>,
+    /// Folder with the files of the data set, under the names they are distributed with; for `folder` one with a folder of
+    /// images for each class, for `csv` a file with a label and pixels in each line [default: the folder of `data download`]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// With `folder` or `csv` and no test split: share of each class to test with, chosen by the seed [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    test_share: Option<f64>,
+    /// Use only the first N training samples
+    #[arg(long, value_name = "N", value_parser = count::<u64>())]
+    limit: Option<u64>,
+    /// Hold out N of the training samples, chosen by the seed, and end with the weights that did best on them
+    #[arg(long, value_name = "N", value_parser = count::<usize>())]
+    validation: Option<usize>,
+}
+
+impl SampleArgs {
+    /// Returns `base` with the given options in place of its own values.
+    pub(crate) fn config(&self, mut base: DataConfig) -> DataConfig {
+        if let Some(source) = self.dataset
+            && source.name() != base.dataset
+        {
+            // Folder and split belong to the other data set.
+            base.dataset = source.name().into();
+            base.folder = None;
+            base.test_share = None;
+        }
+        if self.data_dir.is_some() {
+            base.folder.clone_from(&self.data_dir);
+        }
+        if base.folder.is_none() {
+            base.folder = base.dataset.parse().ok().and_then(downloads::complete);
+        }
+        base.test_share = self.test_share.or(base.test_share);
+        if let Some(limit) = self.limit {
+            base.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        base.validation = self.validation.or(base.validation);
+        base
+    }
+}

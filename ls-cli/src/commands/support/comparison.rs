@@ -1,0 +1,52 @@
+//! Comparisons with a line of progress after each run.
+
+use std::time::{Duration, Instant};
+
+use ls_train::experiment::{self, Case, ExperimentOptions, ExperimentProgress, RunResult};
+
+use super::folder::remove_if_empty;
+use crate::failure::Failure;
+use crate::ui::{Ui, format};
+
+/// Runs all contenders, with a line after each run; returns `None` after an interruption, about which it writes a note.
+///
+/// # Errors
+/// The first failure of a run. The folder is removed if nothing is in it.
+pub(in crate::commands) fn run_all(
+    cases: Vec<Case>,
+    options: &ExperimentOptions<'_>,
+    ui: &Ui,
+) -> Result<Option<Vec<RunResult>>, Failure> {
+    let started = Instant::now();
+    let results = experiment::run(cases, options, &mut |progress| {
+        ui.progress(&line(progress, started.elapsed()));
+    });
+    if options.signal.is_given() {
+        ui.note(&format!(
+            "interrupted; the runs so far are in {}",
+            options.folder.display()
+        ));
+        return Ok(None);
+    }
+    let results = results.inspect_err(|_| remove_if_empty(options.folder))?;
+    Ok(Some(results))
+}
+
+/// Formats the result of one run, with the time that the remaining runs will take.
+fn line(progress: &ExperimentProgress<'_>, elapsed: Duration) -> String {
+    let ExperimentProgress {
+        done,
+        total,
+        result,
+    } = progress;
+    let left = elapsed.mul_f64((total - done) as f64 / *done as f64);
+    format!(
+        "[{done}/{total}, {} left] {}: {}, {}, seed {}: original loss {}",
+        format::duration(left),
+        result.case,
+        result.contender,
+        result.setting,
+        result.seed,
+        format::loss(result.original_loss())
+    )
+}

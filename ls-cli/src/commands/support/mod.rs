@@ -1,0 +1,15 @@
+//! The work that several commands share.
+
+mod comparison;
+mod context;
+mod folder;
+mod memory;
+mod signals;
+mod trained;
+
+pub(super) use comparison::run_all;
+pub(crate) use context::Context;
+pub(super) use folder::{new_folder, remove_if_empty};
+pub(super) use memory::ensure_fits;
+pub(super) use signals::stop_on_signal;
+pub(super) use trained::{load, precision_of};
