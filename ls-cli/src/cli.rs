@@ -133,7 +133,7 @@ pub(crate) fn set<T>(place: &mut T, given: Option<T>) {
 #[command(next_help_heading = "Data")]
 pub(crate) struct SampleArgs {
     /// Data set [default: digits]
-    #[arg(long, value_parser = named(&Source::ALL, Source::name))]
+    #[arg(long, value_parser = named(Source::ALL, Source::name))]
     dataset: Option<Source>,
     /// Folder with the files of the data set, under the names they are distributed with; for `folder` one with a folder of
     /// images for each class, for `csv` a file with a label and pixels in each line [default: what `data download` got]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use ls_datasets::Source;
-use ls_datasets::download::{self, Check, State};
+use ls_datasets::download::{self, DownloadProgress, FileCheck, FileState};
 use ls_train::memory::bytes;
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ Examples:
 Exit code 1 if a file is damaged or missing, 2 if the folder is not there or the data cannot be loaded.")]
 struct VerifyArgs {
     /// Data set [default: all that are found]
-    #[arg(value_parser = named(&Source::ALL, Source::name))]
+    #[arg(value_parser = named(Source::ALL, Source::name))]
     name: Option<Source>,
     /// Folder to look in [default: the one that `download` uses]
     #[arg(long, value_name = "DIR")]
@@ -76,7 +76,7 @@ Examples:
   layersep data download mnist --mirror http://host/path    asks for http://host/path/train-images-idx3-ubyte.gz and so on")]
 struct DownloadArgs {
     /// Data set
-    #[arg(value_parser = named(&Source::ALL, Source::name))]
+    #[arg(value_parser = named(Source::ALL, Source::name))]
     name: Source,
     /// Folder for the files [default: one of the data set's name in the user's cache folder]
     #[arg(long, value_name = "DIR")]
@@ -121,6 +121,7 @@ fn default_folder(source: Source) -> Result<PathBuf, Failure> {
 #[derive(Debug, Serialize)]
 struct Listed {
     name: &'static str,
+    about: &'static str,
     train_samples: Option<usize>,
     test_samples: Option<usize>,
     shape: Option<String>,
@@ -140,6 +141,7 @@ impl Listed {
         };
         Self {
             name: source.name(),
+            about: source.about(),
             train_samples: facts.map(|facts| facts.train_samples),
             test_samples: facts.map(|facts| facts.test_samples),
             shape: facts.map(|facts| facts.shape.to_string()),
@@ -166,7 +168,7 @@ impl Listed {
 }
 
 fn list(args: &ListArgs, ui: &Ui) -> Result<(), Failure> {
-    let all = Source::ALL.map(Listed::new);
+    let all: Vec<Listed> = Source::ALL.iter().copied().map(Listed::new).collect();
     if args.json {
         return ui.json(&all);
     }
@@ -198,7 +200,7 @@ struct VerifiedFile {
 }
 
 impl VerifiedFile {
-    fn new(check: Check) -> Self {
+    fn new(check: FileCheck) -> Self {
         let file = Self {
             file: check.path,
             state: "unknown",
@@ -207,21 +209,21 @@ impl VerifiedFile {
             samples: None,
         };
         match check.state {
-            State::Ok => Self {
+            FileState::Ok => Self {
                 state: "ok",
                 ..file
             },
-            State::Missing => Self {
+            FileState::Missing => Self {
                 state: "missing",
                 ..file
             },
-            State::Damaged { expected, found } => Self {
+            FileState::Damaged { expected, found } => Self {
                 state: "damaged",
                 expected: Some(expected),
                 found: Some(found),
                 ..file
             },
-            State::Loads { samples } => Self {
+            FileState::Loads { samples } => Self {
                 state: "loads",
                 samples: Some(samples),
                 ..file
@@ -304,9 +306,8 @@ fn downloads() -> Result<PathBuf, Failure> {
 }
 
 fn nothing_known(folder: &Path) -> Failure {
-    let known = Source::ALL
-        .into_iter()
-        .filter(|source| source.distribution().is_some());
+    let known = Source::ALL.iter().copied();
+    let known = known.filter(|source| source.distribution().is_some());
     let names: Vec<&str> = known.map(Source::name).collect();
     Failure::new(format!(
         "{} holds no files of {}",
@@ -354,7 +355,7 @@ fn download(args: &DownloadArgs, ui: &Ui) -> Result<(), Failure> {
         None => default_folder(source)?,
     };
     let mut view = DownloadView::new(ui);
-    let show = |progress: download::Progress<'_>| view.show(progress);
+    let show = |progress: DownloadProgress<'_>| view.show(progress);
     let files = download::download(source, &folder, args.mirror.as_deref(), show)?;
     let file = |file: download::Downloaded| CompleteFile {
         file: file.path,

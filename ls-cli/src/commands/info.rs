@@ -31,7 +31,7 @@ Examples:
 )]
 pub(crate) struct InfoArgs {
     /// Data set whose shapes to assume
-    #[arg(long, default_value = "digits", value_parser = named(&Source::ALL, Source::name))]
+    #[arg(long, default_value = "digits", value_parser = named(Source::ALL, Source::name))]
     dataset: Source,
     /// Training samples [default: all of the data set]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -53,9 +53,8 @@ pub(crate) fn run(args: &InfoArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     let weighting = args.weighting.config(ExactSettings::default().weighting)?;
     weighting.check().map_err(ls_train::Error::from)?;
     let facts = args.dataset.facts().ok_or_else(|| {
-        let known = Source::ALL
-            .into_iter()
-            .filter(|source| source.facts().is_some());
+        let known = Source::ALL.iter().copied();
+        let known = known.filter(|source| source.facts().is_some());
         let known: Vec<&str> = known.map(Source::name).collect();
         Failure::new(format!(
             "the shape of data set {} is not known before it is read; use one of: {}",

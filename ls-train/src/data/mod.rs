@@ -84,7 +84,7 @@ impl Splits {
     /// with.
     pub fn new(dataset: Dataset, data: &DataConfig, seed: u64, device: &Device) -> Result<Self> {
         let fingerprint = Fingerprint::of(&dataset, data.limit)?;
-        let dealing = Dealing::of(data, seed, dataset.is_dealt);
+        let dealing = Dealing::of(data, seed, dataset.test_is_drawn);
         let train = match data.limit {
             Some(limit) => dataset.train.first(limit)?,
             None => dataset.train,
