@@ -1,8 +1,8 @@
 use crate::{Error, Samples, SplitRule};
 
-/// A train and a test split of the same kind of images.
+/// Training samples and test samples of one shape and one list of classes.
 ///
-/// Images that a program has in memory become a data set like any other:
+/// A program can build a data set from images in memory:
 ///
 /// ```
 /// use ls_datasets::{Dataset, ImageShape, Samples, SplitRule};
@@ -15,27 +15,27 @@ use crate::{Error, Samples, SplitRule};
 /// let samples = Samples::new("bars", shape, pixels, 255, labels, classes)?;
 ///
 /// let rule = SplitRule { seed: 1, test_share: 0.2 };
-/// let bars = Dataset::dealt("bars", "bars", &samples, &rule)?;
+/// let bars = Dataset::split("bars", "bars", &samples, &rule)?;
 /// assert_eq!((bars.train.len(), bars.test.len()), (8, 2));
 /// # Ok::<(), ls_datasets::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dataset {
-    /// Name, for example that of the [`Source`](crate::Source).
+    /// Name, for example of the [`Source`](crate::Source).
     pub name: String,
-    /// Samples to train with.
+    /// Training samples.
     pub train: Samples,
-    /// Samples to measure accuracy with.
+    /// Test samples.
     pub test: Samples,
-    /// What a reader of results should know about this copy, such as which of its files were there.
+    /// Remark on this copy for readers of results, such as the list of files that were found.
     pub note: Option<String>,
-    /// Whether the test split was dealt by a [`SplitRule`] because the data has none of its own.
-    pub is_dealt: bool,
+    /// Whether a [`SplitRule`] drew the test split, because the data comes without one.
+    pub test_is_drawn: bool,
 }
 
 impl Dataset {
-    /// Puts two splits together, without a note.
+    /// Combines two splits, without a note.
     ///
     /// # Errors
     /// [`Error::SplitMismatch`] when shape, largest pixel value or class names differ.
@@ -73,21 +73,21 @@ impl Dataset {
             train,
             test,
             note: None,
-            is_dealt: false,
+            test_is_drawn: false,
         })
     }
 
-    /// Deals samples without a test split into both splits, with a note on it; errors name `origin` as their file.
+    /// Draws a test split from samples that come without one, and notes it; errors name `origin` as their file.
     ///
     /// # Errors
     /// [`Error::ShareOutOfRange`], or [`Error::NothingToHoldOut`] when no class has two samples.
-    pub fn dealt(
+    pub fn split(
         name: impl Into<String>,
         origin: &str,
         samples: &Samples,
         rule: &SplitRule,
     ) -> Result<Self, Error> {
-        let (train, test) = rule.deal(origin, samples)?;
+        let (train, test) = rule.split(origin, samples)?;
         let note = format!(
             "the data has no test split: {} of {} samples were held out by seed {}",
             test.len(),
@@ -96,7 +96,7 @@ impl Dataset {
         );
         Ok(Self {
             note: Some(note),
-            is_dealt: true,
+            test_is_drawn: true,
             ..Self::new(name, train, test)?
         })
     }

@@ -1,31 +1,31 @@
 use std::io;
 
-/// Why data could not be loaded or downloaded; each message is one line that names the file and what was expected of it.
+/// A failure to load or download data; each message is one line that names the file, the value found and the value expected.
 ///
-/// Causes are part of the message and therefore not repeated through [`std::error::Error::source`].
+/// A message includes its cause, so [`std::error::Error::source`] returns `None`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No source has this name.
+    /// No data set has this name.
     #[error("unknown data set `{found}`, expected one of: {allowed}")]
     UnknownSource {
-        /// The name that was asked for.
+        /// The unknown name.
         found: String,
         /// All names, comma-separated.
         allowed: String,
     },
-    /// The source reads files, but no folder was given.
+    /// The data set is read from files, but no folder was given.
     #[error("data set {dataset} needs a folder that holds {files}")]
     FolderNeeded {
-        /// Name of the source.
+        /// Name of the data set.
         dataset: &'static str,
-        /// What the folder has to hold.
+        /// Files that the folder must hold.
         files: &'static str,
     },
-    /// The source is embedded, so the given folder would have been ignored.
+    /// The data set is embedded, so the given folder would have been ignored.
     #[error("data set {dataset} is embedded and reads no folder, but {folder} was given")]
     FolderNotUsed {
-        /// Name of the source.
+        /// Name of the data set.
         dataset: &'static str,
         /// The folder that was given.
         folder: String,
@@ -41,7 +41,7 @@ pub enum Error {
     FileMissing {
         /// Folder or archive that was searched.
         place: String,
-        /// Names that would have been accepted, comma-separated.
+        /// Accepted names, comma-separated.
         looked_for: String,
     },
     /// The operating system could not read the file.
@@ -49,18 +49,18 @@ pub enum Error {
     Io {
         /// File that was read.
         file: String,
-        /// What the operating system reported.
+        /// Error of the operating system.
         cause: io::Error,
     },
-    /// The compressed file is not gzip, is cut off, or does not match its checksum; or the archive in it is damaged.
+    /// The compressed file is not gzip, is cut off, or does not match its checksum, or the archive in it is damaged.
     #[error("{file} is not a valid compressed file, or is damaged: {reason}")]
     Corrupt {
         /// File that was read.
         file: String,
-        /// What the decoder reported, without control characters.
+        /// Message of the decoder, without control characters.
         reason: String,
     },
-    /// The file is larger than any data set of its kind, or unpacks to more.
+    /// The file, or its unpacked contents, is larger than any data set of its kind.
     #[error("{file} holds more than the {limit} bytes that are allowed")]
     TooLarge {
         /// File that was read.
@@ -68,7 +68,7 @@ pub enum Error {
         /// Largest accepted size in bytes.
         limit: u64,
     },
-    /// The file is of another kind.
+    /// The file has another format.
     #[error("{file} starts with magic number {found}, expected {expected}")]
     WrongMagic {
         /// File that was read.
@@ -85,15 +85,15 @@ pub enum Error {
         file: String,
         /// Bytes in the file, after decompression.
         found: u64,
-        /// Bytes its header or format asks for.
+        /// Bytes that its header or format requires.
         expected: u64,
     },
-    /// The file goes on after its data.
-    #[error("{file} goes on after the expected {expected} bytes")]
+    /// The file continues after its data.
+    #[error("{file} continues after the expected {expected} bytes")]
     TrailingBytes {
         /// File that was read.
         file: String,
-        /// Bytes its header asks for.
+        /// Bytes that its header requires.
         expected: u64,
     },
     /// A size is zero or too large.
@@ -108,27 +108,35 @@ pub enum Error {
         /// Largest accepted value.
         limit: u64,
     },
-    /// There is not a single sample.
+    /// There is no sample.
     #[error("{file} holds no samples")]
     NoSamples {
         /// File, or origin of the samples.
         file: String,
     },
-    /// The name of the file does not tell a format that can be read.
-    #[error("{file} is of an unknown format, expected {allowed}")]
+    /// The name of the file does not indicate a supported format.
+    #[error("{file} has an unknown format, expected {allowed}")]
     UnknownFormat {
-        /// File that was to be read.
+        /// File that should have been read.
         file: String,
-        /// What can be read.
+        /// Supported formats.
         allowed: &'static str,
     },
-    /// The file is no PNG or JPEG, is damaged or cut off, or claims more pixels than it can hold.
-    #[error("{file} is not a picture that can be read: {reason}")]
+    /// The file is neither PNG nor JPEG, is damaged or cut off, or claims more pixels than it can hold.
+    #[error("{file} is not a readable picture: {reason}")]
     NotAPicture {
         /// File that was read.
         file: String,
-        /// What the decoder reported, without control characters.
+        /// Message of the decoder, without control characters.
         reason: String,
+    },
+    /// The file is a picture, but the crate was built without its feature `pictures`.
+    #[error(
+        "{file} cannot be read: build `ls-datasets` with the feature `pictures` for PNG and JPEG"
+    )]
+    PicturesDisabled {
+        /// Picture that should have been read.
+        file: String,
     },
     /// An image has another shape.
     #[error("{file} is {found}, expected {expected} (channels × height × width)")]
@@ -137,10 +145,10 @@ pub enum Error {
         file: String,
         /// Shape of the image.
         found: crate::ImageShape,
-        /// Shape that was asked for.
+        /// Required shape.
         expected: crate::ImageShape,
     },
-    /// Two files of one split do not belong together.
+    /// The two files of one split hold different numbers of samples.
     #[error("{images_file} holds {images} images, but {labels_file} holds {labels} labels")]
     CountMismatch {
         /// File with the images.
@@ -176,7 +184,7 @@ pub enum Error {
         /// Largest accepted value.
         limit: u8,
     },
-    /// A label does not belong to any class.
+    /// A label is not the index of a class.
     #[error(
         "{file}: label {found} of sample {sample} (from 0) is not below the number of classes, {classes}"
     )]
@@ -199,7 +207,7 @@ pub enum Error {
         line: usize,
         /// Number of values in the line.
         found: usize,
-        /// Number of values the format asks for.
+        /// Number of values that the format requires.
         expected: usize,
     },
     /// A value in a line of text is not a number, or too large.
@@ -211,12 +219,12 @@ pub enum Error {
         line: usize,
         /// Position in the line, from 1.
         column: usize,
-        /// The text found there, shortened.
+        /// The invalid text, shortened.
         found: String,
         /// Largest accepted value.
         limit: u8,
     },
-    /// The file with the class names does not name all classes.
+    /// The file of class names has too few or too many names.
     #[error("{file} names {found} classes, expected {expected}")]
     ClassCount {
         /// File that was read.
@@ -226,27 +234,27 @@ pub enum Error {
         /// Number of classes.
         expected: usize,
     },
-    /// Train and test split are not of the same kind.
+    /// Train and test split differ in a property that they must share.
     #[error(
         "data set {dataset}: {field} is {train} in the train split but {test} in the test split"
     )]
     SplitMismatch {
         /// Name of the data set.
         dataset: String,
-        /// What differs.
+        /// Name of the property.
         field: &'static str,
         /// Value in the train split.
         train: String,
         /// Value in the test split.
         test: String,
     },
-    /// The part to hold out as a test split is none.
+    /// The share of test samples is not between 0 and 1.
     #[error("test share {found} is not between 0 and 1, both excluded")]
     ShareOutOfRange {
-        /// The part that was asked for.
+        /// Value of the share.
         found: f64,
     },
-    /// Every class has but one sample, so there is none for a test split.
+    /// No class has more than one sample, so none can become a test sample.
     #[error("{file}: no class has two samples, so none can be held out as a test split")]
     NothingToHoldOut {
         /// File or folder that was read.
@@ -255,12 +263,12 @@ pub enum Error {
     /// There are more classes than labels.
     #[error("{place} has more than {limit} classes")]
     TooManyClasses {
-        /// Folder, or file and line, where the limit is passed.
+        /// Folder, or file and line, that exceeds the limit.
         place: String,
         /// Largest accepted number.
         limit: usize,
     },
-    /// A folder has no sub-folder that could be a class.
+    /// A folder has no sub-folder to serve as a class.
     #[error("{folder} holds no folders, expected one for each class")]
     NoClassFolders {
         /// Folder that was searched.
@@ -272,7 +280,7 @@ pub enum Error {
         /// Folder that was searched.
         folder: String,
     },
-    /// An image is of another size than the first one.
+    /// An image and the first one differ in size.
     #[error("{file} has the shape {found}, expected {expected} as in {first}")]
     ImageShape {
         /// File that was read.
@@ -284,7 +292,7 @@ pub enum Error {
         /// File of the first image.
         first: String,
     },
-    /// The test split has a class of which there is nothing to train with.
+    /// A class of the test split has no training samples.
     #[error("{file}: class `{class}` is not among the classes of the train split: {allowed}")]
     UnknownClass {
         /// Folder, or file and line.
@@ -294,7 +302,7 @@ pub enum Error {
         /// Names of the classes of the train split, shortened.
         allowed: String,
     },
-    /// A line of text has no class.
+    /// A line of text has no label.
     #[error("{file}, line {line}: the label is empty")]
     EmptyLabel {
         /// File that was read.
@@ -302,31 +310,33 @@ pub enum Error {
         /// Line, from 1.
         line: usize,
     },
-    /// The data set is embedded or the user's own.
+    /// The data set is not published as files.
     #[error("data set {dataset} has nothing to download, expected one of: {allowed}")]
     NoDownload {
-        /// Name of the source.
+        /// Name of the data set.
         dataset: &'static str,
-        /// Names of the data sets that have, comma-separated.
+        /// Names of the published data sets, comma-separated.
         allowed: String,
     },
-    /// The address of a mirror is of no kind that can be asked.
-    #[error("mirror `{found}` is no address, expected one that starts with http:// or https://")]
+    /// The address of a mirror is not an HTTP address.
+    #[error(
+        "mirror `{found}` is not an address, expected one that starts with http:// or https://"
+    )]
     InvalidMirror {
         /// The address that was given.
         found: String,
     },
-    /// No mirror gave the file.
+    /// No mirror sent the file.
     #[error("{file} cannot be downloaded ({tried}); it can be put into {folder} by hand")]
     DownloadFailed {
         /// Name of the file.
         file: String,
-        /// What went wrong at each host.
+        /// Failure of each host.
         tried: String,
-        /// Folder that the file belongs into.
+        /// Folder for the file.
         folder: String,
     },
-    /// Another process downloads the same file.
+    /// Another process is downloading the file.
     #[error("{file} is being downloaded by another process")]
     Busy {
         /// The unfinished file.
@@ -335,9 +345,9 @@ pub enum Error {
     /// The operating system could not write the file.
     #[error("{file} cannot be written: {cause}")]
     Write {
-        /// File or folder that was to be written.
+        /// File or folder that should have been written.
         file: String,
-        /// What the operating system reported.
+        /// Error of the operating system.
         cause: io::Error,
     },
 }

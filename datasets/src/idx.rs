@@ -1,4 +1,4 @@
-//! Reader for the IDX format of MNIST and its relatives: big-endian sizes, then one byte per value.
+//! Reader for the IDX format of MNIST and related data sets: big-endian sizes, then one byte per value.
 
 use std::path::Path;
 
@@ -9,7 +9,11 @@ use crate::{Dataset, Error, ImageShape, Samples};
 const IMAGES_MAGIC: u32 = 2051;
 const LABELS_MAGIC: u32 = 2049;
 
-/// Loads the four files of a data set laid out like MNIST.
+/// Description of the four files, for messages.
+pub(crate) const FILES: &str = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
+                                t10k-labels-idx1-ubyte, plain or .gz";
+
+/// Loads the four files of a data set with the names of MNIST's.
 pub(crate) fn load(name: &str, classes: &[&str], folder: &Path) -> Result<Dataset, Error> {
     check_folder(folder)?;
     Dataset::new(
@@ -25,12 +29,14 @@ fn load_split(folder: &Path, split: &str, classes: &[&str]) -> Result<Samples, E
     read_split(images, labels, classes)
 }
 
-/// Names in use for one file: with a hyphen as first published or with a dot, plain or compressed.
-fn file_names(split: &str, part: &str, dimensions: u8) -> Vec<String> {
-    variants(&format!("{split}-{part}-idx{dimensions}-ubyte")).to_vec()
+/// Returns the names in use for one file.
+fn file_names(split: &str, contents: &str, dimensions: u8) -> Vec<String> {
+    variants(&format!("{split}-{contents}-idx{dimensions}-ubyte")).to_vec()
 }
 
-/// The name that a file was first published under, and the others in use, in the order they are looked for.
+/// Returns the original name of a file and the others in use, in the order of the search.
+///
+/// Names have a hyphen, as first published, or a dot; files are plain or compressed.
 pub(crate) fn variants(name: &str) -> [String; 4] {
     let dotted = name.replace("-idx", ".idx");
     [
@@ -57,6 +63,7 @@ fn read_split(mut images: Input, mut labels: Input, classes: &[&str]) -> Result<
     Samples::new(labels.name(), shape, pixels, u8::MAX, label_bytes, classes)
 }
 
+/// Reads the shape of the images, and the pixels of all of them.
 pub(crate) fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Error> {
     let [count, height, width] = read_header(input, IMAGES_MAGIC)?;
     check_size(input.name(), "height", height.into(), SIDE_LIMIT)?;
@@ -72,13 +79,14 @@ pub(crate) fn read_images(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Er
     Ok((shape, input.read_rest(size)?))
 }
 
+/// Reads the labels.
 pub(crate) fn read_labels(input: &mut Input) -> Result<Vec<u8>, Error> {
     let [count] = read_header(input, LABELS_MAGIC)?;
     check_size(input.name(), "count", count.into(), BYTES_LIMIT)?;
     input.read_rest(count.into())
 }
 
-/// Reads the magic number and the sizes after it, of which the first is the number of samples.
+/// Reads the magic number and the sizes after it; the first size is the number of samples.
 fn read_header<const SIZES: usize>(
     input: &mut Input,
     expected: u32,
@@ -92,7 +100,7 @@ fn read_header<const SIZES: usize>(
         .copied()
         .map(u32::from_be_bytes)
         .collect();
-    // The magic number first: a short file of another kind is the wrong file, not a truncated one.
+    // The magic number comes first: a short file of another format is the wrong file, not a truncated one.
     if let Some(&found) = words.first().filter(|&&found| found != expected) {
         return Err(Error::WrongMagic {
             file: input.name().to_owned(),
@@ -129,7 +137,7 @@ mod tests {
         header.chain(values.iter().copied()).collect()
     }
 
-    /// Two images of 2 rows and 3 columns, and their labels.
+    /// Returns two images of 2 rows and 3 columns.
     fn images() -> Vec<u8> {
         idx(
             &[IMAGES_MAGIC, 2, 2, 3],
@@ -165,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn images_and_labels_come_out_in_file_order() {
+    fn images_and_labels_keep_the_order_of_the_file() {
         let samples = read(&images(), &labels()).unwrap();
         assert_eq!(
             samples.shape(),
@@ -220,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn swapped_files_are_told_by_their_magic_numbers() {
+    fn swapped_files_are_recognised_by_their_magic_numbers() {
         assert_eq!(
             image_error(&labels()),
             "images starts with magic number 2049, expected 2051"
@@ -252,16 +260,16 @@ mod tests {
     fn trailing_bytes_are_refused() {
         assert_eq!(
             image_error(&[images(), vec![0]].concat()),
-            "images goes on after the expected 28 bytes"
+            "images continues after the expected 28 bytes"
         );
         assert_eq!(
             label_error(&[labels(), vec![0]].concat()),
-            "labels goes on after the expected 10 bytes"
+            "labels continues after the expected 10 bytes"
         );
     }
 
     #[test]
-    fn a_compressed_bomb_is_left_after_the_bytes_its_header_states() {
+    fn a_compressed_bomb_is_abandoned_after_the_bytes_its_header_states() {
         let endless = flate2::read::GzEncoder::new(
             io::Cursor::new(images()).chain(io::repeat(0)),
             flate2::Compression::fast(),
@@ -269,7 +277,7 @@ mod tests {
         let error = read_images(&mut Input::gzip("bomb.gz", endless)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "bomb.gz goes on after the expected 28 bytes"
+            "bomb.gz continues after the expected 28 bytes"
         );
     }
 

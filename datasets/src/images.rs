@@ -1,16 +1,13 @@
-//! Images without labels, to be classified: pictures, IDX files and CSV files.
+//! Images without labels, for classification: pictures, IDX files and CSV files.
 
 use std::path::Path;
 
-use image::DynamicImage;
-use image::imageops::FilterType;
-
 use crate::input::{BYTES_LIMIT, Input};
-use crate::picture::{self, Picture};
-use crate::table::{Layout, Lines};
-use crate::{Error, ImageShape, idx};
+use crate::samples::{check_pixels, check_same_shape};
+use crate::table::{Lines, TableLayout};
+use crate::{Error, ImageShape, idx, picture};
 
-/// Some images of one shape, pixel by pixel, channel by channel.
+/// Images of one shape; the pixels lie channel by channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
     /// All pixels, image after image.
@@ -19,51 +16,53 @@ pub struct Images {
     pub pixel_max: u8,
 }
 
-/// How the images of a file are stored.
+/// File format of images without labels.
 #[derive(Clone, Copy)]
-pub(crate) enum Format {
-    /// One picture, which is scaled if it may be.
+pub(crate) enum FileFormat {
+    /// One picture, which is scaled to the required size if `resize` is set.
     Picture { resize: bool },
-    /// A table with an image in each line.
+    /// A table with one image per line.
     Csv,
     /// An IDX file of images.
     Idx,
 }
 
-impl Format {
-    /// The format that the name of a file tells.
-    fn of(path: &Path, resize: bool) -> Option<Self> {
+impl FileFormat {
+    /// Derives the format from the name of a file.
+    fn from_name(path: &Path, resize: bool) -> Option<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = name.to_lowercase();
-        let packed = name.strip_suffix(".gz").unwrap_or(&name);
+        let unpacked = name.strip_suffix(".gz").unwrap_or(&name);
         let ends = [".png", ".jpg", ".jpeg"];
         if ends.iter().any(|end| name.ends_with(end)) {
             Some(Self::Picture { resize })
-        } else if packed.ends_with(".csv") {
+        } else if unpacked.ends_with(".csv") {
             Some(Self::Csv)
         } else {
-            packed.contains("idx3").then_some(Self::Idx)
+            unpacked.contains("idx3").then_some(Self::Idx)
         }
     }
 }
 
 impl Images {
-    /// Reads a file by its name: `.png`, `.jpg` and `.jpeg` hold one image, `.csv` one per line, and IDX files many.
+    /// Reads a file in the format of its name: one image in `.png`, `.jpg` and `.jpeg`, one per line in `.csv`, any
+    /// number in IDX files.
     ///
-    /// Pictures become grey where `shape` has one channel, and have 255 for full intensity; in the other files it is
-    /// `pixel_max`, as in the data set that they belong to. With `resize`, a picture of another size is scaled to it.
-    /// In a table, a first line without a single number is a header; a column that it calls `label`, `class` or
-    /// `target` is passed over.
+    /// A picture is converted to grey if `shape` has one channel, and its full intensity is 255; in the other formats
+    /// full intensity is `pixel_max`, as in the data set that the images belong to. With `resize`, a picture of another
+    /// size is scaled. In a table, a first line without a number is a header, and a column with the name `label`,
+    /// `class` or `target` is skipped.
     ///
     /// # Errors
-    /// An [`Error`] that names the file, what was found and what was expected.
+    /// An [`Error`] that names the file, the value found and the value expected; [`Error::PicturesDisabled`] for
+    /// a picture without the feature `pictures`.
     pub fn read(
         path: &Path,
         shape: ImageShape,
         pixel_max: u8,
         resize: bool,
     ) -> Result<Self, Error> {
-        let format = Format::of(path, resize).ok_or_else(|| Error::UnknownFormat {
+        let format = FileFormat::from_name(path, resize).ok_or_else(|| Error::UnknownFormat {
             file: path.display().to_string(),
             allowed: ".png, .jpg, .jpeg, .csv and IDX files (`idx3` in the name), the last two also .gz",
         })?;
@@ -73,86 +72,34 @@ impl Images {
     /// Reads an opened file of a known format.
     pub(crate) fn parse(
         input: &mut Input,
-        format: Format,
+        format: FileFormat,
         shape: ImageShape,
         pixel_max: u8,
     ) -> Result<Self, Error> {
-        let images = match format {
-            Format::Picture { resize } => Self {
-                pixels: fit(picture::read(input)?, input.name(), shape, resize)?,
-                pixel_max: u8::MAX,
-            },
-            Format::Csv => Self {
-                pixels: read_csv(input, shape.features())?,
-                pixel_max,
-            },
-            Format::Idx => Self {
-                pixels: read_idx(input, shape)?,
-                pixel_max,
-            },
+        let (pixels, pixel_max) = match format {
+            FileFormat::Picture { resize } => {
+                let pixels = picture::read_as(input, shape, resize)?;
+                (pixels, u8::MAX)
+            }
+            FileFormat::Csv => (read_csv(input, shape.features())?, pixel_max),
+            FileFormat::Idx => (read_idx(input, shape)?, pixel_max),
         };
-        images.check_pixels(input.name(), shape)?;
-        Ok(images)
-    }
-
-    fn check_pixels(&self, file: &str, shape: ImageShape) -> Result<(), Error> {
-        let limit = self.pixel_max;
-        match self.pixels.iter().position(|&pixel| pixel > limit) {
-            None => Ok(()),
-            Some(at) => Err(Error::PixelOutOfRange {
-                file: file.to_owned(),
-                sample: at / shape.features(),
-                found: self.pixels[at],
-                limit,
-            }),
-        }
+        check_pixels(input.name(), &pixels, shape, pixel_max)?;
+        Ok(Self { pixels, pixel_max })
     }
 }
 
-/// Pixels of a picture in a shape of one or three channels.
-fn fit(
-    picture: DynamicImage,
-    file: &str,
-    shape: ImageShape,
-    resize: bool,
-) -> Result<Vec<u8>, Error> {
-    let sized = if resize {
-        let (width, height) = (shape.width as u32, shape.height as u32);
-        picture.resize_exact(width, height, FilterType::Triangle)
-    } else {
-        picture
-    };
-    let channels = if shape.channels == 1 { 1 } else { 3 };
-    check_shape(file, picture::shape(&sized, channels), shape)?;
-    let picture = match channels {
-        1 => Picture::grey(&sized),
-        _ => Picture::coloured(&sized),
-    };
-    Ok(picture.pixels)
-}
-
-/// Pixels of all images, which must be of the shape.
+/// Reads the pixels of all images of an IDX file, which must have the required shape.
 fn read_idx(input: &mut Input, shape: ImageShape) -> Result<Vec<u8>, Error> {
     let (found, pixels) = idx::read_images(input)?;
-    check_shape(input.name(), found, shape)?;
+    check_same_shape(input.name(), found, shape)?;
     Ok(pixels)
 }
 
-fn check_shape(file: &str, found: ImageShape, expected: ImageShape) -> Result<(), Error> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Error::ShapeMismatch {
-        file: file.to_owned(),
-        found,
-        expected,
-    })
-}
-
-/// Lines of one image each, without the label that a header may name.
+/// Reads one image per line, and skips the label column that a header may name.
 fn read_csv(input: &mut Input, features: usize) -> Result<Vec<u8>, Error> {
     let text = input.read_within(BYTES_LIMIT)?;
-    let mut lines = Lines::new(input.name(), &text, Layout::Pixels(features))?;
+    let mut lines = Lines::new(input.name(), &text, TableLayout::Pixels(features))?;
     let mut pixels = Vec::new();
     while lines.advance()? {
         lines.add_pixels(&mut pixels)?;
@@ -167,16 +114,7 @@ fn read_csv(input: &mut Input, features: usize) -> Result<Vec<u8>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use image::ImageFormat;
-
     use super::*;
-    use crate::testing::{colour, encoded};
-
-    const SHAPE: ImageShape = ImageShape {
-        channels: 1,
-        height: 2,
-        width: 2,
-    };
 
     fn csv(text: &str) -> Result<Vec<u8>, String> {
         let mut input = Input::plain("a.csv", text.as_bytes());
@@ -198,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_line_with_one_wrong_pixel_is_a_mistake_and_no_header() {
+    fn a_first_line_with_one_wrong_pixel_is_a_mistake_instead_of_a_header() {
         let expected = "a.csv, line 1, value 2: `x` is not an integer from 0 to 255";
         assert_eq!(csv("1,x,3,4\n5,6,7,8\n").unwrap_err(), expected);
     }
@@ -221,13 +159,23 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_no_image_has_is_refused_before_it_is_parsed() {
+    fn a_line_longer_than_any_image_is_refused_before_it_is_parsed() {
         let expected = "a.csv: pixels in a line = 16777217 is outside 1 to 16777216";
         assert_eq!(csv(&",".repeat((1 << 24) + 1)).unwrap_err(), expected);
     }
 
+    #[cfg(feature = "pictures")]
     #[test]
-    fn pictures_are_decoded_by_their_contents_and_keep_their_size_unless_told_otherwise() {
+    fn pictures_are_decoded_by_their_contents_and_keep_their_size_without_resize() {
+        use image::ImageFormat;
+
+        use crate::picture::testing::{colour, encoded};
+
+        const SHAPE: ImageShape = ImageShape {
+            channels: 1,
+            height: 2,
+            width: 2,
+        };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         let picture = image::RgbImage::from_fn(2, 2, |x, y| image::Rgb([x as u8, y as u8, 9]));
@@ -250,7 +198,7 @@ mod tests {
         let cut = folder.path().join("cut.jpg");
         std::fs::write(&cut, &whole[..whole.len() - 20]).unwrap();
         let error = Images::read(&cut, SHAPE, 16, false).unwrap_err();
-        let expected = "cut.jpg is not a picture that can be read: it ends before the image does";
+        let expected = "cut.jpg is not a readable picture: it ends before the image does";
         assert!(error.to_string().ends_with(expected), "{error}");
         let wrong = folder.path().join("b.png");
         std::fs::write(&wrong, "no picture").unwrap();

@@ -1,4 +1,4 @@
-//! Opened files that remember their name for errors and how many bytes were asked of them.
+//! Opened files that keep their name for errors and count the bytes read.
 
 use std::cmp::Ordering;
 use std::fs::{self, File};
@@ -9,10 +9,10 @@ use flate2::read::MultiGzDecoder;
 
 use crate::Error;
 
-/// No data set here comes near 1 GiB, so a file that claims or unpacks to more is damaged or hostile.
+/// Limit on the size of a file, packed or unpacked: every known data set is far smaller than 1 GiB.
 pub(crate) const BYTES_LIMIT: u64 = 1 << 30;
 
-/// Bytes to read, decompressed where needed, and the name errors use for them.
+/// A source of bytes, decompressed where needed, and its name for errors.
 pub(crate) struct Input<'a> {
     name: String,
     reader: Box<dyn Read + 'a>,
@@ -20,6 +20,7 @@ pub(crate) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    /// Reads bytes as they are.
     pub(crate) fn plain(name: impl Into<String>, reader: impl Read + 'a) -> Self {
         Self {
             name: name.into(),
@@ -28,6 +29,7 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Reads bytes through a gzip decoder.
     pub(crate) fn gzip(name: impl Into<String>, reader: impl Read + 'a) -> Self {
         Self::plain(name, MultiGzDecoder::new(reader))
     }
@@ -59,13 +61,14 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Returns the name of the file.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Reads the next `limit` bytes, or fewer if the file ends before.
+    /// Reads the next `limit` bytes, or fewer if the file ends earlier.
     ///
-    /// The buffer grows with the data: a size from a header never turns into an allocation by itself.
+    /// The buffer grows with the data: a size in a header alone never causes an allocation.
     pub(crate) fn read_at_most(&mut self, limit: u64) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
         let outcome = self.reader.by_ref().take(limit).read_to_end(&mut bytes);
@@ -76,7 +79,7 @@ impl<'a> Input<'a> {
 
     /// Reads the rest, which must not be longer than `limit` bytes.
     ///
-    /// Asking for one byte more tells a file that is too long, and must not be cut, from one that just fits.
+    /// A request for one byte more distinguishes a file that is too long from one that just fits.
     pub(crate) fn read_within(&mut self, limit: u64) -> Result<Vec<u8>, Error> {
         let bytes = self.read_at_most(limit.saturating_add(1))?;
         if bytes.len() as u64 <= limit {
@@ -90,7 +93,7 @@ impl<'a> Input<'a> {
 
     /// Reads the next `size` bytes, which must end the file.
     ///
-    /// Asking for one byte more finds trailing bytes, and makes the gzip decoder compare its checksum.
+    /// A request for one byte more finds trailing bytes, and makes the gzip decoder compare its checksum.
     pub(crate) fn read_rest(&mut self, size: u64) -> Result<Vec<u8>, Error> {
         let expected = self.position.saturating_add(size);
         let bytes = self.read_at_most(size.saturating_add(1))?;
@@ -104,7 +107,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The error for a file that should have had `expected` bytes and ended here.
+    /// Returns the error for a file that ended here instead of after `expected` bytes.
     pub(crate) fn truncated(&self, expected: u64) -> Error {
         Error::Truncated {
             file: self.name.clone(),
@@ -114,7 +117,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Tells a failing disk from damaged contents: only the operating system's errors carry its number.
+/// Distinguishes a failing disk from damaged contents: only errors of the operating system carry an error number.
 pub(crate) fn read_failed(file: &str, cause: io::Error) -> Error {
     let file = file.to_owned();
     if cause.raw_os_error().is_some() {
@@ -124,15 +127,26 @@ pub(crate) fn read_failed(file: &str, cause: io::Error) -> Error {
     Error::Corrupt { file, reason }
 }
 
-/// Text from a file, or from a decoder that may quote one: its bytes must not reach a terminal or break the line.
+/// Removes control characters from text that may quote a file: they must not reach a terminal or break the line.
 pub(crate) fn cleaned(text: &str) -> String {
     text.replace(char::is_control, "").trim().to_owned()
 }
 
-/// The beginning of a value for a message: whatever stands there, it stays short and on one line.
+/// Returns the beginning of a value, escaped, so that any value fits into a message of one line.
 pub(crate) fn shortened(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     text.escape_debug().take(20).collect()
+}
+
+/// Returns the first names, so that a message stays short.
+pub(crate) fn listed(classes: &[String]) -> String {
+    let names: Vec<String> = classes
+        .iter()
+        .take(10)
+        .map(|name| shortened(name.as_bytes()))
+        .collect();
+    let more = if classes.len() > 10 { " and more" } else { "" };
+    names.join(", ") + more
 }
 
 /// Checks that a path names a folder, so that a mistyped path is not reported as missing files.
@@ -194,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_never_ends_is_left_after_the_expected_bytes() {
+    fn a_file_that_never_ends_is_abandoned_after_the_expected_bytes() {
         let error = Input::plain("endless", io::repeat(0))
             .read_rest(1000)
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "endless goes on after the expected 1000 bytes"
+            "endless continues after the expected 1000 bytes"
         );
     }
 

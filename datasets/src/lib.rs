@@ -1,4 +1,19 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Map of the crate
+//!
+//! A module imports only from the modules above it in this table, and in its own row only from the left:
+//!
+//! | module | contents |
+//! | --- | --- |
+//! | `shape`, `error` | shape of an image; every failure as one line |
+//! | `input` | files as bounded streams of bytes |
+//! | `samples`, `split`, `dataset` | labelled images; the draw of a test split; both splits of a data set |
+//! | `idx`, `table`, `picture` | readers of one format each |
+//! | `images` | images without labels |
+//! | `source` | the registry of data sets, one file each |
+//! | `download` | downloads and checksums |
+//! | `fuzzing` | the readers on bytes, for tests |
 
 mod dataset;
 #[cfg(feature = "download")]
@@ -11,6 +26,7 @@ mod images;
 mod input;
 mod picture;
 mod samples;
+mod shape;
 mod source;
 mod split;
 mod table;
@@ -20,6 +36,7 @@ mod testing;
 pub use dataset::Dataset;
 pub use error::Error;
 pub use images::Images;
-pub use samples::{ImageShape, Samples};
+pub use samples::Samples;
+pub use shape::ImageShape;
 pub use source::{Distribution, Facts, KnownFile, Located, Source, Unpacked};
 pub use split::SplitRule;

@@ -1,49 +1,12 @@
-use std::fmt;
-
-use crate::Error;
+use crate::{Error, ImageShape};
 
 /// Largest accepted number of channels, height or width.
 pub(crate) const SIDE_LIMIT: u64 = 4096;
 
-/// Shape of one image; its pixels lie channel by channel, each channel row by row (CHW).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ImageShape {
-    /// Number of colour channels.
-    pub channels: usize,
-    /// Number of rows.
-    pub height: usize,
-    /// Number of columns.
-    pub width: usize,
-}
+/// Largest accepted number of classes, because labels are bytes.
+pub(crate) const CLASSES_LIMIT: usize = 256;
 
-impl ImageShape {
-    /// Values per image, `channels · height · width`; stays at `usize::MAX` if the product does not fit.
-    pub fn features(&self) -> usize {
-        self.channels
-            .saturating_mul(self.height)
-            .saturating_mul(self.width)
-    }
-
-    fn check(&self, origin: &str) -> Result<(), Error> {
-        let sides = [
-            ("channels", self.channels),
-            ("height", self.height),
-            ("width", self.width),
-        ];
-        for (field, side) in sides {
-            check_size(origin, field, side as u64, SIDE_LIMIT)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for ImageShape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}×{}×{}", self.channels, self.height, self.width)
-    }
-}
-
-/// Checks a size that a file or caller states, `1 <= found <= limit`.
+/// Checks that a size stated by a file or a caller satisfies `1 <= found <= limit`.
 pub(crate) fn check_size(
     file: &str,
     field: &'static str,
@@ -61,7 +24,7 @@ pub(crate) fn check_size(
     })
 }
 
-/// Labelled images of one shape, at least one.
+/// At least one labelled image; all images have one shape.
 ///
 /// Sample `i` is the image `pixels[i · features .. (i + 1) · features]` and the class `labels[i]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,15 +37,15 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Puts images and labels together; errors name `origin` as their file.
+    /// Combines images and labels; errors name `origin` as their file.
     ///
-    /// `pixels` holds `labels.len() · shape.features()` values from 0 to `pixel_max`, labels count from 0 into
-    /// `classes`.
+    /// `pixels` holds `labels.len() · shape.features()` values from 0 to `pixel_max`; a label is an index into
+    /// `classes`, from 0.
     ///
     /// # Errors
-    /// - [`Error::NoSamples`] without a label,
+    /// - [`Error::NoSamples`] when there is no label,
     /// - [`Error::SizeOutOfRange`] when a side of the shape is 0 or above 4096, or `pixel_max` is 0,
-    /// - [`Error::PixelCount`] when pixels and labels do not fit together,
+    /// - [`Error::PixelCount`] when the number of pixels does not match the number of labels,
     /// - [`Error::PixelOutOfRange`] and [`Error::LabelOutOfRange`] for the first value out of its range.
     pub fn new(
         origin: &str,
@@ -97,13 +60,9 @@ impl Samples {
                 file: origin.to_owned(),
             });
         }
-        shape.check(origin)?;
-        check_size(
-            origin,
-            "largest pixel value",
-            pixel_max.into(),
-            u8::MAX.into(),
-        )?;
+        check_shape(origin, shape)?;
+        let pixel_limit = u8::MAX.into();
+        check_size(origin, "largest pixel value", pixel_max.into(), pixel_limit)?;
         let samples = Self {
             shape,
             pixels,
@@ -126,54 +85,45 @@ impl Samples {
                 shape,
             });
         }
-        let limit = self.pixel_max;
-        match self.pixels.iter().position(|&pixel| pixel > limit) {
-            None => Ok(()),
-            Some(at) => Err(Error::PixelOutOfRange {
-                file: origin.to_owned(),
-                sample: at / shape.features(),
-                found: self.pixels[at],
-                limit,
-            }),
-        }
+        check_pixels(origin, &self.pixels, shape, self.pixel_max)
     }
 
-    /// Number of samples.
+    /// Returns the number of samples.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Always `false`: samples without a sample cannot be made.
+    /// Returns `false`: [`new`](Self::new) refuses to build an empty value.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// All pixels, image after image, from 0 to [`pixel_max`](Self::pixel_max).
+    /// Returns all pixels, image after image, from 0 to [`pixel_max`](Self::pixel_max).
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// One label per sample, below the number of classes.
+    /// Returns one label per sample, below the number of classes.
     pub fn labels(&self) -> &[u8] {
         &self.labels
     }
 
-    /// Pixels of sample `i` (from 0), or `None` past the end.
+    /// Returns the pixels of sample `i` (from 0), or `None` past the end.
     pub fn image(&self, i: usize) -> Option<&[u8]> {
         self.pixels.chunks_exact(self.shape.features()).nth(i)
     }
 
-    /// Shape of every image.
+    /// Returns the shape of every image.
     pub fn shape(&self) -> ImageShape {
         self.shape
     }
 
-    /// Class names in the order of the labels.
+    /// Returns the class names in the order of the labels.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
 
-    /// Pixel value of full intensity: 16 for the embedded digits, 255 for the other sources.
+    /// Returns the pixel value of full intensity: 16 for the embedded digits, 255 for the other data sets.
     pub fn pixel_max(&self) -> u8 {
         self.pixel_max
     }
@@ -201,7 +151,7 @@ impl Samples {
     /// Copies the samples of the given indices (from 0), in their order.
     ///
     /// # Errors
-    /// [`Error::NoSamples`] without an index.
+    /// [`Error::NoSamples`] when `indices` is empty.
     ///
     /// # Panics
     /// When an index is past the end.
@@ -222,7 +172,7 @@ impl Samples {
         })
     }
 
-    /// All pixels as `pixel / pixel_max`, in 0..=1; row-major `[samples, features]`.
+    /// Returns all pixels as `pixel / pixel_max`, in 0..=1; row-major `[samples, features]`.
     pub fn scaled(&self) -> Vec<f32> {
         let full = f32::from(self.pixel_max);
         self.pixels
@@ -231,13 +181,60 @@ impl Samples {
             .collect()
     }
 
-    /// Number of samples of each class, in the order of [`classes`](Self::classes).
+    /// Returns the number of samples of each class, in the order of [`classes`](Self::classes).
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         for &label in &self.labels {
             counts[usize::from(label)] += 1;
         }
         counts
+    }
+}
+
+/// Checks that every side of an image is within the limit.
+fn check_shape(origin: &str, shape: ImageShape) -> Result<(), Error> {
+    let sides = [
+        ("channels", shape.channels),
+        ("height", shape.height),
+        ("width", shape.width),
+    ];
+    for (field, side) in sides {
+        check_size(origin, field, side as u64, SIDE_LIMIT)?;
+    }
+    Ok(())
+}
+
+/// Checks that an image has the required shape.
+pub(crate) fn check_same_shape(
+    file: &str,
+    found: ImageShape,
+    expected: ImageShape,
+) -> Result<(), Error> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::ShapeMismatch {
+        file: file.to_owned(),
+        found,
+        expected,
+    })
+}
+
+/// Checks that no pixel of images of one shape is above `limit`.
+pub(crate) fn check_pixels(
+    file: &str,
+    pixels: &[u8],
+    shape: ImageShape,
+    limit: u8,
+) -> Result<(), Error> {
+    match pixels.iter().position(|&pixel| pixel > limit) {
+        None => Ok(()),
+        Some(at) => Err(Error::PixelOutOfRange {
+            file: file.to_owned(),
+            sample: at / shape.features(),
+            found: pixels[at],
+            limit,
+        }),
     }
 }
 
@@ -326,19 +323,6 @@ mod tests {
         );
         assert_eq!(three().first(usize::MAX).unwrap(), three());
         assert!(matches!(three().first(0), Err(Error::NoSamples { .. })));
-    }
-
-    #[test]
-    fn a_shape_displays_as_channels_height_width() {
-        let shape = ImageShape {
-            channels: 3,
-            height: 32,
-            width: 16,
-        };
-        assert_eq!(
-            (shape.to_string().as_str(), shape.features()),
-            ("3×32×16", 1536)
-        );
     }
 
     #[test]

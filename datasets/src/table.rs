@@ -1,4 +1,4 @@
-//! Tables of pixels, with or without a label: lines, columns and headers of CSV files.
+//! Tables of pixels, with or without labels: lines, columns and headers of CSV files.
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
@@ -9,28 +9,28 @@ use crate::samples::{SIDE_LIMIT, check_size};
 /// Names of the label column in a header.
 const LABEL_NAMES: [&[u8]; 3] = [b"label", b"class", b"target"];
 
-/// What the lines of a table hold.
+/// Contents of the lines of a table.
 #[derive(Clone, Copy)]
-pub(crate) enum Layout {
-    /// The pixels of one image, and a label: in the first column unless the header names another.
+pub(crate) enum TableLayout {
+    /// The pixels of one image and a label, which is in the first column unless the header names another.
     Labelled,
-    /// So many pixels, and a label only where the header names its column.
+    /// This number of pixels, and a label only if the header names its column.
     Pixels(usize),
 }
 
-/// The lines of a table, one after the other.
+/// Reads a table line by line.
 pub(crate) struct Lines<'a> {
     file: &'a str,
     reader: Reader<&'a [u8]>,
     record: ByteRecord,
     columns: Columns,
-    /// Whether the record is a first line of values that nobody has asked for yet.
-    is_ahead: bool,
+    /// Whether the record is a first line of values that `advance` has not returned yet.
+    is_pending: bool,
 }
 
 impl<'a> Lines<'a> {
-    /// Reads the first line, which says what the columns are.
-    pub(crate) fn new(file: &'a str, text: &'a [u8], layout: Layout) -> Result<Self, Error> {
+    /// Reads the first line, which determines the columns.
+    pub(crate) fn new(file: &'a str, text: &'a [u8], layout: TableLayout) -> Result<Self, Error> {
         check_lines(file, text)?;
         let reader = ReaderBuilder::new()
             .has_headers(false)
@@ -41,44 +41,44 @@ impl<'a> Lines<'a> {
             reader,
             record: ByteRecord::new(),
             columns: Columns::default(),
-            is_ahead: false,
+            is_pending: false,
         };
         if lines.read()? {
-            lines.columns = Columns::of(&lines.record, layout);
+            lines.columns = Columns::detect(&lines.record, layout);
             lines.check_count(lines.columns.expected(layout))?;
-            lines.is_ahead = !lines.columns.is_header;
+            lines.is_pending = !lines.columns.is_header;
         }
         Ok(lines)
     }
 
-    /// Number of pixels in each line; 0 in an empty table.
+    /// Returns the number of pixels in each line; 0 in an empty table.
     pub(crate) fn features(&self) -> usize {
         self.columns.count - usize::from(self.columns.label.is_some())
     }
 
-    /// Goes to the next line of values; `false` at the end.
+    /// Moves to the next line of values; returns `false` at the end.
     pub(crate) fn advance(&mut self) -> Result<bool, Error> {
-        if std::mem::take(&mut self.is_ahead) {
+        if std::mem::take(&mut self.is_pending) {
             return Ok(true);
         }
-        let is_there = self.read()?;
-        if is_there {
+        let has_line = self.read()?;
+        if has_line {
             self.check_count(self.columns.count)?;
         }
-        Ok(is_there)
+        Ok(has_line)
     }
 
-    /// Number of the present line, from 1.
+    /// Returns the number of the current line, from 1.
     pub(crate) fn number(&self) -> usize {
         self.record.position().map_or(0, |at| at.line() as usize)
     }
 
-    /// The label in the present line.
+    /// Returns the label in the current line.
     pub(crate) fn label(&self) -> Option<&[u8]> {
         values(&self.record).nth(self.columns.label?)
     }
 
-    /// Adds the pixels of the present line.
+    /// Appends the pixels of the current line.
     pub(crate) fn add_pixels(&self, pixels: &mut Vec<u8>) -> Result<(), Error> {
         for (column, value) in values(&self.record).enumerate() {
             if Some(column) != self.columns.label {
@@ -123,21 +123,21 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Refuses a line with more values than any image has, of which the library would keep several copies.
+/// Refuses a line with more values than any image has, because the CSV reader would keep several copies of it.
 fn check_lines(file: &str, text: &[u8]) -> Result<(), Error> {
     let commas = |line: &[u8]| line.iter().filter(|&&byte| byte == b',').count() as u64;
     let most = text.split(|&byte| byte == b'\n').map(commas).max();
-    // A line has one comma less than values, and mostly one value that is no pixel.
+    // A line has one comma less than it has values, and one value is usually the label.
     let pixels = most.unwrap_or(0).max(1);
     check_size(file, "pixels in a line", pixels, SIDE_LIMIT * SIDE_LIMIT)
 }
 
-/// The values of a line without spaces around them; the library would trim a copy of the whole line.
+/// Returns the values of a line without surrounding spaces; the CSV reader itself would trim a copy of the line.
 fn values(record: &ByteRecord) -> impl Iterator<Item = &[u8]> {
     record.iter().map(<[u8]>::trim_ascii)
 }
 
-/// What the first line says about all of them.
+/// Columns of the table, as detected from its first line.
 #[derive(Clone, Copy, Default)]
 struct Columns {
     count: usize,
@@ -147,27 +147,27 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(record: &ByteRecord, layout: Layout) -> Self {
+    fn detect(record: &ByteRecord, layout: TableLayout) -> Self {
         let unnamed = match layout {
-            Layout::Labelled => Some(0),
-            Layout::Pixels(_) => None,
+            TableLayout::Labelled => Some(0),
+            TableLayout::Pixels(_) => None,
         };
         let named = values(record).position(is_label);
         let label = named.or(unnamed);
         let is_header = is_text(record, label) || (named.is_some() && is_numbered(record, label));
         Self {
             count: record.len(),
-            // In a line of data such a word is a class.
+            // In a line of data, a word such as `label` is a class.
             label: if is_header { label } else { unnamed },
             is_header,
         }
     }
 
-    /// Values that the first line must have: of an image with a label, at least one pixel.
-    fn expected(self, layout: Layout) -> usize {
+    /// Returns the number of values that the first line must have; an image with a label has at least one pixel.
+    fn expected(self, layout: TableLayout) -> usize {
         match layout {
-            Layout::Labelled => self.count.max(2),
-            Layout::Pixels(features) => features + usize::from(self.label.is_some()),
+            TableLayout::Labelled => self.count.max(2),
+            TableLayout::Pixels(features) => features + usize::from(self.label.is_some()),
         }
     }
 }
@@ -178,7 +178,7 @@ fn is_label(name: &[u8]) -> bool {
         .any(|label| name.eq_ignore_ascii_case(label))
 }
 
-/// The values of all columns but that of the label.
+/// Returns the values of all columns except the label.
 fn others(record: &ByteRecord, label: Option<usize>) -> impl Iterator<Item = &[u8]> {
     let columns = values(record).enumerate();
     columns
@@ -186,7 +186,7 @@ fn others(record: &ByteRecord, label: Option<usize>) -> impl Iterator<Item = &[u
         .map(|(_, value)| value)
 }
 
-/// Whether there are names of pixels and not one number, so that a single wrong pixel makes no header.
+/// Returns whether the line has names and no number, so that one wrong pixel does not make it a header.
 fn is_text(record: &ByteRecord, label: Option<usize>) -> bool {
     others(record, label).any(|name| !name.is_empty()) && !others(record, label).any(is_number)
 }
@@ -195,7 +195,7 @@ fn is_number(text: &[u8]) -> bool {
     str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok())
 }
 
-/// Whether the pixels are called by their numbers, from 0 or from 1, as some programs do.
+/// Returns whether the columns are numbered from 0 or from 1, as some programs do.
 fn is_numbered(record: &ByteRecord, label: Option<usize>) -> bool {
     let is_counted = |first: usize| {
         others(record, label)

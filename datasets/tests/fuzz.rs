@@ -1,4 +1,4 @@
-//! Every reader on arbitrary and on damaged files: no panic, nothing outside its range, no more memory than the file is worth.
+//! Arbitrary and damaged files for every reader: no panic, no value out of its range, memory in proportion to the file.
 //!
 //! `LAYERSEP_FUZZ_CASES` sets the number of cases of each reader; 256 by default.
 
@@ -15,27 +15,27 @@ use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
 
 thread_local! {
-    /// Bytes allocated by this thread and not freed, and the most there ever were.
+    /// Bytes allocated by this thread and not freed, and their maximum.
     static IN_USE: Cell<isize> = const { Cell::new(0) };
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
-/// Counts what each thread allocates.
+/// Counts the allocated bytes of each thread.
 struct Counting;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 fn count(bytes: isize) {
-    // At the end of a thread its counters are gone before its last memory is.
+    // When a thread ends, its counters are destroyed before its last memory is freed.
     let _ = IN_USE.try_with(|in_use| {
         in_use.set(in_use.get() + bytes);
         let _ = PEAK.try_with(|peak| peak.set(peak.get().max(in_use.get())));
     });
 }
 
-#[expect(unsafe_code, reason = "there is no other way to watch allocations")]
-// SAFETY: every call goes to the system's allocator unchanged.
+#[expect(unsafe_code, reason = "only a global allocator sees allocations")]
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -58,7 +58,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The result, and the most bytes that were in use at once on the way.
+/// Returns the result of `work`, and the most bytes that it had in use at once.
 fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = IN_USE.get();
     PEAK.set(before);
@@ -66,7 +66,7 @@ fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
 }
 
-/// Memory a reader may take: so many bytes for each of the file, and so many beside.
+/// Limit on the memory of a reader: `factor` bytes per byte of the file, plus `constant` bytes.
 struct Bound {
     factor: usize,
     constant: usize,
@@ -80,44 +80,44 @@ impl Bound {
     }
 }
 
-/// What plain formats may take: a growing buffer is up to twice its contents, and pixels are a copy.
+/// Limit for plain formats: a growing buffer takes up to twice its contents, and the pixels are a copy.
 const PLAIN: Bound = Bound {
     factor: 4,
     constant: 16 << 10,
 };
 
-/// What tables may: the reader of lines has a buffer of its own.
+/// Limit for tables: the CSV reader has its own buffer.
 const TABLE: Bound = Bound {
     factor: 4,
     constant: 64 << 10,
 };
 
-/// What the first line of a table may, if it is long: the library keeps it three times, with a position of eight bytes for
-/// each value, in buffers up to twice as long.
+/// Limit for a long first line of a table: the CSV reader keeps it three times, with a position of eight bytes for each
+/// value, in buffers up to twice as long.
 const LINE: Bound = Bound {
     factor: 52,
     constant: 64 << 10,
 };
 
-/// What compressed ones may: a byte of deflate holds up to 1,032, times what is said of plain ones.
+/// Limit for compressed formats: a byte of deflate unpacks to up to 1,032 bytes, each as expensive as in a plain format.
 const PACKED: Bound = Bound {
     factor: 4 * 1032,
     constant: 256 << 10,
 };
 
-/// What images may: a header may claim 2,048 bytes for each of the file, and the planes of RGB are a copy.
+/// Limit for pictures: a header may claim 2,048 bytes per byte of the file, and the planes of RGB are a copy.
 const IMAGE: Bound = Bound {
     factor: 2 * 2048,
     constant: 256 << 10,
 };
 
-/// What scaled images may: a column of the result is kept as floating-point numbers for each column of the image.
+/// Limit for scaled pictures: the scaling keeps a column of floating-point numbers for each column of the picture.
 const SCALED: Bound = Bound {
     factor: 2 * 2048,
     constant: 2 << 20,
 };
 
-/// Runs a reader on many files; `check` looks at what it accepts.
+/// Runs a reader on many files, and `check` on every accepted result.
 fn fuzz<T>(
     files: impl Strategy<Value = Vec<u8>>,
     bound: &Bound,
@@ -140,14 +140,14 @@ fn fuzz<T>(
     if let Err(error) = outcome {
         panic!("{error}");
     }
-    // Otherwise only the first lines of a reader would have been tried.
+    // Without an accepted file, only the first lines of the reader would have run.
     assert!(
         accepted.get() > 0 && accepted.get() < cases.into(),
         "{accepted:?} of {cases} accepted"
     );
 }
 
-/// Files with up to eight bytes replaced, with a piece cut out or doubled, cut off, or with bytes added.
+/// Generates files with up to eight bytes replaced, a piece removed or doubled, the end cut off, or bytes added.
 fn damaged(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let replaced = prop::collection::vec(any::<(Index, u8)>(), 0..=8);
     let piece = prop::option::weighted(0.2, any::<(Index, Index, bool)>());
@@ -174,7 +174,7 @@ fn damaged(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-/// One file in four is arbitrary, the others are damaged ones.
+/// Generates arbitrary files, one in four, and damaged ones.
 fn files(valid: Vec<Vec<u8>>, longest: usize) -> impl Strategy<Value = Vec<u8>> {
     let arbitrary = prop::collection::vec(any::<u8>(), 0..longest);
     prop_oneof![1 => arbitrary, 3 => damaged(valid)]
@@ -248,7 +248,7 @@ fn idx_labels() {
     });
 }
 
-/// One record for each label.
+/// Returns one record for each label.
 fn batch(labels: &[u8]) -> Vec<u8> {
     let record = |&label: &u8| [vec![label], vec![10 * label; 3072]].concat();
     labels.iter().flat_map(record).collect()
@@ -291,7 +291,7 @@ fn is_dataset(dataset: &ls_datasets::Dataset) -> Result<(), TestCaseError> {
 
 #[test]
 fn cifar_archives() {
-    // The whole archive, so that damage reaches the headers of the tar format behind the checksum of gzip.
+    // The damage precedes compression, so that it reaches the headers of the tar format.
     let tars = files(vec![cifar_tar(), cifar_tar()[..2048].to_vec()], 2000);
     let archives = tars.prop_map(|tar| gzipped(&tar));
     let read = |bytes: &[u8]| fuzzing::cifar_archive(bytes).ok();
@@ -318,7 +318,7 @@ fn digits_text() {
     });
 }
 
-/// Text of the characters that mean something in a table.
+/// Generates tables, and text of the characters that matter in a table.
 fn tables() -> impl Strategy<Value = Vec<u8>> {
     let valid = vec![
         b"label,p0,p1,p2,p3\ncat,1,2,3,4\n\"a, b\",5,6,7,255\n".to_vec(),
@@ -338,15 +338,15 @@ fn csv() {
     fuzz(tables(), &TABLE, read, |samples| is_labelled(&samples));
 }
 
-/// Images to be classified, of one shape and within the pixels allowed.
-fn is_of(images: &Images, shape: ImageShape) -> Result<(), TestCaseError> {
+/// Checks images without labels: one shape, and pixels within their range.
+fn is_in_shape(images: &Images, shape: ImageShape) -> Result<(), TestCaseError> {
     is_image(shape, &images.pixels)?;
     prop_assert!(images.pixels.iter().all(|&pixel| pixel <= images.pixel_max));
     Ok(())
 }
 
 #[test]
-fn tables_to_classify() {
+fn tables_without_labels() {
     let shape = ImageShape {
         channels: 1,
         height: 1,
@@ -358,7 +358,7 @@ fn tables_to_classify() {
     ];
     let files = prop_oneof![1 => tables(), 1 => files(valid, 200)];
     let read = |bytes: &[u8]| fuzzing::images_csv(bytes, shape, 200).ok();
-    fuzz(files, &TABLE, read, |images| is_of(&images, shape));
+    fuzz(files, &TABLE, read, |images| is_in_shape(&images, shape));
 }
 
 fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -380,7 +380,7 @@ fn pictures() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Writes the checksums that belong to the chunks of a PNG, so that damage gets past them.
+/// Corrects the checksums of a damaged PNG, so that the damage reaches the decoder.
 fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut at = 8;
     while let Some(header) = bytes.get(at..at + 8) {
@@ -399,7 +399,7 @@ fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Pictures that are damaged, some of them with checksums that fit.
+/// Generates damaged pictures, some of them with valid checksums.
 fn damaged_pictures() -> impl Strategy<Value = Vec<u8>> {
     let mended = |(bytes, is_mended)| {
         if is_mended {
@@ -421,7 +421,7 @@ fn images() {
     });
 }
 
-/// Shape of the networks that the pictures are meant for.
+/// Returns the shape that the pictures are read in.
 fn small(channels: usize) -> ImageShape {
     ImageShape {
         channels,
@@ -431,33 +431,33 @@ fn small(channels: usize) -> ImageShape {
 }
 
 #[test]
-fn pictures_to_classify() {
+fn pictures_without_labels() {
     let shape = small(3);
     let read = |bytes: &[u8]| fuzzing::images_picture(bytes, shape, false).ok();
     fuzz(damaged_pictures(), &IMAGE, read, |images| {
         prop_assert_eq!(images.pixels.len(), shape.features());
-        is_of(&images, shape)
+        is_in_shape(&images, shape)
     });
 }
 
 #[test]
-fn pictures_to_scale_and_classify() {
+fn scaled_pictures_without_labels() {
     let shape = small(1);
     let read = |bytes: &[u8]| fuzzing::images_picture(bytes, shape, true).ok();
     fuzz(damaged_pictures(), &SCALED, read, |images| {
         prop_assert_eq!(images.pixels.len(), shape.features());
-        is_of(&images, shape)
+        is_in_shape(&images, shape)
     });
 }
 
-/// Checks the bound on one file, which is large enough for the factor to count.
+/// Checks the limit on one file, which must be large enough for the factor to matter.
 fn within<T>(bound: &Bound, bytes: &[u8], read: impl Fn(&[u8]) -> T) {
     let (_, peak) = peak_of(|| read(bytes));
     bound.check(bytes.len(), peak).unwrap();
 }
 
 #[test]
-fn large_files_take_memory_in_proportion() {
+fn large_files_take_memory_in_proportion_to_their_size() {
     let million = 1 << 20;
     let images = idx(&[2051, million as u32, 1, 1], &vec![3; million]);
     within(&PLAIN, &images, |bytes| {

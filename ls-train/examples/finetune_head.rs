@@ -97,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = PathBuf::from(run.unwrap_or_else(|| "runs/finetune-head".into()));
     let device = Device::flex();
     device.seed(1);
-    let digits = Source::Digits.load(None, &SplitRule::default())?;
+    let digits = Source::DIGITS.load(None, &SplitRule::default())?;
     let (train, test) = (
         tensors(&digits.train, &device),
         tensors(&digits.test, &device),

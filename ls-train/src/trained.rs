@@ -33,7 +33,7 @@ const CHUNK: usize = 4096;
 /// let summary = train(&plan, splits, Session::new(device.clone(), &run))?.summary;
 ///
 /// let trained = Trained::load(&run, &device)?;
-/// let digits = Source::Digits.load(None, &SplitRule::default())?;
+/// let digits = Source::DIGITS.load(None, &SplitRule::default())?;
 /// let evaluation = trained.evaluate(&digits.test, &device)?;
 /// assert_eq!(evaluation.accuracy, summary.test.accuracy);
 /// # Ok(())

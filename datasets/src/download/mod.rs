@@ -1,10 +1,11 @@
-//! Gets the files of known data sets from their mirrors, and checks files against the published sums.
+//! Downloads published data sets from their mirrors, and verifies files by their checksums.
 //!
-//! [`download`] makes a folder complete: a file is written as `NAME.part`, goes on where an earlier try stopped, and gets
-//! its name once its size and SHA-256 are right. [`verify`] tells of every file whether it is the published one.
-//! Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY` and so on).
+//! [`download`] completes a folder: it writes a file as `NAME.part`, continues where an earlier try stopped, and renames
+//! the file once size and SHA-256 are right. [`verify`] compares every file with the published one. The environment sets
+//! proxies (`HTTPS_PROXY`, `NO_PROXY` and so on).
 
 mod fetch;
+mod partial_file;
 mod sum;
 #[cfg(test)]
 mod testing;
@@ -12,73 +13,78 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use verify::{Check, State, recognised, verify};
+pub use verify::{FileCheck, FileState, recognised, verify};
 
+use crate::input::cleaned;
+use crate::source::names;
 use crate::{Error, Source};
 
-/// What happens during a download.
+/// An event of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Progress<'a> {
-    /// The file was there already, with the right sum.
+pub enum DownloadProgress<'a> {
+    /// The folder already holds the file, with the right checksum.
     Present {
         /// Name of the file.
         file: &'a str,
     },
-    /// Bytes arrive.
+    /// More bytes have arrived.
     Receiving {
         /// Name of the file.
         file: &'a str,
-        /// Where they come from.
+        /// Host of the mirror.
         host: &'a str,
-        /// Bytes there so far, with those of earlier tries.
+        /// Bytes received, including those of earlier tries.
         received: u64,
-        /// Bytes of the whole file.
+        /// Bytes of the complete file.
         size: u64,
     },
-    /// A mirror could not give the file; the next one is asked.
+    /// A mirror could not send the file; the next one follows.
     Failed {
         /// Name of the file.
         file: &'a str,
-        /// Which mirror.
+        /// Host of the mirror.
         host: &'a str,
-        /// Why, in one line.
+        /// Reason in one line.
         reason: &'a str,
     },
-    /// The file is complete and has the right sum.
+    /// The file is complete and has the right checksum.
     Done {
         /// Name of the file.
         file: &'a str,
     },
 }
 
-/// A file that a download left in the folder.
+/// A downloaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Downloaded {
-    /// Its path.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Whether it had been there before.
+    /// Whether the folder held the file before the download.
     pub was_present: bool,
 }
 
-/// Downloads what a folder lacks of a data set, from `mirror` or else from the known ones in turn.
+/// Downloads the missing files of a data set, from `mirror` or else from the known mirrors in order.
 ///
-/// The folder is made where there is none. `mirror` is an address that the name of a file is added to.
+/// Creates the folder if it does not exist. `mirror` is an address to which the name of a file is appended.
 ///
 /// # Errors
 /// - [`Error::NoDownload`] and [`Error::InvalidMirror`] for wrong arguments,
-/// - [`Error::DownloadFailed`] when no mirror gave a file; the part that arrived stays for another try,
-/// - [`Error::Busy`] while another process downloads the same file,
+/// - [`Error::DownloadFailed`] when no mirror sent a file; the bytes that arrived stay for another try,
+/// - [`Error::Busy`] while another process downloads the file,
 /// - [`Error::Io`] and [`Error::Write`] when the disk fails.
 pub fn download(
     source: Source,
     folder: &Path,
     mirror: Option<&str>,
-    progress: impl FnMut(Progress<'_>),
+    progress: impl FnMut(DownloadProgress<'_>),
 ) -> Result<Vec<Downloaded>, Error> {
-    let distribution = source.distribution().ok_or_else(|| no_download(source))?;
+    let distribution = source.distribution().ok_or_else(|| Error::NoDownload {
+        dataset: source.name(),
+        allowed: names(|source| source.distribution().is_some()),
+    })?;
     let mirrors = match mirror {
         Some(mirror) => vec![checked(mirror)?],
         None => distribution
@@ -93,24 +99,13 @@ pub fn download(
     files.map(|file| fetcher.fetch(file)).collect()
 }
 
-fn no_download(source: Source) -> Error {
-    let others = Source::ALL
-        .into_iter()
-        .filter(|source| source.distribution().is_some());
-    let names: Vec<&str> = others.map(Source::name).collect();
-    Error::NoDownload {
-        dataset: source.name(),
-        allowed: names.join(", "),
-    }
-}
-
-/// The address, ready for a name to be added.
+/// Returns the address with a final slash, so that the name of a file can be appended.
 fn checked(mirror: &str) -> Result<String, Error> {
     if mirror.starts_with("http://") || mirror.starts_with("https://") {
         return Ok(format!("{}/", mirror.trim_end_matches('/')));
     }
     Err(Error::InvalidMirror {
-        found: crate::input::cleaned(mirror),
+        found: cleaned(mirror),
     })
 }
 
@@ -120,7 +115,7 @@ mod tests {
 
     #[test]
     fn only_published_data_sets_are_downloaded() {
-        let error = download(Source::Digits, Path::new("x"), None, |_| ()).unwrap_err();
+        let error = download(Source::DIGITS, Path::new("x"), None, |_| ()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "data set digits has nothing to download, expected one of: mnist, fashion-mnist, cifar10"
@@ -133,7 +128,7 @@ mod tests {
         assert_eq!(checked("https://a/b//").unwrap(), "https://a/b/");
         assert_eq!(
             checked("ftp://a").unwrap_err().to_string(),
-            "mirror `ftp://a` is no address, expected one that starts with http:// or https://"
+            "mirror `ftp://a` is not an address, expected one that starts with http:// or https://"
         );
     }
 }

@@ -3,7 +3,7 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of everything that a reader gives, in lower-case hexadecimal digits.
+/// Returns the SHA-256 of all bytes of a reader in lower-case hexadecimal digits.
 pub(super) fn sha256(mut reader: impl Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];

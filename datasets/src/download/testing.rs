@@ -1,19 +1,19 @@
-//! A server on this machine for the tests of downloads.
+//! A local server for the tests of downloads.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Everything that is sent before the connection is closed.
+/// All bytes that the server sends before it closes the connection.
 pub(super) type Answer = Vec<u8>;
 
-/// 200,000 bytes.
+/// Returns the 200,000 bytes of the test file.
 pub(super) fn contents() -> Vec<u8> {
     (0..200_000_u64).map(|i| (i * i / 7 % 251) as u8).collect()
 }
 
-/// An answer with the length of its body; `headers` are whole lines.
+/// Returns an answer with the length of its body; `headers` are whole lines.
 pub(super) fn answer(status: u16, headers: &str, body: &[u8]) -> Answer {
     let head = format!(
         "HTTP/1.1 {status} Any\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n",
@@ -39,13 +39,13 @@ impl Server {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let request = read_request(&mut stream);
-                // The connection without a request is the one that ends the server.
+                // A connection without a request stops the server.
                 if request.is_empty() {
                     return;
                 }
                 let number = log.lock().unwrap().len();
                 log.lock().unwrap().push(request.clone());
-                // A client that has seen enough closes the connection.
+                // A client may close the connection early.
                 let _ = stream.write_all(&respond(number, &request));
             }
         });
@@ -73,7 +73,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(TcpStream::connect(self.address));
         if let Some(thread) = self.thread.take() {
-            // A second panic while the first is under way would hide it.
+            // A second panic during the first would hide it.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Files on disk against the published sums.
+//! Comparison of files on disk with the published checksums.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,70 +7,71 @@ use flate2::read::MultiGzDecoder;
 
 use super::sum::sha256;
 use crate::input::{check_folder, read_failed};
-use crate::{Error, Located, Source, SplitRule};
+use crate::{Error, KnownFile, Located, Source, SplitRule};
 
-/// What was found out about a file.
+/// Result of the check of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// Its path, or where it should be.
+pub struct FileCheck {
+    /// Actual or expected path of the file.
     pub path: PathBuf,
-    /// What it is.
-    pub state: State,
+    /// State of the file.
+    pub state: FileState,
 }
 
-/// Whether a file is the published one.
+/// State of a file compared with the published one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum State {
-    /// It is, or it is compressed in another way and its contents are.
+pub enum FileState {
+    /// The file or its unpacked contents have the published checksum.
     Ok,
-    /// It is not there.
+    /// The file does not exist.
     Missing,
-    /// It is not.
+    /// The file has another checksum.
     Damaged {
         /// The published SHA-256.
         expected: &'static str,
         /// SHA-256 of the file.
         found: String,
     },
-    /// There is no published sum, but the data set loads.
+    /// No checksum is published, but the data set loads.
     Loads {
         /// Samples of both splits.
         samples: usize,
     },
 }
 
-impl Check {
-    /// Whether nothing is wrong with the file.
+impl FileCheck {
+    /// Returns whether the file passed the check.
     pub fn is_ok(&self) -> bool {
-        matches!(self.state, State::Ok | State::Loads { .. })
+        matches!(self.state, FileState::Ok | FileState::Loads { .. })
     }
 }
 
-/// Checks every file that loading the data set from this folder would read.
+/// Checks every file that is read when the data set is loaded from this folder.
 ///
-/// Data without published sums, embedded or the user's own, is loaded instead.
+/// Data without published checksums, embedded or of the user, is loaded instead.
 ///
 /// # Errors
-/// [`Error::NotAFolder`], [`Error::Io`] for a file that cannot be read, and what [`Source::load`] returns for data without sums.
-pub fn verify(source: Source, folder: Option<&Path>) -> Result<Vec<Check>, Error> {
+/// [`Error::NotAFolder`]; [`Error::Io`] for a file that cannot be read; the errors of [`Source::load`] for data without
+/// checksums.
+pub fn verify(source: Source, folder: Option<&Path>) -> Result<Vec<FileCheck>, Error> {
     let (Some(distribution), Some(folder)) = (source.distribution(), folder) else {
         let dataset = source.load(folder, &SplitRule::default())?;
         let samples = dataset.train.len() + dataset.test.len();
         let path = folder.map_or_else(|| "embedded".into(), Path::to_owned);
-        let state = State::Loads { samples };
-        return Ok(vec![Check { path, state }]);
+        let state = FileState::Loads { samples };
+        return Ok(vec![FileCheck { path, state }]);
     };
     if folder.is_file() {
-        return archive(distribution.files, folder);
+        return check_archive(distribution.files, folder);
     }
     check_folder(folder)?;
     distribution.locate(folder).into_iter().map(check).collect()
 }
 
-/// The data sets with published sums that a folder holds, in it or below it in a folder of their name.
+/// Finds the published data sets whose files lie in a folder, or below it in a folder with the name of the data set.
 ///
-/// Several data sets have files of the same names: then the name of the folder decides, or else the sums.
+/// If the files could belong to several data sets, the name of the folder decides, or else the checksums.
 ///
 /// # Errors
 /// [`Error::NotAFolder`] or [`Error::Io`].
@@ -87,7 +88,7 @@ pub fn recognised(folder: &Path) -> Result<Vec<(Source, PathBuf)>, Error> {
         .collect();
     let mut folders = entries?;
     folders.sort_unstable();
-    for source in Source::ALL {
+    for &source in Source::ALL {
         let own = folders
             .iter()
             .filter(|path| is_named(path, source) && holds_any(path, source));
@@ -96,10 +97,11 @@ pub fn recognised(folder: &Path) -> Result<Vec<(Source, PathBuf)>, Error> {
     Ok(found)
 }
 
-/// The data sets whose files lie in the folder itself.
+/// Finds the data sets whose files lie in the folder itself.
 fn in_folder(folder: &Path) -> Result<Vec<Source>, Error> {
     let mut sources: Vec<Source> = Source::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|&source| holds_any(folder, source))
         .collect();
     if let Some(&named) = sources.iter().find(|&&source| is_named(folder, source)) {
@@ -108,7 +110,7 @@ fn in_folder(folder: &Path) -> Result<Vec<Source>, Error> {
     if sources.len() > 1 {
         let mut matching = Vec::new();
         for source in sources {
-            if verify(source, Some(folder))?.iter().any(Check::is_ok) {
+            if verify(source, Some(folder))?.iter().any(FileCheck::is_ok) {
                 matching.push(source);
             }
         }
@@ -124,16 +126,16 @@ fn holds_any(folder: &Path, source: Source) -> bool {
     located.is_some_and(|files| files.iter().any(|file| file.path.is_file()))
 }
 
-/// Whether a folder is called as the data set, but for hyphens and capitals.
+/// Returns whether the folder has the name of the data set, up to hyphens and capitals.
 fn is_named(folder: &Path, source: Source) -> bool {
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], "");
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     plain(&name) == plain(source.name())
 }
 
-/// An archive that is named itself.
-fn archive(files: &'static [crate::KnownFile], path: &Path) -> Result<Vec<Check>, Error> {
-    let named = |file: &&crate::KnownFile| path.file_name().is_some_and(|name| name == file.name);
+/// Checks one packed file, given by its path.
+fn check_archive(files: &'static [KnownFile], path: &Path) -> Result<Vec<FileCheck>, Error> {
+    let named = |file: &&KnownFile| path.file_name().is_some_and(|name| name == file.name);
     let Some(known) = files.iter().find(named) else {
         return Err(Error::NotAFolder {
             folder: path.display().to_string(),
@@ -147,33 +149,33 @@ fn archive(files: &'static [crate::KnownFile], path: &Path) -> Result<Vec<Check>
     Ok(vec![check(file)?])
 }
 
-fn check(file: Located) -> Result<Check, Error> {
+fn check(file: Located) -> Result<FileCheck, Error> {
     let state = if file.path.is_file() {
         state(&file)?
     } else {
-        State::Missing
+        FileState::Missing
     };
-    Ok(Check {
+    Ok(FileCheck {
         path: file.path,
         state,
     })
 }
 
-fn state(file: &Located) -> Result<State, Error> {
+fn state(file: &Located) -> Result<FileState, Error> {
     let failed = |cause| read_failed(&file.path.display().to_string(), cause);
     let open = || File::open(&file.path);
     let found = open().and_then(sha256).map_err(failed)?;
     if found == file.known.sha256 {
-        return Ok(State::Ok);
+        return Ok(FileState::Ok);
     }
     if let Some(contents) = file.contents {
         let unpacked = sha256(MultiGzDecoder::new(open().map_err(failed)?));
-        // What cannot be unpacked is damaged too.
+        // A file that cannot be unpacked is damaged too.
         if unpacked.is_ok_and(|found| found == contents.sha256) {
-            return Ok(State::Ok);
+            return Ok(FileState::Ok);
         }
     }
-    Ok(State::Damaged {
+    Ok(FileState::Damaged {
         expected: file.known.sha256,
         found,
     })
@@ -196,31 +198,36 @@ mod tests {
     #[test]
     fn files_are_missing_or_damaged_with_both_sums() {
         let folder = folder_with(&["train-labels-idx1-ubyte.gz"]);
-        let checks = verify(Source::Mnist, Some(folder.path())).unwrap();
-        let states: Vec<&State> = checks.iter().map(|check| &check.state).collect();
-        let damaged = State::Damaged {
+        let checks = verify(Source::MNIST, Some(folder.path())).unwrap();
+        let states: Vec<&FileState> = checks.iter().map(|check| &check.state).collect();
+        let damaged = FileState::Damaged {
             expected: "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
             // SHA-256 of one `x`.
             found: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881".into(),
         };
         assert_eq!(
             states,
-            [&State::Missing, &damaged, &State::Missing, &State::Missing]
+            [
+                &FileState::Missing,
+                &damaged,
+                &FileState::Missing,
+                &FileState::Missing
+            ]
         );
     }
 
     #[test]
-    fn the_published_bytes_are_ok_whoever_compressed_them() {
+    fn the_published_bytes_are_ok_under_any_compression() {
         let folder = tempfile::tempdir().unwrap();
         let names = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
         fs::write(folder.path().join("batches.meta.txt"), names).unwrap();
-        let checks = verify(Source::Cifar10, Some(folder.path())).unwrap();
+        let checks = verify(Source::CIFAR10, Some(folder.path())).unwrap();
         let ok: Vec<_> = checks.iter().filter(|check| check.is_ok()).collect();
         assert_eq!((checks.len(), ok.len()), (7, 1));
 
         let path = folder.path().join("again.gz");
         fs::write(&path, crate::testing::gzipped(names.as_bytes())).unwrap();
-        let crate::Unpacked::Folder(_, unpacked) = Source::Cifar10.distribution().unwrap().unpacked
+        let crate::Unpacked::Folder(_, unpacked) = Source::CIFAR10.distribution().unwrap().unpacked
         else {
             panic!("CIFAR-10 unpacks to a folder");
         };
@@ -229,15 +236,15 @@ mod tests {
             known: &unpacked[0],
             contents: unpacked.last(),
         };
-        assert_eq!(state(&file).unwrap(), State::Ok);
+        assert_eq!(state(&file).unwrap(), FileState::Ok);
     }
 
     #[test]
     fn data_without_sums_is_loaded() {
-        let checks = verify(Source::Digits, None).unwrap();
-        assert_eq!(checks[0].state, State::Loads { samples: 5620 });
+        let checks = verify(Source::DIGITS, None).unwrap();
+        assert_eq!(checks[0].state, FileState::Loads { samples: 5620 });
         let folder = folder_with(&["train.csv"]);
-        let error = verify(Source::Csv, Some(folder.path())).unwrap_err();
+        let error = verify(Source::CSV, Some(folder.path())).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -257,20 +264,20 @@ mod tests {
         let found = recognised(folder.path()).unwrap();
         let below = |source, name| (source, folder.path().join(name));
         let expected = [
-            below(Source::Mnist, "mnist"),
-            below(Source::FashionMnist, "Fashion_MNIST"),
-            below(Source::Cifar10, "cifar-10"),
+            below(Source::MNIST, "mnist"),
+            below(Source::FASHION_MNIST, "Fashion_MNIST"),
+            below(Source::CIFAR10, "cifar-10"),
         ];
         assert_eq!(found, expected);
         let itself = folder.path().join("mnist");
-        assert_eq!(recognised(&itself).unwrap(), [(Source::Mnist, itself)]);
+        assert_eq!(recognised(&itself).unwrap(), [(Source::MNIST, itself)]);
         let unknown = folder.path().join("other");
         assert_eq!(recognised(&unknown).unwrap(), []);
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_named() {
-        let error = verify(Source::Mnist, Some(Path::new("nowhere"))).unwrap_err();
+        let error = verify(Source::MNIST, Some(Path::new("nowhere"))).unwrap_err();
         assert_eq!(error.to_string(), "nowhere is not a folder");
     }
 }

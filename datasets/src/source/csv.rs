@@ -1,20 +1,25 @@
-//! Tables of the user's own: a label and the pixels of one image in each line.
+//! Tables of the user, with a label and the pixels of one image in each line.
 
 use std::path::Path;
 
-use super::{Entry, Reads};
-use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, shortened};
-use crate::table::{Layout, Lines};
+use super::{Definition, Loader, Source};
+use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, listed, shortened};
+use crate::samples::CLASSES_LIMIT;
+use crate::table::{Lines, TableLayout};
 use crate::{Dataset, Error, ImageShape, Samples, SplitRule};
 
 const NAME: &str = "csv";
-/// Labels are bytes.
-const CLASSES_LIMIT: usize = 256;
 
-pub(super) const ENTRY: Entry = Entry {
+impl Source {
+    /// A table of the user, with a label and the pixels of one image per line.
+    pub const CSV: Self = Self(&DEFINITION);
+}
+
+static DEFINITION: Definition = Definition {
     name: NAME,
+    about: "a table of your own, with one image per line",
     facts: None,
-    reads: Reads::Own {
+    loader: Loader::Samples {
         files: "train.csv and perhaps test.csv, plain or .gz, or is itself such a file",
         load,
     },
@@ -40,30 +45,34 @@ fn file_names(split: &str) -> [String; 2] {
     [format!("{split}.csv"), format!("{split}.csv.gz")]
 }
 
-fn into_dataset(train: Table, test: Option<Table>, rule: &SplitRule) -> Result<Dataset, Error> {
+fn into_dataset(
+    train: LabelledTable,
+    test: Option<LabelledTable>,
+    rule: &SplitRule,
+) -> Result<Dataset, Error> {
     let classes = train.sorted_classes();
     let origin = train.file.clone();
     let train = train.into_samples(&classes)?;
     match test {
         Some(test) => Dataset::new(NAME, train, test.into_samples(&classes)?),
-        None => Dataset::dealt(NAME, &origin, &train, rule),
+        None => Dataset::split(NAME, &origin, &train, rule),
     }
 }
 
-fn read(mut input: Input) -> Result<Table, Error> {
+fn read(mut input: Input) -> Result<LabelledTable, Error> {
     let text = input.read_within(BYTES_LIMIT)?;
-    Table::parse(input.name(), &text)
+    LabelledTable::parse(input.name(), &text)
 }
 
-/// Samples of one file as bytes, for tests of the reader alone.
+/// Parses the samples of one file, for tests of the reader alone.
 pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Samples, Error> {
-    let table = Table::parse(file, text)?;
+    let table = LabelledTable::parse(file, text)?;
     let classes = table.sorted_classes();
     table.into_samples(&classes)
 }
 
-/// One file, with classes in the order in which they turned up.
-struct Table {
+/// Samples of one file; the classes are in the order of their first lines.
+struct LabelledTable {
     file: String,
     features: usize,
     pixels: Vec<u8>,
@@ -71,15 +80,15 @@ struct Table {
     classes: Vec<Class>,
 }
 
-/// A class, and the line it turned up in first.
+/// A class and its first line.
 struct Class {
     name: String,
     line: usize,
 }
 
-impl Table {
+impl LabelledTable {
     fn parse(file: &str, text: &[u8]) -> Result<Self, Error> {
-        let mut lines = Lines::new(file, text, Layout::Labelled)?;
+        let mut lines = Lines::new(file, text, TableLayout::Labelled)?;
         let mut table = Self {
             file: file.to_owned(),
             features: lines.features(),
@@ -95,7 +104,7 @@ impl Table {
         Ok(table)
     }
 
-    /// Position of a class among those seen so far.
+    /// Returns the position of a class among those read so far, to which a new class is added.
     fn label(&mut self, value: &[u8], line: usize) -> Result<u8, Error> {
         let name = cleaned(&String::from_utf8_lossy(value));
         if name.is_empty() {
@@ -118,7 +127,7 @@ impl Table {
         Ok(label)
     }
 
-    /// Names of the classes: by value if all are integers, else alphabetically.
+    /// Returns the names of the classes, sorted by value if all are integers, else alphabetically.
     fn sorted_classes(&self) -> Vec<String> {
         let mut names: Vec<String> = self
             .classes
@@ -128,13 +137,13 @@ impl Table {
         names.sort_unstable();
         let numbers: Option<Vec<i64>> = names.iter().map(|name| name.parse().ok()).collect();
         if numbers.is_some() {
-            // Stable, so that `01` and `1` keep an order of their own.
+            // The sort is stable, so `01` and `1` keep their alphabetical order.
             names.sort_by_key(|name| name.parse().unwrap_or(0_i64));
         }
         names
     }
 
-    /// The samples, labelled by position in `classes`.
+    /// Returns the samples; a label is a position in `classes`.
     fn into_samples(self, classes: &[String]) -> Result<Samples, Error> {
         let place = |class: &Class| {
             let at = classes.iter().position(|name| *name == class.name);
@@ -157,18 +166,7 @@ impl Table {
     }
 }
 
-/// The first names, for a message that stays short.
-pub(super) fn listed(classes: &[String]) -> String {
-    let names: Vec<String> = classes
-        .iter()
-        .take(10)
-        .map(|name| shortened(name.as_bytes()))
-        .collect();
-    let more = if classes.len() > 10 { " and more" } else { "" };
-    names.join(", ") + more
-}
-
-/// A square image where the number of pixels is a square, else a single row.
+/// Returns the shape of a square image if the number of pixels is a square, else of a single row.
 fn shape(features: usize) -> ImageShape {
     let side = features.isqrt();
     let (height, width) = if side * side == features {
@@ -229,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_line_with_one_wrong_pixel_is_a_mistake_and_no_header() {
+    fn a_first_line_with_one_wrong_pixel_is_a_mistake_instead_of_a_header() {
         assert_eq!(
             error("a,1,x,3\n"),
             "table, line 1, value 3: `x` is not an integer from 0 to 255"
@@ -244,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_spaces_line_ends_and_a_byte_order_mark_are_no_part_of_the_values() {
+    fn values_come_without_quotes_spaces_line_ends_and_a_byte_order_mark() {
         let text = "\u{feff}\"T-shirt, top\", 1 ,2\r\n\r\nBag,3,4";
         let samples = parse("table", text.as_bytes()).unwrap();
         assert_eq!(samples.classes(), ["Bag", "T-shirt, top"]);
@@ -301,26 +299,26 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_dealt_and_a_folder_with_a_test_file_is_not() {
+    fn a_file_is_split_and_a_folder_with_a_test_file_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
         write("train.csv.gz", &gzipped(b"a,1\na,2\nb,3\nb,4\n"));
         let rule = SplitRule::default();
-        let dealt = load(folder.path(), &rule).unwrap();
-        assert_eq!((dealt.train.len(), dealt.test.len()), (2, 2));
+        let split = load(folder.path(), &rule).unwrap();
+        assert_eq!((split.train.len(), split.test.len()), (2, 2));
         assert_eq!(
-            dealt.note.as_deref(),
+            split.note.as_deref(),
             Some("the data has no test split: 2 of 4 samples were held out by seed 1")
         );
         assert_eq!(
             load(&folder.path().join("train.csv.gz"), &rule).unwrap(),
-            dealt
+            split
         );
 
         write("test.csv", b"b,9\n");
         let own = load(folder.path(), &rule).unwrap();
         assert_eq!((own.train.len(), own.test.labels()), (4, &[1][..]));
-        assert!(dealt.is_dealt && !own.is_dealt);
+        assert!(split.test_is_drawn && !own.test_is_drawn);
     }
 
     #[test]

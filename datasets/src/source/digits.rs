@@ -1,4 +1,4 @@
-use super::{Entry, Facts, Reads};
+use super::{Definition, Facts, Loader, Source};
 use crate::input::{BYTES_LIMIT, Input, shortened};
 use crate::{Dataset, Error, ImageShape, Samples};
 
@@ -14,15 +14,21 @@ const PIXEL_MAX: u8 = 16;
 const TRAIN: &[u8] = include_bytes!("../../data/optdigits/optdigits.tra.gz");
 const TEST: &[u8] = include_bytes!("../../data/optdigits/optdigits.tes.gz");
 
-pub(super) const ENTRY: Entry = Entry {
+impl Source {
+    /// Embedded 8×8 handwritten digits, pixels 0 to 16.
+    pub const DIGITS: Self = Self(&DEFINITION);
+}
+
+static DEFINITION: Definition = Definition {
     name: NAME,
+    about: "8×8 handwritten digits",
     facts: Some(Facts {
         shape: SHAPE,
         classes: 10,
         train_samples: 3823,
         test_samples: 1797,
     }),
-    reads: Reads::Embedded(load),
+    loader: Loader::Embedded(load),
     distribution: None,
 };
 
@@ -37,15 +43,15 @@ fn read(input: &mut Input) -> Result<Samples, Error> {
     parse(input.name(), &text)
 }
 
-/// Parses one image a line: its pixels row by row, then the label, comma-separated.
+/// Parses one image per line: its pixels row by row, then the label, comma-separated.
 pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Samples, Error> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (index, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let place = Place {
+        let position = LinePosition {
             file,
             line: index + 1,
         };
-        labels.push(place.parse_line(line.trim_ascii_end(), &mut pixels)?);
+        labels.push(position.parse_line(line.trim_ascii_end(), &mut pixels)?);
     }
     Samples::new(
         file,
@@ -57,14 +63,14 @@ pub(crate) fn parse(file: &str, text: &[u8]) -> Result<Samples, Error> {
     )
 }
 
-/// The line being parsed, for errors.
-struct Place<'a> {
+/// Position of the current line, for errors.
+struct LinePosition<'a> {
     file: &'a str,
     line: usize,
 }
 
-impl Place<'_> {
-    /// Adds the pixels of one line and returns its label.
+impl LinePosition<'_> {
+    /// Appends the pixels of one line and returns its label.
     fn parse_line(&self, line: &[u8], pixels: &mut Vec<u8>) -> Result<u8, Error> {
         let found = line.split(|&byte| byte == b',').count();
         let expected = SHAPE.features() + 1;

@@ -2,21 +2,21 @@ use std::path::{Path, PathBuf};
 
 use crate::idx;
 
-/// How a data set is published: what a download gets, and how it may lie in a folder.
+/// Published files of a data set, packed and unpacked, and their addresses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Distribution {
-    /// Addresses that the name of a file is added to, the first choice first.
+    /// Addresses in order of preference; the name of a file is appended to them.
     pub mirrors: &'static [&'static str],
-    /// The files as they are downloaded.
+    /// Files as they are downloaded.
     pub files: &'static [KnownFile],
-    /// The same, unpacked.
+    /// Unpacked files.
     pub unpacked: Unpacked,
 }
 
-/// A published file.
+/// Name, size and checksum of a published file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnownFile {
-    /// Name.
+    /// Name of the file.
     pub name: &'static str,
     /// Size in bytes.
     pub size: u64,
@@ -24,33 +24,34 @@ pub struct KnownFile {
     pub sha256: &'static str,
 }
 
-/// What unpacking gives.
+/// Result of unpacking the published files.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unpacked {
-    /// For each `NAME.gz` a file `NAME`, in the same order.
+    /// A file `NAME` for each `NAME.gz`, in the order of the packed files.
     Each(&'static [KnownFile]),
-    /// A folder of this name with these files.
+    /// A folder with this name and these files.
     Folder(&'static str, &'static [KnownFile]),
 }
 
-/// Where a published file is, or should be, in a folder.
+/// Actual or expected position of a published file in a folder.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Located {
-    /// Its path.
+    /// Path of the file.
     pub path: PathBuf,
-    /// What is published under its name.
+    /// Published file of this name.
     pub known: &'static KnownFile,
-    /// For a compressed file, what is published of its contents.
+    /// Published contents of a compressed file.
     pub contents: Option<&'static KnownFile>,
 }
 
 impl Distribution {
-    /// Sum of the sizes of the files of a download, in bytes.
+    /// Returns the size of a complete download in bytes.
     pub fn size(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    /// The files that loading from this folder reads; those that are missing under the name they are downloaded with.
+    /// Returns the files that are read when the data set is loaded from `folder`; a missing file has the name of its
+    /// download.
     pub fn locate(&self, folder: &Path) -> Vec<Located> {
         match self.unpacked {
             Unpacked::Each(unpacked) => {
@@ -61,41 +62,33 @@ impl Distribution {
             }
             Unpacked::Folder(name, unpacked) => {
                 let folders = [folder.to_owned(), folder.join(name)];
-                let is_there = |folder: &&PathBuf| {
+                let has_any = |folder: &&PathBuf| {
                     unpacked.iter().any(|file| folder.join(file.name).is_file())
                 };
-                match folders.iter().find(is_there) {
-                    Some(folder) => unpacked
-                        .iter()
-                        .map(|file| Located::new(folder, file))
-                        .collect(),
-                    None => self
-                        .files
-                        .iter()
-                        .map(|file| Located::new(folder, file))
-                        .collect(),
+                match folders.iter().find(has_any) {
+                    Some(folder) => locate_all(folder, unpacked),
+                    None => locate_all(folder, self.files),
                 }
             }
         }
     }
 
-    /// Whether a folder holds all files, whatever is in them.
+    /// Returns whether a folder holds all files, without a look into them.
     pub fn is_in(&self, folder: &Path) -> bool {
         self.locate(folder).iter().all(|file| file.path.is_file())
     }
 }
 
-impl Located {
-    fn new(folder: &Path, known: &'static KnownFile) -> Self {
-        Self {
-            path: folder.join(known.name),
-            known,
-            contents: None,
-        }
-    }
+fn locate_all(folder: &Path, files: &'static [KnownFile]) -> Vec<Located> {
+    let located = |known: &'static KnownFile| Located {
+        path: folder.join(known.name),
+        known,
+        contents: None,
+    };
+    files.iter().map(located).collect()
 }
 
-/// The variant of a name that a loader would take.
+/// Locates a file under the name that the loader would choose among the variants.
 fn locate_one(folder: &Path, packed: &'static KnownFile, plain: &'static KnownFile) -> Located {
     let paths = idx::variants(plain.name).map(|name| folder.join(name));
     let path = paths.into_iter().find(|path| path.is_file());
@@ -129,7 +122,7 @@ mod tests {
 
     #[test]
     fn sums_and_addresses_are_well_formed() {
-        for source in Source::ALL {
+        for &source in Source::ALL {
             let Some(distribution) = source.distribution() else {
                 continue;
             };
@@ -156,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variant_that_a_loader_takes_is_located() {
+    fn the_variant_that_the_loader_chooses_is_located() {
         let folder = tempfile::tempdir().unwrap();
         for name in [
             "train-images.idx3-ubyte",
@@ -166,7 +159,7 @@ mod tests {
             fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(
-            names(Source::Mnist, folder.path()),
+            names(Source::MNIST, folder.path()),
             [
                 "train-images.idx3-ubyte",
                 "train-labels-idx1-ubyte.gz",
@@ -174,20 +167,20 @@ mod tests {
                 "t10k-labels-idx1-ubyte"
             ]
         );
-        assert!(!Source::Mnist.distribution().unwrap().is_in(folder.path()));
+        assert!(!Source::MNIST.distribution().unwrap().is_in(folder.path()));
     }
 
     #[test]
     fn batches_are_located_where_the_archive_unpacks_them() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
-            names(Source::Cifar10, folder.path()),
+            names(Source::CIFAR10, folder.path()),
             ["cifar-10-binary.tar.gz"]
         );
         let below = folder.path().join("cifar-10-batches-bin");
         fs::create_dir(&below).unwrap();
         fs::write(below.join("test_batch.bin"), "").unwrap();
-        assert_eq!(names(Source::Cifar10, &below).len(), 7);
-        assert_eq!(names(Source::Cifar10, folder.path()).len(), 7);
+        assert_eq!(names(Source::CIFAR10, &below).len(), 7);
+        assert_eq!(names(Source::CIFAR10, folder.path()).len(), 7);
     }
 }

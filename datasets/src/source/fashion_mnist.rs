@@ -1,4 +1,4 @@
-use super::{Distribution, Entry, Facts, KnownFile, Reads, Unpacked};
+use super::{Definition, Distribution, Facts, KnownFile, Loader, Source, Unpacked};
 use crate::{ImageShape, idx};
 
 const NAME: &str = "fashion-mnist";
@@ -15,8 +15,14 @@ const CLASSES: [&str; 10] = [
     "Ankle boot",
 ];
 
-pub(super) const ENTRY: Entry = Entry {
+impl Source {
+    /// 28×28 articles of clothing.
+    pub const FASHION_MNIST: Self = Self(&DEFINITION);
+}
+
+static DEFINITION: Definition = Definition {
     name: NAME,
+    about: "28×28 articles of clothing",
     facts: Some(Facts {
         shape: ImageShape {
             channels: 1,
@@ -27,8 +33,8 @@ pub(super) const ENTRY: Entry = Entry {
         train_samples: 60_000,
         test_samples: 10_000,
     }),
-    reads: Reads::Folder {
-        files: super::IDX_FILES,
+    loader: Loader::Splits {
+        files: idx::FILES,
         load: |folder| idx::load(NAME, &CLASSES, folder),
     },
     distribution: Some(&DISTRIBUTION),

@@ -1,31 +1,35 @@
-//! Images of the user's own, PNG or JPEG, in one folder for each class.
+//! Pictures of the user, PNG or JPEG, in one folder per class.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::csv::listed;
-use super::{Entry, Reads};
-use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, read_failed, shortened};
-use crate::picture::{self, Picture};
-use crate::samples::check_size;
-use crate::{Dataset, Error, ImageShape, Samples, SplitRule};
+use super::{Definition, Loader, Source};
+use crate::input::{BYTES_LIMIT, Input, check_folder, cleaned, listed, read_failed, shortened};
+use crate::samples::{CLASSES_LIMIT, check_size};
+use crate::{Dataset, Error, ImageShape, Samples, SplitRule, picture};
 
 const NAME: &str = "folder";
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
-/// Labels are bytes.
-const CLASSES_LIMIT: usize = 256;
 
-pub(super) const ENTRY: Entry = Entry {
+impl Source {
+    /// Pictures of the user, in one folder per class; needs the feature `pictures`.
+    pub const FOLDER: Self = Self(&DEFINITION);
+}
+
+static DEFINITION: Definition = Definition {
     name: NAME,
+    about: "pictures of your own, in one folder per class",
     facts: None,
-    reads: Reads::Own {
+    loader: Loader::Samples {
         files: "a folder of .png or .jpg images for each class, perhaps below train and test",
         load,
     },
     distribution: None,
 };
 
-/// Loads `train` and `test` below the folder, or deals the classes in it by the rule.
+/// Loads the classes below `train` and `test`.
+///
+/// Without both, loads those below `train` or the folder itself, and the rule draws the test split.
 fn load(folder: &Path, rule: &SplitRule) -> Result<Dataset, Error> {
     check_folder(folder)?;
     let (train, test) = (folder.join("train"), folder.join("test"));
@@ -37,19 +41,19 @@ fn load(folder: &Path, rule: &SplitRule) -> Result<Dataset, Error> {
     let has_test = root == train && test.is_dir();
     if has_test {
         let classes = class_folders(&test)?;
-        let labels = places(&classes, &names)?;
+        let labels = train_labels(&classes, &names)?;
         files.extend(image_files(&classes, labels)?);
     }
     let all = read(&root.display().to_string(), &files, names)?;
     if !has_test {
-        return Dataset::dealt(NAME, &root.display().to_string(), &all, rule);
+        return Dataset::split(NAME, &root.display().to_string(), &all, rule);
     }
     let indices: Vec<usize> = (0..files.len()).collect();
     let (train, test) = indices.split_at(train_count);
     Dataset::new(NAME, all.select(train)?, all.select(test)?)
 }
 
-/// The sub-folders, sorted by name.
+/// Returns the sub-folders, sorted by name.
 fn class_folders(root: &Path) -> Result<Vec<PathBuf>, Error> {
     let folders: Vec<PathBuf> = visible(root)?
         .into_iter()
@@ -66,7 +70,7 @@ fn class_folders(root: &Path) -> Result<Vec<PathBuf>, Error> {
     }
 }
 
-/// Everything in a folder that is not hidden, sorted by name.
+/// Returns everything in a folder that is not hidden, sorted by name.
 fn visible(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |cause| read_failed(&folder.display().to_string(), cause);
     let mut paths = Vec::new();
@@ -85,9 +89,9 @@ fn name_of(class: &Path) -> String {
     cleaned(&name.to_string_lossy())
 }
 
-/// Labels of the classes of the test split, by their names in the train split.
-fn places(classes: &[PathBuf], names: &[String]) -> Result<Vec<u8>, Error> {
-    let place = |class: &PathBuf| {
+/// Returns the labels that classes of the test split have in the train split.
+fn train_labels(classes: &[PathBuf], names: &[String]) -> Result<Vec<u8>, Error> {
+    let label = |class: &PathBuf| {
         let name = name_of(class);
         let at = names.iter().position(|other| *other == name);
         at.map(|at| at as u8).ok_or_else(|| Error::UnknownClass {
@@ -96,12 +100,12 @@ fn places(classes: &[PathBuf], names: &[String]) -> Result<Vec<u8>, Error> {
             allowed: listed(names),
         })
     };
-    classes.iter().map(place).collect()
+    classes.iter().map(label).collect()
 }
 
-/// The images of all classes with their labels.
+/// Returns the images of all classes with their labels.
 ///
-/// The first of every class come before the second ones, so that the first samples are a mixture of all classes.
+/// The first image of every class comes before any second one, so that the first samples mix all classes.
 fn image_files(
     classes: &[PathBuf],
     labels: impl IntoIterator<Item = u8>,
@@ -133,31 +137,28 @@ fn is_image(path: &Path) -> bool {
 }
 
 fn read(place: &str, files: &[(PathBuf, u8)], classes: Vec<String>) -> Result<Samples, Error> {
-    let mut images = Images::default();
+    let mut images = ImageStack::default();
     for (path, _) in files {
         let mut input = Input::open(path)?;
-        let image = picture::read(&mut input)?;
-        images.add(input.name(), &Picture::new(&image))?;
+        let (shape, pixels) = picture::read(&mut input)?;
+        images.add(input.name(), shape, &pixels)?;
     }
     let labels = files.iter().map(|(_, label)| *label).collect();
     let shape = images.shape();
     Samples::new(place, shape, images.pixels, u8::MAX, labels, classes)
 }
 
-/// Images of one size so far; grey until the first coloured one.
+/// Images of one size; all are grey until a coloured one is added.
 #[derive(Default)]
-struct Images {
+struct ImageStack {
     first: Option<(String, ImageShape)>,
     is_coloured: bool,
     pixels: Vec<u8>,
 }
 
-impl Images {
-    fn add(&mut self, file: &str, image: &Picture) -> Result<(), Error> {
-        let (first, expected) = self
-            .first
-            .get_or_insert_with(|| (file.to_owned(), image.shape));
-        let found = image.shape;
+impl ImageStack {
+    fn add(&mut self, file: &str, found: ImageShape, pixels: &[u8]) -> Result<(), Error> {
+        let (first, expected) = self.first.get_or_insert_with(|| (file.to_owned(), found));
         if (found.height, found.width) != (expected.height, expected.width) {
             return Err(Error::ImageShape {
                 file: file.to_owned(),
@@ -166,13 +167,13 @@ impl Images {
                 first: first.clone(),
             });
         }
-        if image.shape.channels == 3 && !self.is_coloured {
+        if found.channels == 3 && !self.is_coloured {
             self.pixels = coloured(&self.pixels, found.height * found.width);
             self.is_coloured = true;
         }
-        let grey_in_colour = self.is_coloured && image.shape.channels == 1;
-        for _ in 0..if grey_in_colour { 3 } else { 1 } {
-            self.pixels.extend_from_slice(&image.pixels);
+        let is_grey_among_coloured = self.is_coloured && found.channels == 1;
+        for _ in 0..if is_grey_among_coloured { 3 } else { 1 } {
+            self.pixels.extend_from_slice(pixels);
         }
         let size = self.pixels.len() as u64;
         check_size(file, "size of all images in bytes", size, BYTES_LIMIT)
@@ -189,19 +190,19 @@ impl Images {
     }
 }
 
-/// Grey images as coloured ones, each with its one channel three times.
+/// Converts grey images to coloured ones by repeating the channel of each three times.
 fn coloured(grey: &[u8], size: usize) -> Vec<u8> {
     grey.chunks_exact(size)
         .flat_map(|image| image.repeat(3))
         .collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "pictures"))]
 mod tests {
     use image::{DynamicImage, ImageFormat};
 
     use super::*;
-    use crate::testing::{colour, encoded, grey};
+    use crate::picture::testing::{colour, encoded, grey};
 
     fn folder_with(files: &[(&str, DynamicImage)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn sub_folders_are_classes_and_the_rule_deals_their_images() {
+    fn sub_folders_are_classes_and_the_rule_splits_their_images() {
         let folder = folder_with(&[
             ("b/2.png", grey(3, 4)),
             ("b/1.PNG", grey(3, 2)),
@@ -235,7 +236,7 @@ mod tests {
         assert_eq!(dataset.train.shape().to_string(), "1×2×3");
         assert_eq!(dataset.train.class_counts(), [1, 1]);
         assert_eq!(dataset.test.class_counts(), [1, 1]);
-        assert!(dataset.is_dealt);
+        assert!(dataset.test_is_drawn);
     }
 
     #[test]
@@ -255,7 +256,7 @@ mod tests {
             (dataset.test.labels(), dataset.test.pixels()),
             (&[1][..], &[5; 4][..])
         );
-        assert!(!dataset.is_dealt && dataset.note.is_none());
+        assert!(!dataset.test_is_drawn && dataset.note.is_none());
     }
 
     #[test]
@@ -302,7 +303,7 @@ mod tests {
         fs::write(broken.path().join("a/2.png"), "GIF89a").unwrap();
         assert_eq!(
             message(&broken),
-            "DIR/a/2.png is not a picture that can be read: it is neither PNG nor JPEG"
+            "DIR/a/2.png is not a readable picture: it is neither PNG nor JPEG"
         );
     }
 

@@ -1,11 +1,17 @@
-use super::{Distribution, Entry, Facts, KnownFile, Reads, Unpacked};
+use super::{Definition, Distribution, Facts, KnownFile, Loader, Source, Unpacked};
 use crate::{ImageShape, idx};
 
 const NAME: &str = "mnist";
 const CLASSES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
-pub(super) const ENTRY: Entry = Entry {
+impl Source {
+    /// 28×28 handwritten digits.
+    pub const MNIST: Self = Self(&DEFINITION);
+}
+
+static DEFINITION: Definition = Definition {
     name: NAME,
+    about: "28×28 handwritten digits",
     facts: Some(Facts {
         shape: ImageShape {
             channels: 1,
@@ -16,8 +22,8 @@ pub(super) const ENTRY: Entry = Entry {
         train_samples: 60_000,
         test_samples: 10_000,
     }),
-    reads: Reads::Folder {
-        files: super::IDX_FILES,
+    loader: Loader::Splits {
+        files: idx::FILES,
         load: |folder| idx::load(NAME, &CLASSES, folder),
     },
     distribution: Some(&DISTRIBUTION),

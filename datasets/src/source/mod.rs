@@ -1,4 +1,7 @@
-//! The registry of data sets; each is one file with an `ENTRY`, named in the lists below.
+//! The registry of data sets.
+//!
+//! A data set is one file in this folder, with its [`Definition`] and a constant of [`Source`], plus its `mod` line and
+//! its line in [`Source::ALL`] below.
 
 pub(crate) mod cifar10;
 pub(crate) mod csv;
@@ -9,6 +12,7 @@ pub(crate) mod folder;
 mod mnist;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -17,102 +21,103 @@ pub use distribution::{Distribution, KnownFile, Located, Unpacked};
 use crate::{Dataset, Error, ImageShape, SplitRule};
 
 /// A data set that can be loaded by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Source {
-    /// Embedded 8×8 handwritten digits, pixels 0 to 16.
-    Digits,
-    /// 28×28 handwritten digits.
-    Mnist,
-    /// 28×28 articles of clothing.
-    FashionMnist,
-    /// 32×32 colour photographs.
-    Cifar10,
-    /// Images of the user's own, in one folder for each class.
-    Folder,
-    /// A table of the user's own, with a label and the pixels of one image in a line.
-    Csv,
-}
+#[derive(Clone, Copy)]
+pub struct Source(&'static Definition);
 
 impl Source {
-    /// Every source, in the order to list them in.
-    pub const ALL: [Self; 6] = [
-        Self::Digits,
-        Self::Mnist,
-        Self::FashionMnist,
-        Self::Cifar10,
-        Self::Folder,
-        Self::Csv,
+    /// Every data set, in the order of listings.
+    pub const ALL: &'static [Self] = &[
+        Self::DIGITS,
+        Self::MNIST,
+        Self::FASHION_MNIST,
+        Self::CIFAR10,
+        Self::FOLDER,
+        Self::CSV,
     ];
 
-    fn entry(self) -> &'static Entry {
-        match self {
-            Self::Digits => &digits::ENTRY,
-            Self::Mnist => &mnist::ENTRY,
-            Self::FashionMnist => &fashion_mnist::ENTRY,
-            Self::Cifar10 => &cifar10::ENTRY,
-            Self::Folder => &folder::ENTRY,
-            Self::Csv => &csv::ENTRY,
-        }
-    }
-
-    /// Name in configurations and on the command line, also what [`FromStr`] reads.
+    /// Returns the name in configurations and on the command line, which [`FromStr`] reads.
     pub fn name(self) -> &'static str {
-        self.entry().name
+        self.0.name
     }
 
-    /// What is known without reading anything; nothing where the samples are the user's own.
+    /// Returns a description of a few words.
+    pub fn about(self) -> &'static str {
+        self.0.about
+    }
+
+    /// Returns the facts that are known without reading the data; `None` for data of the user.
     pub fn facts(self) -> Option<Facts> {
-        self.entry().facts
+        self.0.facts
     }
 
-    /// How the data set is published; nothing where it is embedded or the user's own.
+    /// Returns how the data set is published; `None` for embedded data and data of the user.
     pub fn distribution(self) -> Option<&'static Distribution> {
-        self.entry().distribution
+        self.0.distribution
     }
 
-    /// What has to lie in the folder; nothing where the data is embedded.
+    /// Returns a description of the files that the folder must hold; `None` for embedded data.
     pub fn files(self) -> Option<&'static str> {
-        match self.entry().reads {
-            Reads::Embedded(_) => None,
-            Reads::Folder { files, .. } | Reads::Own { files, .. } => Some(files),
+        match self.0.loader {
+            Loader::Embedded(_) => None,
+            Loader::Splits { files, .. } | Loader::Samples { files, .. } => Some(files),
         }
     }
 
-    /// Whether [`load`](Self::load) must be given a folder; without that need it must be given none.
+    /// Returns whether [`load`](Self::load) requires a folder; otherwise it refuses one.
     pub fn needs_folder(self) -> bool {
         self.files().is_some()
     }
 
-    /// Whether the data always brings a test split, so that a [`SplitRule`] is never used.
+    /// Returns whether the data always brings a test split, so that no [`SplitRule`] applies.
     pub fn has_test_split(self) -> bool {
-        !matches!(self.entry().reads, Reads::Own { .. })
+        !matches!(self.0.loader, Loader::Samples { .. })
     }
 
-    /// Loads both splits, from `folder` unless the source is embedded.
+    /// Loads both splits, from `folder` unless the data is embedded.
     ///
-    /// `folder` holds the files under the names they are distributed with; for CIFAR-10 it may also be the path of
-    /// the archive itself, for [`Csv`](Self::Csv) that of the file. `split` is used where the data has no test split
-    /// of its own; [`Dataset::is_dealt`] tells.
+    /// `folder` holds the files under the names of their distribution. It may also be the path of the archive for
+    /// [`CIFAR10`](Self::CIFAR10), and the path of the file for [`CSV`](Self::CSV). `split` draws a test split from data
+    /// that comes without one, see [`Dataset::test_is_drawn`].
     ///
     /// # Errors
-    /// [`Error::FolderNeeded`] or [`Error::FolderNotUsed`] when `folder` and
-    /// [`needs_folder`](Self::needs_folder) disagree; otherwise an [`Error`] that names the first file that is
-    /// missing, unreadable or not as its format demands.
+    /// [`Error::FolderNeeded`] or [`Error::FolderNotUsed`] when `folder` contradicts
+    /// [`needs_folder`](Self::needs_folder); otherwise an [`Error`] that names the first file that is missing,
+    /// unreadable or invalid in its format.
     pub fn load(self, folder: Option<&Path>, split: &SplitRule) -> Result<Dataset, Error> {
         let dataset = self.name();
-        match (&self.entry().reads, folder) {
-            (Reads::Embedded(load), None) => load(),
-            (Reads::Embedded(_), Some(folder)) => Err(Error::FolderNotUsed {
+        match (&self.0.loader, folder) {
+            (Loader::Embedded(load), None) => load(),
+            (Loader::Embedded(_), Some(folder)) => Err(Error::FolderNotUsed {
                 dataset,
                 folder: folder.display().to_string(),
             }),
-            (Reads::Folder { load, .. }, Some(folder)) => load(folder),
-            (Reads::Own { load, .. }, Some(folder)) => load(folder, split),
-            (Reads::Folder { files, .. } | Reads::Own { files, .. }, None) => {
+            (Loader::Splits { load, .. }, Some(folder)) => load(folder),
+            (Loader::Samples { load, .. }, Some(folder)) => load(folder, split),
+            (Loader::Splits { files, .. } | Loader::Samples { files, .. }, None) => {
                 Err(Error::FolderNeeded { dataset, files })
             }
         }
+    }
+}
+
+// Names are unique, so they alone decide equality.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Source {}
+
+impl Hash for Source {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.name()).finish()
     }
 }
 
@@ -126,17 +131,23 @@ impl FromStr for Source {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|source| source.name() == name)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|source| source.name() == name)
             .ok_or_else(|| Error::UnknownSource {
                 found: name.to_owned(),
-                allowed: Self::ALL.map(Self::name).join(", "),
+                allowed: names(|_| true),
             })
     }
 }
 
-/// What is known about a data set without reading it.
+/// Returns the names of the selected data sets, comma-separated.
+pub(crate) fn names(is_selected: impl Fn(Source) -> bool) -> String {
+    let selected = Source::ALL.iter().filter(|&&source| is_selected(source));
+    let names: Vec<&str> = selected.map(|source| source.name()).collect();
+    names.join(", ")
+}
+
+/// Properties of a data set that are known without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     /// Shape of one image.
@@ -149,31 +160,30 @@ pub struct Facts {
     pub test_samples: usize,
 }
 
-/// What a source's file says about itself.
-struct Entry {
+/// Everything that the crate knows about a data set.
+struct Definition {
     name: &'static str,
+    about: &'static str,
     facts: Option<Facts>,
-    reads: Reads,
+    loader: Loader,
     distribution: Option<&'static Distribution>,
 }
 
-/// Where a source's bytes come from.
-enum Reads {
+/// Function that loads a data set; `files` describes the contents of the folder for messages.
+enum Loader {
+    /// Both splits are embedded in the crate.
     Embedded(fn() -> Result<Dataset, Error>),
-    Folder {
+    /// A folder holds both splits.
+    Splits {
         files: &'static str,
         load: fn(&Path) -> Result<Dataset, Error>,
     },
-    /// Samples of the user's, perhaps without a test split.
-    Own {
+    /// A folder holds samples of the user, which may lack a test split.
+    Samples {
         files: &'static str,
         load: fn(&Path, &SplitRule) -> Result<Dataset, Error>,
     },
 }
-
-/// What the folder of a source in MNIST's layout holds.
-const IDX_FILES: &str = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and \
-                         t10k-labels-idx1-ubyte, plain or .gz";
 
 #[cfg(test)]
 mod tests {
@@ -181,18 +191,9 @@ mod tests {
 
     #[test]
     fn names_are_kebab_case_and_read_back() {
-        assert_eq!(
-            Source::ALL.map(Source::name),
-            [
-                "digits",
-                "mnist",
-                "fashion-mnist",
-                "cifar10",
-                "folder",
-                "csv"
-            ]
-        );
-        for source in Source::ALL {
+        let expected = "digits, mnist, fashion-mnist, cifar10, folder, csv";
+        assert_eq!(names(|_| true), expected);
+        for &source in Source::ALL {
             assert_eq!(source.to_string().parse::<Source>().unwrap(), source);
         }
     }
@@ -208,15 +209,12 @@ mod tests {
 
     #[test]
     fn only_the_digits_need_no_folder() {
-        assert_eq!(
-            Source::ALL.map(Source::needs_folder),
-            [false, true, true, true, true, true]
-        );
+        assert_eq!(names(|source| !source.needs_folder()), "digits");
     }
 
     #[test]
-    fn facts_are_unknown_where_the_samples_are_the_users() {
-        for source in Source::ALL {
+    fn facts_are_unknown_for_data_of_the_user_alone() {
+        for &source in Source::ALL {
             assert_eq!(
                 source.facts().is_some(),
                 source.has_test_split(),
@@ -227,7 +225,7 @@ mod tests {
 
     #[test]
     fn without_a_folder_the_error_says_what_it_should_hold() {
-        let error = Source::Mnist
+        let error = Source::MNIST
             .load(None, &SplitRule::default())
             .unwrap_err()
             .to_string();
@@ -239,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_folder_for_the_embedded_digits_is_refused_rather_than_ignored() {
-        let error = Source::Digits
+        let error = Source::DIGITS
             .load(Some(Path::new("here")), &SplitRule::default())
             .unwrap_err()
             .to_string();

@@ -14,7 +14,7 @@ use crate::downloads;
 #[command(next_help_heading = "Data")]
 pub(crate) struct SampleArgs {
     /// Data set [default: digits]
-    #[arg(long, value_parser = named(&Source::ALL, Source::name))]
+    #[arg(long, value_parser = named(Source::ALL, Source::name))]
     dataset: Option<Source>,
     /// Folder with the files of the data set, under the names they are distributed with; for `folder` one with a folder of
     /// images for each class, for `csv` a file with a label and pixels in each line [default: the folder of `data download`]

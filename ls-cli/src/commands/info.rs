@@ -31,7 +31,7 @@ Examples:
 )]
 pub(crate) struct InfoArgs {
     /// Data set whose shapes to assume
-    #[arg(long, default_value = "digits", value_parser = named(&Source::ALL, Source::name))]
+    #[arg(long, default_value = "digits", value_parser = named(Source::ALL, Source::name))]
     dataset: Source,
     /// Training samples [default: all of the data set]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -86,7 +86,7 @@ impl InfoArgs {
     /// Returns the shape and the numbers of samples of the data set, which only some state before they are read.
     fn facts(&self) -> Result<Facts, Failure> {
         self.dataset.facts().ok_or_else(|| {
-            let known = Source::ALL.into_iter();
+            let known = Source::ALL.iter().copied();
             let known = known.filter(|source| source.facts().is_some());
             let known: Vec<&str> = known.map(Source::name).collect();
             Failure::new(format!(

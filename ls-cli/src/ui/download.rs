@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ls_datasets::download::Progress;
+use ls_datasets::download::DownloadProgress;
 
 use super::format::bytes;
 use super::printer::Ui;
@@ -29,9 +29,9 @@ impl<'a> DownloadView<'a> {
     }
 
     /// Shows an event of the download.
-    pub(crate) fn show(&mut self, progress: Progress<'_>) {
+    pub(crate) fn show(&mut self, progress: DownloadProgress<'_>) {
         match progress {
-            Progress::Receiving {
+            DownloadProgress::Receiving {
                 file,
                 host,
                 received,
@@ -41,17 +41,17 @@ impl<'a> DownloadView<'a> {
                 let bar = self.bar.get_or_insert_with(|| bar(title(), size));
                 bar.set_position(received);
             }
-            Progress::Receiving {
+            DownloadProgress::Receiving {
                 file,
                 host,
                 received,
                 size,
             } => self.quarter(file, host, received, size),
-            Progress::Present { file } => self.end(&format!("{file} is there already")),
-            Progress::Failed { file, host, reason } => {
+            DownloadProgress::Present { file } => self.end(&format!("{file} is there already")),
+            DownloadProgress::Failed { file, host, reason } => {
                 self.end(&format!("{file} from {host} failed: {reason}"));
             }
-            Progress::Done { file } => self.end(&format!("{file} is complete")),
+            DownloadProgress::Done { file } => self.end(&format!("{file} is complete")),
             _ => {}
         }
     }

@@ -17,7 +17,7 @@ fn trained() -> tempfile::TempDir {
     let output = layersep(folder.path(), &arguments);
     assert!(output.status.success());
     assert!(output.stderr.is_empty(), "--quiet says nothing");
-    let digits = ls_datasets::Source::Digits
+    let digits = ls_datasets::Source::DIGITS
         .load(None, &ls_datasets::SplitRule::default())
         .unwrap()
         .test;

@@ -129,7 +129,7 @@ impl Plan {
             name: data.title().into(),
         })?;
         let dataset = source.load(data.folder.as_deref(), &self.split_rule())?;
-        match (data.test_share, dataset.is_dealt) {
+        match (data.test_share, dataset.test_is_drawn) {
             (Some(share), false) => Err(test_share_not_used(share)),
             _ => Ok(dataset),
         }

@@ -85,7 +85,7 @@ impl Splits {
     /// with.
     pub fn new(dataset: Dataset, data: &DataConfig, seed: u64, device: &Device) -> Result<Self> {
         let fingerprint = Fingerprint::of(&dataset, data.limit)?;
-        let settings = SplitSettings::new(data, seed, dataset.is_dealt);
+        let settings = SplitSettings::new(data, seed, dataset.test_is_drawn);
         let train = match data.limit {
             Some(limit) => dataset.train.first(limit)?,
             None => dataset.train,

@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn the_training_split_comes_out_with_mean_0_and_deviation_1() {
-        let digits = ls_datasets::Source::Digits
+        let digits = ls_datasets::Source::DIGITS
             .load(None, &ls_datasets::SplitRule::default())
             .unwrap();
         let values = {

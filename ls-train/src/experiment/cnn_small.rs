@@ -30,7 +30,7 @@ fn cases() -> Vec<Case> {
                 sweeps: 15,
                 ..RunConfig::default()
             };
-            base.data.dataset = Source::Mnist.name().into();
+            base.data.dataset = Source::MNIST.name().into();
             base.data.limit = Some(SAMPLES);
             let batches = RunConfig {
                 batch_size: BatchSize::Samples(64),

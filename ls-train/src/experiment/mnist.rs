@@ -17,7 +17,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 };
 
 fn cases() -> Vec<Case> {
-    [Source::Mnist, Source::FashionMnist]
+    [Source::MNIST, Source::FASHION_MNIST]
         .into_iter()
         .map(|source| {
             let mut base = digits(&[100, 100], Activation::Relu, Init::Kaiming);

@@ -16,7 +16,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 
 fn cases() -> Vec<Case> {
     let mut base = digits(&[100, 100], Activation::Relu, Init::Kaiming);
-    base.data.dataset = Source::Mnist.name().into();
+    base.data.dataset = Source::MNIST.name().into();
     let exact = |epochs| {
         let contender = Contender::foof(&base, 250).within(Budget::Sweeps);
         lasting(contender, &[epochs])

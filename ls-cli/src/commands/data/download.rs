@@ -24,7 +24,7 @@ Examples:
   layersep data download mnist --mirror http://host/path    asks for http://host/path/train-images-idx3-ubyte.gz and so on")]
 pub(super) struct DownloadArgs {
     /// Data set
-    #[arg(value_parser = named(&Source::ALL, Source::name))]
+    #[arg(value_parser = named(Source::ALL, Source::name))]
     name: Source,
     /// Folder for the files [default: one of the data set's name in the user's cache folder]
     #[arg(long, value_name = "DIR")]
@@ -61,7 +61,7 @@ pub(super) fn run(args: &DownloadArgs, context: &Context<'_>) -> Result<ExitCode
         None => downloads::folder(source)?,
     };
     let mut view = DownloadView::new(ui);
-    let show = |progress: download::Progress<'_>| view.show(progress);
+    let show = |progress: download::DownloadProgress<'_>| view.show(progress);
     let files = download::download(source, &folder, args.mirror.as_deref(), show)?;
     let file = |file: download::Downloaded| CompleteFile {
         file: file.path,

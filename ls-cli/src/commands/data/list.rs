@@ -24,6 +24,7 @@ pub(super) struct ListArgs {
 #[derive(Debug, Serialize)]
 struct Listed {
     name: &'static str,
+    about: &'static str,
     train_samples: Option<usize>,
     test_samples: Option<usize>,
     shape: Option<String>,
@@ -43,6 +44,7 @@ impl Listed {
         };
         Self {
             name: source.name(),
+            about: source.about(),
             train_samples: facts.map(|facts| facts.train_samples),
             test_samples: facts.map(|facts| facts.test_samples),
             shape: facts.map(|facts| facts.shape.to_string()),
@@ -70,7 +72,7 @@ impl Listed {
 
 /// Runs the subcommand.
 pub(super) fn run(args: &ListArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
-    let all = Source::ALL.map(Listed::new);
+    let all: Vec<Listed> = Source::ALL.iter().copied().map(Listed::new).collect();
     if args.json {
         context.ui.json(&all)?;
         return Ok(ExitCode::SUCCESS);

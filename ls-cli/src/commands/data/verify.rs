@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ls_datasets::Source;
-use ls_datasets::download::{self, Check, State};
+use ls_datasets::download::{self, FileCheck, FileState};
 use serde::Serialize;
 
 use crate::args::values::named;
@@ -25,7 +25,7 @@ Examples:
 Exit code 1 if a file is damaged or missing, 2 if the folder is not there or the data cannot be loaded.")]
 pub(super) struct VerifyArgs {
     /// Data set [default: all that are found]
-    #[arg(value_parser = named(&Source::ALL, Source::name))]
+    #[arg(value_parser = named(Source::ALL, Source::name))]
     name: Option<Source>,
     /// Folder to look in [default: the folder of `data download`]
     #[arg(long, value_name = "DIR")]
@@ -56,7 +56,7 @@ struct VerifiedFile {
 }
 
 impl VerifiedFile {
-    fn new(check: Check) -> Self {
+    fn new(check: FileCheck) -> Self {
         let file = Self {
             file: check.path,
             state: "unknown",
@@ -65,21 +65,21 @@ impl VerifiedFile {
             samples: None,
         };
         match check.state {
-            State::Ok => Self {
+            FileState::Ok => Self {
                 state: "ok",
                 ..file
             },
-            State::Missing => Self {
+            FileState::Missing => Self {
                 state: "missing",
                 ..file
             },
-            State::Damaged { expected, found } => Self {
+            FileState::Damaged { expected, found } => Self {
                 state: "damaged",
                 expected: Some(expected),
                 found: Some(found),
                 ..file
             },
-            State::Loads { samples } => Self {
+            FileState::Loads { samples } => Self {
                 state: "loads",
                 samples: Some(samples),
                 ..file
@@ -167,9 +167,8 @@ fn all_downloads() -> Result<PathBuf, Failure> {
 }
 
 fn nothing_known(folder: &Path) -> Failure {
-    let known = Source::ALL
-        .into_iter()
-        .filter(|source| source.distribution().is_some());
+    let known = Source::ALL.iter().copied();
+    let known = known.filter(|source| source.distribution().is_some());
     let names: Vec<&str> = known.map(Source::name).collect();
     Failure::new(format!(
         "{} holds no files of {}",

@@ -1,28 +1,59 @@
-//! Pictures: PNG and JPEG files, decoded within limits.
+//! Decoding within limits; PNG and JPEG.
 
 use std::io::Cursor;
 
+use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::input::{Input, cleaned};
-use crate::samples::{SIDE_LIMIT, check_size};
+use crate::samples::{SIDE_LIMIT, check_same_shape, check_size};
 use crate::{Error, ImageShape};
 
-/// Two bytes for each of four channels of the largest image, and some: more is no image of ours.
+/// Four channels of two bytes in the largest image, and some room for headers.
 const FILE_LIMIT: u64 = 1 << 28;
-/// Neither format packs more bytes into one: 1,032 is the limit of deflate, JPEG stays below with one bit a block.
+/// Most pixel bytes per byte of a file: deflate packs up to 1,032, JPEG stays below with one bit per block.
 const PACKING: u64 = 2048;
-/// What a decoder may need beside the pixels.
+/// Bytes that a decoder may need in addition to the pixels.
 const DECODER_BYTES: u64 = 1 << 16;
 
-/// Reads and decodes a file, by what it holds rather than by its name.
-pub(crate) fn read(input: &mut Input) -> Result<DynamicImage, Error> {
+/// Reads a picture with one channel if it is grey, else with three.
+///
+/// Returns the pixels in CHW order; 16 bits become 8, and transparency is dropped. The contents decide the format, not
+/// the name of the file.
+pub(crate) fn read(input: &mut Input) -> Result<(ImageShape, Vec<u8>), Error> {
+    let image = read_image(input)?;
+    let channels = if image.color().has_color() { 3 } else { 1 };
+    Ok((shape_of(&image, channels), pixels(&image, channels)))
+}
+
+/// Reads a picture in a shape of one or three channels, and returns its pixels in CHW order.
+///
+/// With `resize`, a picture of another size is scaled to the shape.
+///
+/// # Errors
+/// [`Error::ShapeMismatch`] when the picture has another size or `shape` has neither one nor three channels.
+pub(crate) fn read_as(
+    input: &mut Input,
+    shape: ImageShape,
+    resize: bool,
+) -> Result<Vec<u8>, Error> {
+    let mut image = read_image(input)?;
+    if resize {
+        let (width, height) = (shape.width as u32, shape.height as u32);
+        image = image.resize_exact(width, height, FilterType::Triangle);
+    }
+    let channels = if shape.channels == 1 { 1 } else { 3 };
+    check_same_shape(input.name(), shape_of(&image, channels), shape)?;
+    Ok(pixels(&image, channels))
+}
+
+fn read_image(input: &mut Input) -> Result<DynamicImage, Error> {
     let bytes = input.read_at_most(FILE_LIMIT + 1)?;
     decode(input.name(), &bytes)
 }
 
-/// Decodes a PNG or JPEG; its sides and its pixels must be worth the size of the file.
-pub(crate) fn decode(file: &str, bytes: &[u8]) -> Result<DynamicImage, Error> {
+/// Decodes a PNG or JPEG whose sides and number of pixels are plausible for the size of the file.
+fn decode(file: &str, bytes: &[u8]) -> Result<DynamicImage, Error> {
     check_size(file, "size in bytes", bytes.len() as u64, FILE_LIMIT)?;
     let most = PACKING * bytes.len() as u64;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format_of(file, bytes)?);
@@ -51,7 +82,7 @@ fn refused(file: &str, reason: &dyn ToString) -> Error {
     }
 }
 
-/// The format, which must be one of ours, of a file that has not been cut.
+/// Returns the format of a file that is PNG or JPEG and has not been cut.
 fn format_of(file: &str, bytes: &[u8]) -> Result<ImageFormat, Error> {
     match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) if is_cut(bytes) => {
@@ -62,7 +93,7 @@ fn format_of(file: &str, bytes: &[u8]) -> Result<ImageFormat, Error> {
     }
 }
 
-/// Whether the end marker of a JPEG is missing, for which the decoder would make up grey pixels without a word.
+/// Returns whether the end marker of a JPEG is missing; the decoder would silently fill the rest with grey.
 fn is_cut(jpeg: &[u8]) -> bool {
     // Neither marker occurs within the data of a scan; a preview comes with both, before the last scan.
     let last = |marker| jpeg.windows(2).rposition(|bytes| bytes == [0xff, marker]);
@@ -70,43 +101,17 @@ fn is_cut(jpeg: &[u8]) -> bool {
     end.is_none() || end < scan
 }
 
-/// Pixels of one image, of 1 or 3 channels in CHW order; 16 bits become 8, transparency is dropped.
-pub(crate) struct Picture {
-    pub(crate) shape: ImageShape,
-    pub(crate) pixels: Vec<u8>,
+/// Returns the pixels in CHW order, converted to one channel or to three.
+fn pixels(image: &DynamicImage, channels: usize) -> Vec<u8> {
+    if channels == 1 {
+        return image.to_luma8().into_raw();
+    }
+    let interleaved = image.to_rgb8().into_raw();
+    let channel = |c| interleaved.iter().skip(c).step_by(3).copied();
+    (0..3).flat_map(channel).collect()
 }
 
-impl Picture {
-    /// One channel of a grey image, three of every other.
-    pub(crate) fn new(image: &DynamicImage) -> Self {
-        if image.color().has_color() {
-            Self::coloured(image)
-        } else {
-            Self::grey(image)
-        }
-    }
-
-    /// One channel, whatever the image has.
-    pub(crate) fn grey(image: &DynamicImage) -> Self {
-        Self {
-            shape: shape(image, 1),
-            pixels: image.to_luma8().into_raw(),
-        }
-    }
-
-    /// Three channels, whatever the image has.
-    pub(crate) fn coloured(image: &DynamicImage) -> Self {
-        let mixed = image.to_rgb8().into_raw();
-        let channel = |c| mixed.iter().skip(c).step_by(3).copied();
-        Self {
-            shape: shape(image, 3),
-            pixels: (0..3).flat_map(channel).collect(),
-        }
-    }
-}
-
-/// Shape of an image with so many channels.
-pub(crate) fn shape(image: &DynamicImage, channels: usize) -> ImageShape {
+fn shape_of(image: &DynamicImage, channels: usize) -> ImageShape {
     ImageShape {
         channels,
         height: image.height() as usize,
@@ -119,7 +124,7 @@ mod tests {
     use image::{ImageBuffer, Luma, LumaA, RgbImage, Rgba};
 
     use super::*;
-    use crate::testing::{colour, encoded, grey};
+    use crate::picture::testing::{colour, encoded, grey};
 
     #[test]
     fn sixteen_bits_become_eight_and_transparency_is_dropped() {
@@ -132,18 +137,19 @@ mod tests {
             (clear.into(), &[1, 2, 3]),
         ];
         for (image, expected) in cases {
-            let image = decode("x", &encoded(&image, ImageFormat::Png)).unwrap();
-            assert_eq!(Picture::new(&image).pixels, expected);
+            let bytes = encoded(&image, ImageFormat::Png);
+            let (_, pixels) = read(&mut Input::plain("x", &bytes[..])).unwrap();
+            assert_eq!(pixels, expected);
         }
     }
 
     #[test]
-    fn a_jpeg_is_read_whatever_its_file_is_called() {
-        let image = decode("x.png", &encoded(&colour([200; 3]), ImageFormat::Jpeg)).unwrap();
-        let picture = Picture::new(&image);
-        assert_eq!(picture.shape.to_string(), "3×2×2");
+    fn a_jpeg_is_read_under_any_file_name() {
+        let bytes = encoded(&colour([200; 3]), ImageFormat::Jpeg);
+        let (shape, pixels) = read(&mut Input::plain("x.png", &bytes[..])).unwrap();
+        assert_eq!(shape.to_string(), "3×2×2");
         // A uniform image survives JPEG within rounding.
-        assert!(picture.pixels.iter().all(|&pixel| pixel.abs_diff(200) <= 2));
+        assert!(pixels.iter().all(|&pixel| pixel.abs_diff(200) <= 2));
     }
 
     #[test]
@@ -153,7 +159,7 @@ mod tests {
         });
         for format in [ImageFormat::Png, ImageFormat::Jpeg] {
             let whole = encoded(&noisy.clone().into(), format);
-            // The last chunk of a PNG, of twelve bytes, says no more than that it is the last.
+            // The last twelve bytes of a PNG only mark its end.
             let end = if format == ImageFormat::Png {
                 whole.len() - 12
             } else {
@@ -168,7 +174,7 @@ mod tests {
         }
     }
 
-    /// A PNG of one grey pixel with other sides in its header, and the checksum that belongs to them.
+    /// Returns a PNG of one grey pixel with other sides in its header, under a valid checksum.
     fn png_that_claims(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = encoded(&grey(1, 0), ImageFormat::Png);
         bytes[16..20].copy_from_slice(&width.to_be_bytes());
@@ -189,7 +195,7 @@ mod tests {
         assert_eq!(error(4097, 1), "x: width = 4097 is outside 1 to 4096");
         assert_eq!(
             error(4096, 4096),
-            "x is not a picture that can be read: 4096 × 4096 pixels do not fit into its N bytes"
+            "x is not a readable picture: 4096 × 4096 pixels do not fit into its N bytes"
         );
     }
 }
