@@ -9,7 +9,7 @@ use ls_core::linalg::{Affine, scalar_f64};
 use ls_core::method::{Exact, ExactConfig, Guarantee, Method, Separated};
 use ls_core::network::Network;
 use ls_core::objective::measure;
-use ls_core::stage::{Activation, ConvolutionConfig, Init, StageConfig};
+use ls_core::stage::{Activation, ConvolutionConfig, DenseConfig, Init, StageConfig};
 
 const DECAY: f64 = 0.01;
 const SAMPLES: usize = 40;
@@ -37,10 +37,10 @@ fn network() -> Network {
     };
     let stages = [
         StageConfig::Convolution(convolution),
-        StageConfig::Dense {
+        StageConfig::Dense(DenseConfig {
             width: 8,
             activation,
-        },
+        }),
     ];
     Network::init(&stages, Init::Kaiming, image(SHAPE), 3, 1, &device()).unwrap()
 }

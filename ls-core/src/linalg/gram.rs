@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Affine;
@@ -17,7 +18,7 @@ const ROUNDING: f64 = 1e-7;
 const LEAST: f64 = 1e-12;
 
 /// What a damping `μ` is relative to, and what it keeps from moving.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ridge {
     /// `μ (tr Σ)/d` on the kernel, with `Σ` the covariance of the inputs, and nothing on the bias. Deep in a network inputs

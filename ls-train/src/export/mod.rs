@@ -5,8 +5,6 @@ mod safetensors;
 
 use std::path::Path;
 
-pub(crate) use self::safetensors::weight_shape;
-
 use crate::{Result, Trained};
 
 /// A file format of weights.

@@ -5,9 +5,9 @@
 //! | `stages.{l}.weight` | `[d_out, d_in]` | weights of stage `l` from 0, the head last; residual stages: those of the inner stage |
 //! | `stages.{l}.weight` | `[c_out, c_in, k, k]` | kernel of a convolution, to be correlated with the image |
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
-//! | `stages.{l}.{path}` | as the module has it | parameters of a module of the user's own, by their path in it |
+//! | `stages.{l}.{path}` | as in the stage | parameters of a stage without a counterpart in `PyTorch`, by their path in it |
 //!
-//! All in little-endian f32; integers and booleans of a module of the user's own are i64 and bytes. Images are flattened channel by
+//! All in little-endian f32; integers and booleans of such a stage are i64 and bytes. Images are flattened channel by
 //! channel, row by row. The metadata have one entry, `layersep`, a JSON object: `model` (the architecture in short), `stages` (a list
 //! of the hidden stages as in configuration files), `shape` (channels, height, width), `classes` (names), `pixel_max`, `mean` and
 //! `deviation` (one per channel). An input is `(pixel / pixel_max - mean) / deviation`. Of a network that an application made `stages`
@@ -20,7 +20,6 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor};
 use ls_core::linalg::to_f64;
 use ls_core::network::Network;
-use ls_core::shape::FeatureShape;
 use ls_core::stage::AnyStage;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
@@ -80,57 +79,56 @@ fn write(trained: &Trained, path: &Path) -> Result<()> {
 fn entries(network: &Network) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for (l, stage) in network.stages().iter().enumerate() {
-        if let AnyStage::Custom(stage) = stage {
-            let mut parameters = Parameters::of_stage(l);
-            stage.visit(&mut parameters);
-            entries.extend(parameters.entries?);
-            continue;
+        let name = format!("stages.{l}");
+        let layer = stage
+            .affine()
+            .and_then(|view| Some((view.pytorch_weight_shape()?, view.coefficients())));
+        match layer {
+            Some((shape, coefficients)) => {
+                let weight = to_f64(coefficients.kernel.transpose())?.into_iter();
+                let outputs = coefficients.bias.dims().to_vec();
+                let bias = to_f64(coefficients.bias)?.into_iter();
+                entries.push(Entry::new(format!("{name}.weight"), shape, weight));
+                entries.push(Entry::new(format!("{name}.bias"), outputs, bias));
+            }
+            None => entries.extend(Parameters::collect(name, stage)?),
         }
-        let affine = stage.affine().ok_or(ls_core::Error::Unsupported {
-            update: "export",
-            stage: l + 1,
-            needs: "affine form",
-        })?;
-        let coefficients = affine.coefficients();
-        let [d_in, d_out] = coefficients.kernel.dims();
-        let kernel = to_f64(coefficients.kernel.transpose())?;
-        let bias = to_f64(coefficients.bias)?;
-        let shape = weight_shape(stage, d_in, d_out);
-        entries.push(Entry::new(
-            format!("stages.{l}.weight"),
-            shape,
-            kernel.into_iter(),
-        ));
-        entries.push(Entry::new(
-            format!("stages.{l}.bias"),
-            vec![d_out],
-            bias.into_iter(),
-        ));
     }
     Ok(entries)
 }
 
-/// Collects the parameters of a module by their paths.
+/// Collects the parameters of a stage by their paths.
 struct Parameters {
+    stage: String,
+    /// Starts with the variant of [`AnyStage`].
     path: Vec<String>,
     entries: Result<Vec<Entry>>,
 }
 
 impl Parameters {
-    fn of_stage(l: usize) -> Self {
-        Self {
-            path: vec![format!("stages.{l}")],
+    fn collect(name: String, stage: &AnyStage) -> Result<Vec<Entry>> {
+        let mut parameters = Self {
+            stage: name,
+            path: Vec::new(),
             entries: Ok(Vec::new()),
-        }
+        };
+        stage.visit(&mut parameters);
+        parameters.entries
+    }
+
+    fn name(&self) -> String {
+        let inside = self.path.get(1..).unwrap_or_default();
+        format!("{}.{}", self.stage, inside.join("."))
     }
 
     fn add(&mut self, dtype: Dtype, shape: &[usize], bytes: Result<Vec<u8>>) {
+        let name = self.name();
         let Ok(entries) = &mut self.entries else {
             return;
         };
         match bytes {
             Ok(bytes) => entries.push(Entry {
-                name: self.path.join("."),
+                name,
                 dtype,
                 shape: shape.to_vec(),
                 bytes,
@@ -168,20 +166,6 @@ impl ModuleVisitor for Parameters {
     }
 }
 
-/// `[d_out, d_in]`, or `[c_out, c_in, k, k]` with `d_in = c_in k²`.
-pub(crate) fn weight_shape(stage: &AnyStage, d_in: usize, d_out: usize) -> Vec<usize> {
-    match (stage, stage.input_shape()) {
-        (
-            AnyStage::Convolution(_) | AnyStage::ResidualConvolution(_),
-            FeatureShape::Image { channels, .. },
-        ) => {
-            let side = (d_in / channels).isqrt();
-            vec![d_out, channels, side, side]
-        }
-        _ => vec![d_out, d_in],
-    }
-}
-
 /// One entry: several would come in another order every time.
 fn metadata(trained: &Trained) -> HashMap<String, String> {
     let own = &trained.preprocessing;
@@ -204,6 +188,7 @@ mod tests {
     use burn::module::ParamId;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
+    use ls_core::shape::FeatureShape;
     use ls_core::stage::{Activation, Dense, Stage};
 
     use super::*;
