@@ -23,7 +23,7 @@ use ls_core::method::{Exact, ExactConfig, Method, Separated};
 use ls_core::network::Network;
 use ls_core::objective::measure;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, AnyStage, ConvolutionConfig, Dense, Init, Stage};
+use ls_core::stage::{Activation, AnyStage, ConvolutionConfig, Dense, Init, Stage, StageSettings};
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};

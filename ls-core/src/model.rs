@@ -1,12 +1,13 @@
-//! Architectures as configurations name them.
+//! Architectures that configuration files can name.
 
 use burn::tensor::Device;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::network::Network;
 use crate::shape::FeatureShape;
-use crate::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
+use crate::stage::{Activation, ConvolutionConfig, DenseConfig, Init, Pooling, StageConfig};
 
 /// A network for any input shape and number of classes.
 ///
@@ -38,7 +39,7 @@ use crate::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
 /// assert_eq!(network.classes(), 10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ModelConfig {
     /// Fully connected.
@@ -50,7 +51,7 @@ pub enum ModelConfig {
 }
 
 /// Fully connected network: widths of the hidden stages, one activation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MlpConfig {
     /// `d_1, …, d_{L-1}`.
@@ -62,7 +63,7 @@ pub struct MlpConfig {
 }
 
 /// Two convolutions with pooling and one dense stage of 64; 5×5 kernels, or 3×3 on images smaller than 16×16.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CnnConfig {
     /// Activation of all hidden stages.
@@ -71,8 +72,8 @@ pub struct CnnConfig {
     pub init: Init,
 }
 
-/// A free list of hidden stages; an affine head follows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Network of any hidden stages; an affine head follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StagesConfig {
     /// Distribution of the initial weights.
@@ -86,21 +87,42 @@ fn kaiming() -> Init {
     Init::Kaiming
 }
 
-/// One stage of a network that is not built yet.
+/// Shapes and sizes of one stage, known before the network is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageLayout {
-    /// The stage in short.
+    /// Settings of the stage in short, such as `128 relu`.
     pub name: String,
     /// Shape of one output sample.
     pub output: FeatureShape,
     /// Number of weights and biases.
     pub parameters: usize,
-    /// Entries of the patches of one sample; 0 without a convolution.
+    /// Number of entries of all patches of one sample, `positions · c_in k²`; 0 for a stage that is no convolution.
     pub patches: usize,
 }
 
+impl StageLayout {
+    fn new(stage: &StageConfig, input: FeatureShape) -> Result<Self> {
+        Ok(Self {
+            name: stage.to_string(),
+            // First, since it refuses settings whose sizes would overflow.
+            output: stage.output_shape(input)?,
+            parameters: stage.parameters(input)?,
+            patches: stage.patches(input)?,
+        })
+    }
+
+    fn head(input: FeatureShape, classes: usize) -> Self {
+        Self {
+            name: "affine head".into(),
+            output: FeatureShape::Flat(classes),
+            parameters: (input.features() + 1) * classes,
+            patches: 0,
+        }
+    }
+}
+
 impl ModelConfig {
-    /// Returns the hidden stages for inputs of a shape, and the distribution of the initial weights.
+    /// Returns the settings of the hidden stages for inputs of a shape, and the distribution of the initial weights.
     pub fn hidden_stages(&self, input: FeatureShape) -> (Vec<StageConfig>, Init) {
         match self {
             Self::Mlp(config) => (config.stages(), config.init),
@@ -124,7 +146,7 @@ impl ModelConfig {
         Network::init(&stages, init, input, classes, seed, device)
     }
 
-    /// Returns shapes and sizes of all stages, the head last, without allocating any.
+    /// Returns shapes and sizes of all stages, the head last. Nothing is allocated.
     ///
     /// # Errors
     /// As [`init`](Self::init).
@@ -132,23 +154,11 @@ impl ModelConfig {
         let mut shape = input;
         let mut layout = Vec::new();
         for stage in self.hidden_stages(input).0 {
-            // The shape comes first: it refuses what would overflow the others.
-            let output = stage.output_shape(shape)?;
-            let (parameters, patches) = (stage.parameters(shape)?, stage.patches(shape)?);
-            shape = output;
-            layout.push(StageLayout {
-                name: stage.to_string(),
-                output: shape,
-                parameters,
-                patches,
-            });
+            let stage = StageLayout::new(&stage, shape)?;
+            shape = stage.output;
+            layout.push(stage);
         }
-        layout.push(StageLayout {
-            name: "affine head".into(),
-            output: FeatureShape::Flat(classes),
-            parameters: (shape.features() + 1) * classes,
-            patches: 0,
-        });
+        layout.push(StageLayout::head(shape, classes));
         Ok(layout)
     }
 
@@ -168,7 +178,7 @@ impl ModelConfig {
 impl MlpConfig {
     fn stages(&self) -> Vec<StageConfig> {
         let activation = self.activation;
-        let dense = |&width: &usize| StageConfig::Dense { width, activation };
+        let dense = |&width: &usize| DenseConfig { width, activation }.into();
         self.hidden.iter().map(dense).collect()
     }
 
@@ -205,8 +215,8 @@ const SMALL_IMAGE: usize = 16;
 impl CnnConfig {
     fn stages(&self, input: FeatureShape) -> Vec<StageConfig> {
         let activation = self.activation;
-        let pooled = |kernel, channels, pooling| {
-            StageConfig::Convolution(ConvolutionConfig {
+        let convolution = |kernel, channels, pooling| {
+            StageConfig::from(ConvolutionConfig {
                 channels,
                 kernel,
                 stride: 1,
@@ -221,14 +231,12 @@ impl CnnConfig {
             FeatureShape::Flat(_) => false,
         };
         let mut stages = if small {
-            vec![pooled(3, 16, None), pooled(3, 32, half)]
+            vec![convolution(3, 16, None), convolution(3, 32, half)]
         } else {
-            vec![pooled(5, 16, half), pooled(5, 32, half)]
+            vec![convolution(5, 16, half), convolution(5, 32, half)]
         };
-        stages.push(StageConfig::Dense {
-            width: 64,
-            activation,
-        });
+        let width = 64;
+        stages.push(DenseConfig { width, activation }.into());
         stages
     }
 }

@@ -13,7 +13,7 @@ use crate::stage::{Activation, AnyStage, Dense, Init, StageConfig};
 use crate::{Error, NoLipschitzConstant, Result, error::ensure};
 
 impl NoLipschitzConstant {
-    /// For stage `l`, counted from 0.
+    /// Names stage `l`, counted from 0.
     fn new(l: usize, stage: &AnyStage) -> Self {
         Self {
             stage: l + 1,
@@ -22,15 +22,15 @@ impl NoLipschitzConstant {
     }
 }
 
-/// The Lipschitz constant `K_l` of a stage, or that it states none.
+/// The Lipschitz constant `K_l` of a stage, or the stage that has none.
 pub type LipschitzConstant = core::result::Result<f64, NoLipschitzConstant>;
 
-/// Samples that a stage is tried on: one alone would not show that samples are merged.
+/// Number of samples in the trial of a custom stage; a single one would not show that a stage merges samples.
 const PROBES: usize = 2;
 
-/// Checks that no two stages have a parameter with the same identity. Lazy parameters stay so.
+/// Checks that no two stages have a parameter with the same identity. Lazy parameters are not initialized.
 fn check_identities(stages: &[AnyStage]) -> Result<()> {
-    /// Where an identity was met first.
+    /// Finds the stage that has an identity first.
     struct Owners {
         stages: HashMap<ParamId, usize>,
         stage: usize,
@@ -70,10 +70,10 @@ fn check_identities(stages: &[AnyStage]) -> Result<()> {
 /// use burn::tensor::{Device, Tensor};
 /// use ls_core::network::Network;
 /// use ls_core::shape::FeatureShape;
-/// use ls_core::stage::{Activation, Init, StageConfig};
+/// use ls_core::stage::{Activation, DenseConfig, Init, StageConfig};
 ///
 /// let device = Device::flex();
-/// let dense = |width| StageConfig::Dense { width, activation: Activation::Tanh };
+/// let dense = |width| StageConfig::Dense(DenseConfig { width, activation: Activation::Tanh });
 /// let network =
 ///     Network::init(&[dense(16), dense(8)], Init::Kaiming, FeatureShape::Flat(4), 3, 1, &device)?;
 /// assert_eq!((network.hidden(), network.classes()), (2, 3));
@@ -87,12 +87,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network from its stages, the head last. Stages of the user's own are tried on inputs of zeros.
+    /// Joins stages, the head last. Custom stages are tried on inputs of zeros.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] without a stage, [`Error::ShapeMismatch`] when neighbours do not fit or a stage gives other outputs
-    /// than it states, [`Error::SharedParameter`] when two stages are clones, [`Error::Unsupported`] for an affine view that cannot
-    /// be written to.
+    /// [`Error::InvalidConfig`] without a stage, [`Error::ShapeMismatch`] when neighbours do not fit or a custom stage's output is not
+    /// of its [`output_shape`](crate::stage::Stage::output_shape), [`Error::SharedParameter`] when two stages are clones,
+    /// [`Error::Unsupported`] for an affine view that cannot be written to.
     pub fn new(mut stages: Vec<AnyStage>) -> Result<Self> {
         ensure(!stages.is_empty(), "stages", 0.0, "at least the head")?;
         check_identities(&stages)?;
@@ -121,7 +121,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Checks that the stages of the user's own give what they state.
+    /// Checks that the outputs of custom stages have the shapes that the stages declare.
     fn check_outputs(&self) -> Result<()> {
         let common = self.devices();
         for (l, stage) in self.stages.iter().enumerate() {
@@ -130,7 +130,7 @@ impl Network {
             }
             let (input, output) = (stage.input_shape(), stage.output_shape());
             let own = stage.devices();
-            // A stage without parameters is where the others are.
+            // A stage without parameters runs on the device of the others.
             let device = own.first().or(common.first()).cloned();
             let device = device.map_or_else(Device::flex, Device::inner);
             let inputs = Tensor::zeros([PROBES, input.features()], &device);
@@ -155,7 +155,8 @@ impl Network {
     /// Draws the hidden stages and an affine head for `classes` classes, in order, from one seed.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] for fewer than two classes, and what the stages refuse.
+    /// [`Error::InvalidConfig`] for fewer than two classes, and those of
+    /// [`StageSettings::output_shape`](crate::stage::StageSettings::output_shape).
     pub fn init(
         hidden: &[StageConfig],
         init: Init,
@@ -174,11 +175,11 @@ impl Network {
         }
         let size = [shape.features(), classes];
         let head = Dense::init(size, Activation::Identity, init, &mut random, device);
-        stages.push(AnyStage::Dense(head));
+        stages.push(head.into());
         Self::new(stages)
     }
 
-    /// The largest number that the weights could hold.
+    /// Returns the largest finite number in the precision of the weights.
     pub(crate) fn largest_number(&self) -> f64 {
         let head = self.stages.last().and_then(|stage| stage.affine());
         match head.map(|head| head.coefficients().kernel.dtype()) {
@@ -187,32 +188,32 @@ impl Network {
         }
     }
 
-    /// All stages, the head last.
+    /// Returns all stages, the head last.
     pub fn stages(&self) -> &[AnyStage] {
         &self.stages
     }
 
-    /// Stage `l`, counted from 0, to move its weights.
+    /// Returns stage `l`, counted from 0, for changes of its weights.
     pub fn stage_mut(&mut self, l: usize) -> &mut AnyStage {
         &mut self.stages[l]
     }
 
-    /// Number of hidden stages, `L - 1`.
+    /// Returns the number of hidden stages, `L - 1`.
     pub fn hidden(&self) -> usize {
         self.stages.len() - 1
     }
 
-    /// Number of classes `K`.
+    /// Returns the number of classes, `K`.
     pub fn classes(&self) -> usize {
         self.stages[self.hidden()].output_shape().features()
     }
 
-    /// Logits `z`, `[samples, K]`, of inputs `[samples, d_0]`.
+    /// Returns the logits `z`, `[samples, K]`, of inputs `[samples, d_0]`.
     pub fn forward(&self, inputs: Tensor<2>) -> Tensor<2> {
         self.stages.iter().fold(inputs, |h, stage| stage.forward(h))
     }
 
-    /// The outputs `h_1, …, h_{L-1}` of the hidden stages and the logits, which come last.
+    /// Returns the outputs `h_1, …, h_{L-1}` of the hidden stages, then the logits.
     pub fn activations(&self, inputs: Tensor<2>) -> Vec<Tensor<2>> {
         self.stages
             .iter()
@@ -223,8 +224,8 @@ impl Network {
             .collect()
     }
 
-    /// The stages that state no Lipschitz constant. One behind the first takes the certificate and self-adaptive weights away from
-    /// the network; the first may be without, since residuals arise behind it only.
+    /// Returns the stages without a Lipschitz constant. A network with one behind the first has neither a certificate nor self-adaptive
+    /// weights; the first stage needs none, since residuals arise behind it only.
     pub fn without_bound(&self) -> Vec<NoLipschitzConstant> {
         let stages = self.stages.iter().enumerate();
         stages
@@ -233,7 +234,7 @@ impl Network {
             .collect()
     }
 
-    /// Lipschitz constants `K_1, …, K_L` in the given norm, or which stage states none.
+    /// Returns the Lipschitz constants `K_1, …, K_L` in the given norm, or the names of stages without one in their places.
     ///
     /// # Errors
     /// [`Error::Device`] when the device failed.

@@ -1,10 +1,12 @@
-//! Shapes of one sample's features.
+//! Shapes of the features of one sample.
 
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Shape of one sample: activations are always rank 2, `[samples, features]`, and this remembers `8×14×14`.
+/// Shape of the features of one sample, such as `8×14×14`.
+///
+/// Activations always have rank 2, `[samples, features]`; the shape keeps the arrangement of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FeatureShape {
@@ -22,7 +24,7 @@ pub enum FeatureShape {
 }
 
 impl FeatureShape {
-    /// Number of features, `d`.
+    /// Returns the number of features, `d`.
     pub fn features(self) -> usize {
         match self {
             Self::Flat(features) => features,

@@ -246,7 +246,7 @@ fn separated_loss_attains_the_certificate_where_residuals_balance() {
 
 #[test]
 fn at_a_feasible_point_the_certificate_is_the_original_loss() {
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let problem = Shape::moderate(activation, 3).problem();
         let (network, batch) = (problem.network(), problem.batch());
         let auxiliary = AuxiliaryStore::feasible(&network, &batch, 1000);

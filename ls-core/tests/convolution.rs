@@ -11,7 +11,10 @@ use common::mixed::{fitted, random_layer};
 use common::reference::{Layer, Matrix, difference, dot, norm, slope, transpose};
 use common::{Random, assert_close, cases, image, rows, single, tensor};
 use ls_core::linalg::Norm;
-use ls_core::stage::{Activation, AffineStage, ConvolutionConfig, Pooling, StageConfig};
+use ls_core::stage::{
+    Activation, AffineStage, ConvolutionConfig, Pooling, ResidualConvolutionConfig,
+    ResidualDenseConfig, StageConfig,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -31,10 +34,10 @@ fn random_stage(random: &mut Random, activation: Activation, scale: f64) -> (Lay
     let input = [from(1, 4), from(1, 9), from(1, 9)];
     let size = from(1, 3);
     let config = if from(1, 4) == 1 {
-        StageConfig::ResidualConvolution {
+        StageConfig::ResidualConvolution(ResidualConvolutionConfig {
             kernel: 2 * from(0, 2) + 1,
             activation,
-        }
+        })
     } else {
         StageConfig::Convolution(ConvolutionConfig {
             channels: from(1, 4),
@@ -70,7 +73,7 @@ proptest! {
     /// Both ways of computing a stage lie within the rounding of the reference, so they equal each other, too.
     #[test]
     fn patches_times_coefficients_give_what_the_convolution_gives(seed in any::<u64>()) {
-        for activation in Activation::ALL {
+        for &activation in Activation::ALL {
             let mut random = Random::new(seed);
             let (layer, input) = random_stage(&mut random, activation, 1.0);
             let stage = layer.stage();
@@ -110,7 +113,7 @@ fn assert_same(found: &[f64], expected: &[f64], what: &str) {
 #[test]
 fn pull_backs_to_input_and_to_pre_activations_are_what_differences_find() {
     let mut zero = 0;
-    for (seed, activation) in (0..42).zip(Activation::ALL.into_iter().cycle()) {
+    for (seed, activation) in (0..42).zip(Activation::ALL.iter().copied().cycle()) {
         let mut random = Random::new(1000 + seed);
         let (layer, input) = random_stage(&mut random, activation, 0.5);
         let stage = layer.stage();
@@ -444,16 +447,16 @@ fn lipschitz_constants_of_pooling_are_the_exact_ones() {
 #[test]
 fn residual_bound_is_never_below_a_difference_quotient() {
     let mut closest = 0.0_f64;
-    for (seed, activation) in (0..70).zip(Activation::ALL.into_iter().cycle()) {
+    for (seed, activation) in (0..70).zip(Activation::ALL.iter().copied().cycle()) {
         let mut random = Random::new(3000 + seed);
         let input = image([2, 4, 3]);
         let config = if seed % 2 == 0 {
-            StageConfig::ResidualDense { activation }
+            StageConfig::ResidualDense(ResidualDenseConfig { activation })
         } else {
-            StageConfig::ResidualConvolution {
+            StageConfig::ResidualConvolution(ResidualConvolutionConfig {
                 kernel: 3,
                 activation,
-            }
+            })
         };
         let mut layer = random_layer(&config, input, 0.5, &mut random);
         if seed % 4 == 0 {

@@ -39,7 +39,7 @@ fn figures_of_dense_networks_are_the_references_to_twelve_digits() {
 #[test]
 fn figures_of_convolutional_and_residual_networks_are_the_references_to_twelve_digits() {
     LazyLock::force(&DOUBLE);
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         for shape in moderate(activation, 32) {
             agrees(&shape.problem(), WEIGHTINGS[0], &format!("{activation}"));
         }
@@ -107,7 +107,7 @@ fn line_searches_never_raise_the_separated_loss_and_keep_the_certificate_between
 /// `exact` keeps a sweep only if the loss fell, in whatever numbers; in f64 it falls below what f32 resolves of a mean of order one.
 #[test]
 fn exact_sweeps_never_raise_the_original_loss() {
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let dense = problem(&Shape::moderate(activation, 41));
         let image = moderate(activation, 42)[0].problem();
         for problem in [dense, image] {

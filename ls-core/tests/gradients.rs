@@ -54,7 +54,7 @@ fn gradient_of_the_cross_entropy() {
 
 #[test]
 fn gradient_of_every_auxiliary_block() {
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let problem = Shape::moderate(activation, 2).problem();
         let network = problem.network();
         for weighting in WEIGHTINGS {
@@ -137,7 +137,7 @@ fn dense(stage: &AnyStage) -> &Dense {
 
 #[test]
 fn gradient_of_the_original_loss_by_every_weight() {
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let problem = Shape::moderate(activation, 4).problem();
         let tracked = problem.network().train();
         let found = gradients(&tracked, &problem.batch());
@@ -292,7 +292,7 @@ fn assert_all_weights_moved(before: &Network, after: &Network, problem: &Problem
 
 #[test]
 fn every_weight_and_every_auxiliary_variable_moves_in_the_first_sweep() {
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let problem = Shape {
             // Enough for every two neighbours among the rectifiers to be active together.
             samples: 200,

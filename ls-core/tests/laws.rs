@@ -186,7 +186,7 @@ fn restart_never_raises_any_sample_and_changes_only_those_it_lowers() {
 
 #[test]
 fn stationary_blocks_come_back_unchanged() {
-    for activation in Activation::ALL {
+    for &activation in Activation::ALL {
         let problem = Shape::moderate(activation, 17).problem();
         let mut network = problem.network();
         let mut outputs = network.activations(problem.batch().inputs);

@@ -11,7 +11,7 @@ use ls_core::method::{
 };
 use ls_core::network::Network;
 use ls_core::objective::measure;
-use ls_core::stage::{Activation, ConvolutionConfig, Init, StageConfig};
+use ls_core::stage::{Activation, ConvolutionConfig, DenseConfig, Init, StageConfig};
 
 const DECAY: f64 = 0.01;
 const SAMPLES: usize = 40;
@@ -39,10 +39,10 @@ fn network() -> Network {
     };
     let stages = [
         StageConfig::Convolution(convolution),
-        StageConfig::Dense {
+        StageConfig::Dense(DenseConfig {
             width: 8,
             activation,
-        },
+        }),
     ];
     Network::init(&stages, Init::Kaiming, image(SHAPE), 3, 1, &device()).unwrap()
 }

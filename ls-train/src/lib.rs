@@ -22,6 +22,9 @@
 //!
 //! [`train`] and [`Training`] run a plan in a [`Session`]; a [`Trained`] network is loaded from the run folder.
 
+#[cfg(any(feature = "report", feature = "export"))]
+#[cfg(feature = "chart")]
+pub mod chart;
 pub mod config;
 pub mod data;
 mod device;
@@ -39,11 +42,6 @@ mod run;
 pub mod run_dir;
 mod session;
 pub mod trained;
-#[cfg(any(feature = "report", feature = "export"))]
-mod weight_shape;
-
-#[cfg(feature = "chart")]
-pub mod chart;
 
 pub use error::{Error, Result};
 pub use run::{Outcome, Training, TrainingMethod, train};

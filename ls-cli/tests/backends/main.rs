@@ -10,7 +10,10 @@ use ls_core::linalg::{Norm, to_f64};
 use ls_core::model::{MlpConfig, ModelConfig, StagesConfig};
 use ls_core::network::Network;
 use ls_core::objective::Weighting;
-use ls_core::stage::{Activation, ConvolutionConfig, Init, Pooling, StageConfig};
+use ls_core::stage::{
+    Activation, ConvolutionConfig, DenseConfig, Init, Pooling, ResidualConvolutionConfig,
+    ResidualDenseConfig, StageConfig,
+};
 use ls_train::config::{
     AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig,
     OptimizerName, RunConfig,
@@ -139,13 +142,13 @@ fn models() -> [(&'static str, ModelConfig); 3] {
         activation: Activation::Relu,
         pooling: Some(Pooling::Max { size: 2 }),
     });
-    let dense = StageConfig::Dense {
+    let dense = StageConfig::Dense(DenseConfig {
         width: 12,
         activation: Activation::Sigmoid,
-    };
-    let residual = StageConfig::ResidualDense {
+    });
+    let residual = StageConfig::ResidualDense(ResidualDenseConfig {
         activation: Activation::Silu,
-    };
+    });
     [
         (
             "dense",
@@ -163,10 +166,10 @@ fn models() -> [(&'static str, ModelConfig); 3] {
             "residual",
             stages(vec![
                 convolution,
-                StageConfig::ResidualConvolution {
+                StageConfig::ResidualConvolution(ResidualConvolutionConfig {
                     kernel: 3,
                     activation: Activation::Tanh,
-                },
+                }),
                 dense,
                 residual,
             ]),

@@ -1,7 +1,9 @@
 //! Matrix norms, bounded from above.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::read::{scalar_f64, to_f64};
 use crate::Result;
@@ -17,8 +19,23 @@ const TINY: f32 = 1e-30;
 const ROOT_OF_TINY: f32 = 1e-15;
 
 /// Which upper bound of the largest singular value enters the Lipschitz constants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Norm {
     /// `‖W‖_F`: cheap and smooth, up to `√d` too large; acts as a ridge penalty on the later stages.
     Frobenius,

@@ -1,14 +1,31 @@
 //! Activations, their derivatives and largest slopes.
 
 use burn::tensor::{Tensor, activation};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// Slope of the leaky relu on the negative side.
 const LEAK: f64 = 0.01;
 
 /// An activation `s`, applied entry by entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Activation {
     /// `max(u, 0)`.
     Relu,
@@ -28,35 +45,19 @@ pub enum Activation {
 
 impl Activation {
     /// All activations, in the order in which help lists them.
-    pub const ALL: [Self; 7] = [
-        Self::Relu,
-        Self::LeakyRelu,
-        Self::Tanh,
-        Self::Sigmoid,
-        Self::Gelu,
-        Self::Silu,
-        Self::Identity,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// Name on the command line and in files.
+    /// Returns the name on the command line and in files.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Relu => "relu",
-            Self::LeakyRelu => "leaky-relu",
-            Self::Tanh => "tanh",
-            Self::Sigmoid => "sigmoid",
-            Self::Gelu => "gelu",
-            Self::Silu => "silu",
-            Self::Identity => "identity",
-        }
+        self.into()
     }
 
-    /// `s(u)`.
+    /// Returns `s(u)`.
     pub fn apply(self, u: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Relu => activation::relu(u),
             Self::LeakyRelu => activation::leaky_relu(u, LEAK),
-            // The same to 1e-7 in absolute terms; the exponential is several times faster than a CPU's hyperbolic tangent,
+            // Accurate to 1e-7 in absolute terms. An exponential is several times faster than a CPU's hyperbolic tangent,
             // which took two thirds of the time of a sweep.
             Self::Tanh => activation::sigmoid(u * 2.0) * 2.0 - 1.0,
             Self::Sigmoid => activation::sigmoid(u),
@@ -66,7 +67,7 @@ impl Activation {
         }
     }
 
-    /// `cotangent · s'(u)`; `h = s(u)` spares a second evaluation where the slope is a function of it.
+    /// Returns `cotangent · s'(u)`. Slopes that are functions of `h = s(u)` are computed from it.
     pub fn pull_back(self, u: Tensor<2>, h: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Relu => cotangent.mask_fill(u.lower_equal_scalar(0.0), 0.0),
@@ -86,7 +87,7 @@ impl Activation {
         }
     }
 
-    /// The largest `|s'|`, rounded up: 1.1290 for gelu (attained at `u = √2`), 1.0999 for silu (at `u ≈ 2.3994`).
+    /// Returns the largest `|s'|`, rounded up: 1.1290 for gelu (attained at `u = √2`), 1.0999 for silu (at `u ≈ 2.3994`).
     pub fn slope(self) -> f64 {
         match self {
             Self::Relu | Self::LeakyRelu | Self::Tanh | Self::Identity => 1.0,
@@ -96,19 +97,13 @@ impl Activation {
         }
     }
 
-    /// Whether half the signal is lost on average, so that weights start with variance 2/fan-in instead of 1/fan-in.
+    /// Returns whether half the signal is lost on average, so that weights start with variance 2/fan-in instead of 1/fan-in.
     pub fn is_rectifier(self) -> bool {
         matches!(self, Self::Relu | Self::LeakyRelu | Self::Gelu | Self::Silu)
     }
 }
 
-impl core::fmt::Display for Activation {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// `Φ(u) + u φ(u)`.
+/// Returns `Φ(u) + u φ(u)`.
 fn gelu_slope(u: Tensor<2>) -> Tensor<2> {
     let distribution = (u.clone() * core::f64::consts::FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
     let density = (u.clone() * u.clone() * -0.5).exp() * (1.0 / core::f64::consts::TAU.sqrt());
@@ -128,7 +123,7 @@ mod tests {
 
     #[test]
     fn no_slope_on_a_fine_grid_exceeds_the_stated_bound_and_the_bound_is_tight() {
-        for s in Activation::ALL {
+        for &s in Activation::ALL {
             let u = grid();
             let slope = s.pull_back(u.clone(), s.apply(u.clone()), u.ones_like());
             let largest = f64::from(slope.abs().max().into_scalar::<f32>());
@@ -140,7 +135,7 @@ mod tests {
 
     #[test]
     fn pull_back_is_what_autodiff_finds() {
-        for s in Activation::ALL {
+        for &s in Activation::ALL {
             // Off the kink of the rectifiers.
             let u = grid() + 5e-4;
             let leaf = u.clone().autodiff().require_grad();

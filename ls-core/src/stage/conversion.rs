@@ -55,7 +55,7 @@ impl Convolution {
             ensure(dilation == 1, "dilation", dilation as f64, "1")?;
         }
         ensure(conv.groups == 1, "groups", conv.groups as f64, "1")?;
-        let (expected, ..) = convolution::image(input)?;
+        let [expected, ..] = convolution::image(input)?;
         if expected != found {
             let what = format!("input channels of a convolution on {input} images");
             return Err(Error::ShapeMismatch {

@@ -1,7 +1,4 @@
-//! A stage of the user's own, behind one type that is not generic.
-
-use core::any::{Any, type_name};
-use core::fmt::Debug;
+//! A stage of any type, behind one type that is not generic.
 
 use burn::module::{
     Content, Devices, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
@@ -9,14 +6,14 @@ use burn::module::{
 };
 use burn::tensor::{Bool, Device, Int, Tensor};
 
-use super::erased::{Map, MapperAcross, Visit, VisitorAcross, map_across, visit_across};
+use super::erasure::ErasedStage;
 use super::{AffineStage, Lipschitz, PullBack, Stage};
 use crate::shape::FeatureShape;
 
-/// Any Burn module that is a [`Stage`], with its type forgotten.
+/// Any Burn module that is a [`Stage`], with its type erased.
 ///
-/// Parameters keep their names, identities and order: records, optimizers and device moves see the module itself. Ranks go
-/// up to 8; a parameter of a higher rank does not compile:
+/// Parameters keep their names, identities and order, so records, optimizers and moves between devices treat the module inside as
+/// they would without the wrapper. Ranks go up to 8; a parameter of a higher rank does not compile:
 ///
 /// ```compile_fail
 /// # use burn::module::{Module, Param};
@@ -36,40 +33,41 @@ use crate::shape::FeatureShape;
 /// ```
 #[derive(Debug)]
 pub struct CustomStage {
-    stage: Box<dyn Erased>,
+    stage: Box<dyn ErasedStage>,
 }
 
 impl CustomStage {
-    /// Takes a module in.
+    /// Wraps a module.
     ///
-    /// Lazy parameters are drawn here, in their order, and the module is put into validation mode ([`Module::valid`]), the state
-    /// in which methods expect stages; they switch to training ([`Module::train`]) where they need gradients.
+    /// The module is put into validation mode ([`Module::valid`]), the state in which methods expect stages; they switch to
+    /// training ([`Module::train`]) where they need gradients. Lazy parameters are initialized, in their order.
     pub fn new<S: Stage + Module + ModuleDisplay + 'static>(stage: S) -> Self {
-        stage.visit(&mut Draw);
+        stage.visit(&mut Initialize);
         Self {
             stage: Box::new(stage.valid()),
         }
     }
 
-    /// Name of the module's type, without its path.
+    /// Returns the name of the module's type, without its path.
     pub fn name(&self) -> &'static str {
-        self.stage.name()
+        self.stage.name_erased()
     }
 
-    pub(super) fn as_any(&self) -> &dyn Any {
+    /// Returns the module inside.
+    pub(super) fn erased(&self) -> &dyn ErasedStage {
         &*self.stage
     }
 
-    pub(super) fn as_any_mut(&mut self) -> &mut dyn Any {
+    /// Returns the module inside, for changes.
+    pub(super) fn erased_mut(&mut self) -> &mut dyn ErasedStage {
         &mut *self.stage
     }
 }
 
-/// Reads every parameter. Clones of a parameter that nobody has read share its cell, and a change to one would reach the
-/// others.
-struct Draw;
+/// Reads every parameter. Clones of a parameter that has not been read share its cell, so a change to one would change all.
+struct Initialize;
 
-impl ModuleVisitor for Draw {
+impl ModuleVisitor for Initialize {
     fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
         parameter.val();
     }
@@ -80,64 +78,6 @@ impl ModuleVisitor for Draw {
 
     fn visit_bool<const D: usize>(&mut self, parameter: &Param<Tensor<D, Bool>>) {
         parameter.val();
-    }
-}
-
-/// What Burn's [`Module`] offers, without its generic methods.
-trait Erased: Stage + ModuleDisplay + Debug + Any + Send {
-    fn name(&self) -> &'static str;
-    fn clone_erased(&self) -> Box<dyn Erased>;
-    fn visit_erased(&self, visitor: &mut dyn VisitorAcross);
-    fn map_erased(self: Box<Self>, mapper: &mut dyn MapperAcross) -> Box<dyn Erased>;
-    fn collect_devices_erased(&self, devices: Devices) -> Devices;
-    fn to_device_erased(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
-    fn fork_erased(self: Box<Self>, device: &Device) -> Box<dyn Erased>;
-    fn train_erased(self: Box<Self>) -> Box<dyn Erased>;
-    fn valid_erased(&self) -> Box<dyn Erased>;
-    fn materialize_erased(self: Box<Self>) -> Box<dyn Erased>;
-}
-
-impl<S: Stage + Module + ModuleDisplay + 'static> Erased for S {
-    fn name(&self) -> &'static str {
-        let full = type_name::<S>();
-        let path = full.split_once('<').map_or(full, |(path, _)| path);
-        path.rsplit("::").next().unwrap_or(path)
-    }
-
-    fn clone_erased(&self) -> Box<dyn Erased> {
-        Box::new(self.clone())
-    }
-
-    fn visit_erased(&self, visitor: &mut dyn VisitorAcross) {
-        visit_across(self, visitor);
-    }
-
-    fn map_erased(self: Box<Self>, mapper: &mut dyn MapperAcross) -> Box<dyn Erased> {
-        Box::new(map_across(*self, mapper))
-    }
-
-    fn collect_devices_erased(&self, devices: Devices) -> Devices {
-        self.collect_devices(devices)
-    }
-
-    fn to_device_erased(self: Box<Self>, device: &Device) -> Box<dyn Erased> {
-        Box::new(self.to_device(device))
-    }
-
-    fn fork_erased(self: Box<Self>, device: &Device) -> Box<dyn Erased> {
-        Box::new(self.fork(device))
-    }
-
-    fn train_erased(self: Box<Self>) -> Box<dyn Erased> {
-        Box::new((*self).train())
-    }
-
-    fn valid_erased(&self) -> Box<dyn Erased> {
-        Box::new(self.valid())
-    }
-
-    fn materialize_erased(self: Box<Self>) -> Box<dyn Erased> {
-        Box::new(self.materialize())
     }
 }
 
@@ -185,12 +125,12 @@ impl Module for CustomStage {
     }
 
     fn visit<Visitor: ModuleVisitor>(&self, visitor: &mut Visitor) {
-        self.stage.visit_erased(&mut Visit(visitor));
+        self.stage.visit_erased(visitor);
     }
 
     fn map<Mapper: ModuleMapper>(self, mapper: &mut Mapper) -> Self {
         Self {
-            stage: self.stage.map_erased(&mut Map(mapper)),
+            stage: self.stage.map_erased(mapper),
         }
     }
 }

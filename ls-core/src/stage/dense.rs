@@ -1,11 +1,58 @@
 //! Fully connected stage.
 
+use core::fmt;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use rand::Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Activation, AffineStage, Init, Lipschitz, PullBack, Stage};
+use super::settings::LARGEST_WIDTH;
+use super::{Activation, AffineStage, AnyStage, Init, Lipschitz, PullBack, Stage, StageSettings};
+use crate::Result;
+use crate::error::ensure;
 use crate::linalg::{Affine, Operator};
 use crate::shape::FeatureShape;
+
+/// Settings of a [`Dense`] stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DenseConfig {
+    /// Number of output features, `d_out`.
+    pub width: usize,
+    /// Activation.
+    pub activation: Activation,
+}
+
+impl fmt::Display for DenseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.width, self.activation)
+    }
+}
+
+impl StageSettings for DenseConfig {
+    fn output_shape(&self, _input: FeatureShape) -> Result<FeatureShape> {
+        let inside = (1..=LARGEST_WIDTH).contains(&self.width);
+        ensure(inside, "width", self.width as f64, "from 1 to 1,000,000")?;
+        Ok(FeatureShape::Flat(self.width))
+    }
+
+    fn parameters(&self, input: FeatureShape) -> Result<usize> {
+        Ok((input.features() + 1) * self.width)
+    }
+
+    fn init(
+        &self,
+        input: FeatureShape,
+        init: Init,
+        random: &mut dyn Rng,
+        device: &Device,
+    ) -> Result<AnyStage> {
+        let size = [input.features(), self.output_shape(input)?.features()];
+        Ok(Dense::init(size, self.activation, init, random, device).into())
+    }
+}
 
 /// `f(a) = s(a W + b)`.
 #[derive(Module, Debug)]
@@ -19,12 +66,12 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A stage with initialised weights and zero biases.
+    /// Returns a stage with weights drawn by `init` and zero biases.
     pub fn init(
         [d_in, d_out]: [usize; 2],
         activation: Activation,
         init: Init,
-        random: &mut impl rand::Rng,
+        random: &mut dyn Rng,
         device: &Device,
     ) -> Self {
         let weight = init.matrix([d_in, d_out], activation, random, device);
@@ -37,7 +84,7 @@ impl Dense {
         )
     }
 
-    /// A stage with the given coefficients.
+    /// Returns a stage with the given coefficients.
     pub fn from_coefficients(coefficients: Affine, activation: Activation) -> Self {
         Self {
             weight: Param::from_tensor(coefficients.kernel),
@@ -46,7 +93,7 @@ impl Dense {
         }
     }
 
-    /// The activation `s`.
+    /// Returns the activation `s`.
     pub fn activation(&self) -> Activation {
         self.activation
     }
@@ -100,7 +147,7 @@ impl AffineStage for Dense {
     }
 
     fn set_coefficients(&mut self, coefficients: Affine) {
-        // Mapping keeps the parameters' identity, which optimizer states and records are keyed by.
+        // Mapping keeps the parameters' identities, which are the keys of optimizer states.
         self.weight = self.weight.clone().map(|_| coefficients.kernel);
         self.bias = self.bias.clone().map(|_| coefficients.bias);
     }
@@ -115,6 +162,11 @@ impl AffineStage for Dense {
 
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
         u_cotangent.matmul(self.weight.val().inner().transpose())
+    }
+
+    fn pytorch_weight_shape(&self) -> Option<Vec<usize>> {
+        let [d_in, d_out] = self.weight.val().dims();
+        Some(vec![d_out, d_in])
     }
 
     fn linearize_post(&self, u: Tensor<2>, _input: &Tensor<2>) -> (Tensor<2>, PullBack) {

@@ -1,14 +1,32 @@
 //! Initial weights, drawn on the host so that a seed gives the same network on every device.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use super::Activation;
 
 /// Distribution of the initial weights; biases start at zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Init {
     /// Normal with variance 2/fan-in before a rectifier, 1/fan-in before any other activation.
     Kaiming,
@@ -21,19 +39,15 @@ pub enum Init {
 
 impl Init {
     /// All initialisations, in the order in which help lists them.
-    pub const ALL: [Self; 3] = [Self::Kaiming, Self::Xavier, Self::Orthogonal];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// Name on the command line and in files.
+    /// Returns the name on the command line and in files.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Kaiming => "kaiming",
-            Self::Xavier => "xavier",
-            Self::Orthogonal => "orthogonal",
-        }
+        self.into()
     }
 
-    /// What measurements favour for so many hidden stages: orthogonal weights from ten on, except before sigmoids; Kaiming
-    /// otherwise. See `docs/results.md`.
+    /// Returns the distribution that measurements favour for a number of hidden stages: orthogonal weights from ten stages on,
+    /// except before sigmoids, and Kaiming's otherwise. See `docs/results.md`.
     pub fn suited_to(hidden: usize, activation: Activation) -> Self {
         if hidden >= 10 && activation != Activation::Sigmoid {
             Self::Orthogonal
@@ -42,12 +56,12 @@ impl Init {
         }
     }
 
-    /// A `[fan_in, fan_out]` matrix for a stage with the given activation.
+    /// Draws a `[fan_in, fan_out]` matrix for a stage with the given activation.
     pub fn matrix(
         self,
         [fan_in, fan_out]: [usize; 2],
         activation: Activation,
-        random: &mut impl rand::Rng,
+        random: &mut dyn Rng,
         device: &Device,
     ) -> Tensor<2> {
         let normal: Vec<f64> = (0..fan_in * fan_out)
@@ -80,7 +94,7 @@ fn scaled(values: &[f64], factor: f64) -> Vec<f64> {
     values.iter().map(|value| value * factor).collect()
 }
 
-/// The orthonormal factor of a QR decomposition of the longer side, with signs that make it uniformly distributed.
+/// Returns the orthonormal factor of a QR decomposition along the longer side, with signs that make it uniformly distributed.
 fn orthonormal(normal: &[f64], rows: usize, columns: usize) -> Vec<f64> {
     let (long, short) = (rows.max(columns), rows.min(columns));
     let matrix = faer::Mat::from_fn(long, short, |i, j| normal[i * short + j]);

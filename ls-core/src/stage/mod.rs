@@ -1,9 +1,8 @@
 //! One layer of a separated network.
 //!
-//! A [`Stage`] maps `[samples, d_in]` to `[samples, d_out]`. What more it can do is offered as data, never found by a
-//! downcast: a Lipschitz constant, and for stages that are affine before their activation the [`AffineStage`] view that
-//! preconditioned and exact weight updates work on. [`AnyStage`] holds the stages that configurations can name, and any Burn
-//! module of the user's own that implements [`Stage`].
+//! A [`Stage`] maps `[samples, d_in]` to `[samples, d_out]`. Its further capabilities are methods with defaults: a Lipschitz constant,
+//! and for stages that are affine before their activation the [`AffineStage`] view that preconditioned and exact weight updates
+//! work on. [`AnyStage`] holds the stages that configuration files can name, and any other Burn module that implements [`Stage`].
 //!
 //! # Writing a stage
 //!
@@ -49,83 +48,88 @@
 //!     Dense::from_linear(&head, Activation::Identity).into(),
 //! ])?;
 //! assert_eq!(network.forward(Tensor::ones([5, 4], &device)).dims(), [5, 3]);
-//! // The module is there to be taken out again, for instance when it is trained.
+//! // The trained module can be taken out again.
 //! assert!(network.stages()[0].downcast_ref::<Gated>().is_some());
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! All else is optional. [`Stage::lipschitz`] keeps the certificate, where a bound is known. [`Stage::affine`], for a stage that is
-//! affine before its activation, lets methods fit it; without, they move it along gradients. [`Stage::linearize`] can be faster
-//! than the derivative that autodiff gives.
+//! affine before its activation, lets methods fit it; without the view, they move the stage along gradients. [`Stage::linearize`]
+//! can be faster than the derivative that autodiff gives.
+//!
+//! # Adding a kind of stage that files can name
+//!
+//! A file `NAME.rs` holds the stage and its settings, which implement [`StageSettings`]; its `mod` line stands below, and a line in
+//! `registry.rs` makes it a variant of [`StageConfig`] and [`AnyStage`].
 
 mod activation;
-mod config;
 mod conversion;
 mod convolution;
 mod custom;
 mod dense;
-mod erased;
+mod erasure;
 mod init;
 mod pooling;
+mod registry;
 mod residual;
+mod residual_convolution;
+mod residual_dense;
+mod settings;
 
-use core::any::Any;
-
-use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 pub use activation::Activation;
-pub use config::StageConfig;
-pub use convolution::{Convolution, ConvolutionConfig};
 pub use custom::CustomStage;
-pub use dense::Dense;
 pub use init::Init;
 pub use pooling::Pooling;
+pub use registry::*;
 pub use residual::Residual;
+pub use settings::StageSettings;
 
 use crate::linalg::{Affine, Norm, Operator};
 use crate::shape::FeatureShape;
 
 /// One layer `h_l = f_l(h_{l-1})`.
 ///
-/// Activations are always rank 2, `[samples, features]`; [`FeatureShape`] remembers what the features mean.
+/// Activations always have rank 2, `[samples, features]`; [`FeatureShape`] keeps the arrangement of the features.
 ///
-/// The output of a sample must depend on that sample alone, and be the same each time outside of training: methods evaluate samples
-/// in other chunks than they train them in, and running statistics are not kept. So there is no batch normalization; layer and group
-/// normalization do. Dropout is on where batches or optimizers train the stage: in mini-batches of `exact`, under the optimizers of
-/// `alternating`, in `backprop`. Full-batch sweeps of `exact` and line searches, whose losses never rise, leave it off.
+/// The output of a sample must depend on that sample alone and be reproducible outside of training: methods evaluate samples in other
+/// chunks than they train them in, and running statistics are not kept. This rules out batch normalization, but not layer or
+/// group normalization. Dropout is on where batches or optimizers train the stage: in mini-batches of `exact`, under the optimizers
+/// of `alternating`, in `backprop`. It is off in full-batch sweeps of `exact` and in line searches, whose losses never rise.
 pub trait Stage: Sync {
     /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.
     fn forward(&self, input: Tensor<2>) -> Tensor<2>;
 
-    /// Shape of one input sample.
+    /// Returns the shape of one input sample.
     fn input_shape(&self) -> FeatureShape;
 
-    /// Shape of one output sample; its length is `d_out`.
+    /// Returns the shape of one output sample, of `d_out` features.
     fn output_shape(&self) -> FeatureShape;
 
-    /// A true upper bound `K_l` of the stage's Lipschitz constant in the 2-norm, or `None` when no bound is known: unless
-    /// this is the first stage, neither a certificate nor self-adaptive weights exist for the network then.
+    /// Returns a true upper bound `K_l` of the stage's Lipschitz constant in the 2-norm, or `None` (the default) when no bound is
+    /// known. A network that has such a stage behind its first has neither a certificate nor self-adaptive weights.
     fn lipschitz(&self) -> Option<Lipschitz> {
         None
     }
 
-    /// The output at `input`, and the map that pulls a cotangent `[samples, d_out]` of it back to the input,
+    /// Returns the output at `input`, and the map that pulls a cotangent of the output, `[samples, d_out]`, back to the input,
     /// `[samples, d_in]`.
     fn linearize(&self, input: Tensor<2>) -> (Tensor<2>, PullBack) {
         autodiff(input, |leaf| self.forward(leaf))
     }
 
-    /// The affine view, for a stage that is affine before its activation and has no other parameters: methods `exact` and
-    /// `alternating` move its coefficients alone, in steps that are made for them. A stage without the view still trains under
-    /// every method, by gradients of all its parameters, and so does one of which a part is frozen; a stage that is frozen as a
-    /// whole ([`Module::no_grad`]) stands still.
+    /// Returns the affine view of a stage that is affine before its activation and has no other parameters.
+    ///
+    /// The methods `exact` and `alternating` move the coefficients alone, in steps that are made for them. A stage without the view
+    /// still trains under every method, by gradients of all its parameters, and so does a partly frozen stage. A stage that is
+    /// frozen as a whole ([`Module::no_grad`](burn::module::Module::no_grad)) does not move.
     fn affine(&self) -> Option<&dyn AffineStage> {
         None
     }
 
-    /// The affine view, to write new coefficients; for the stages that have one.
+    /// Returns the affine view for writing coefficients. A stage has either both views or none.
     fn affine_mut(&mut self) -> Option<&mut dyn AffineStage> {
         None
     }
@@ -136,16 +140,16 @@ pub trait Stage: Sync {
 pub struct Lipschitz {
     /// 0, or 1 for a stage with a skip connection.
     pub offset: f64,
-    /// Slope of the activation, and of pooling.
+    /// Product of the slopes of activation and pooling.
     pub factor: f64,
-    /// `W`, `[d_in, d_out]`; tracked where the stage is, so that the constant can be differentiated.
+    /// `W`, `[d_in, d_out]`. It is on the autodiff tape where the stage is, so that the constant can be differentiated.
     pub kernel: Tensor<2>,
-    /// How `T_W` comes from `W`.
+    /// The map from `W` to `T_W`.
     pub operator: Operator,
 }
 
 impl Lipschitz {
-    /// The constant, with `‖T_W‖₂` bounded in the given norm.
+    /// Returns the constant, with `‖T_W‖₂` bounded in the given norm.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
@@ -154,7 +158,7 @@ impl Lipschitz {
         Ok(self.offset + self.factor * bound)
     }
 
-    /// The constant and its derivative in `W`.
+    /// Returns the constant and its derivative in `W`, `[d_in, d_out]`.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
@@ -169,34 +173,42 @@ impl Lipschitz {
 ///
 /// For a dense stage the rows are the samples; for a convolution they are its patches.
 pub trait AffineStage: Stage {
-    /// The coefficients `V`.
+    /// Returns the coefficients `V`.
     fn coefficients(&self) -> Affine;
 
     /// Replaces the coefficients.
     fn set_coefficients(&mut self, coefficients: Affine);
 
-    /// The rows that the kernel multiplies, `[rows, d_in]`.
+    /// Returns the rows that the kernel multiplies, `[rows, d_in]`.
     fn rows(&self, input: Tensor<2>) -> Tensor<2>;
 
-    /// Rows of one sample: 1, or the positions of a convolution.
+    /// Returns the number of rows of one sample: 1, or the positions of a convolution.
     fn rows_per_sample(&self) -> usize {
         1
     }
 
-    /// From pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.
+    /// Maps pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.
     fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2>;
 
-    /// Pulls cotangents back to the input, `[samples, d_in]`: of the pre-activations, `[rows, d_out]`, through the affine map,
-    /// and of the output where a skip connection leads around it.
+    /// Pulls two cotangents back to the input, `[samples, d_in]`: that of the pre-activations, `[rows, d_out]`, through the affine
+    /// map, and that of the output through a skip connection, if there is one.
     fn pull_to_input(&self, u_cotangent: Tensor<2>, output_cotangent: Tensor<2>) -> Tensor<2>;
 
-    /// As [`post`](Self::post), with the map that pulls a cotangent of the output back to the pre-activations.
+    /// Returns the output of [`post`](Self::post), and the map that pulls a cotangent of the output back to the pre-activations.
     fn linearize_post(&self, u: Tensor<2>, input: &Tensor<2>) -> (Tensor<2>, PullBack) {
         autodiff(u, |leaf| self.post(leaf, input))
     }
+
+    /// Returns the shape of `weight` in the `PyTorch` module with the coefficients of this stage: `[d_out, d_in]` for `Linear`,
+    /// `[c_out, c_in, k, k]` for `Conv2d`, whose entries are those of `Wᵀ`.
+    ///
+    /// Exports then hold `weight` and `bias`; with `None`, the default, they hold all parameters by their paths in the stage.
+    fn pytorch_weight_shape(&self) -> Option<Vec<usize>> {
+        None
+    }
 }
 
-/// Pulls a cotangent of an output back to the input that it was computed from.
+/// The map that pulls a cotangent of an output back to its input.
 pub type PullBack = Box<dyn FnOnce(Tensor<2>) -> Tensor<2>>;
 
 /// Linearizes any map of plain tensors by Burn's autodiff.
@@ -205,7 +217,7 @@ fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<
     let output = map(leaf.clone());
     let value = output.clone().inner();
     let pull_back = move |cotangent: Tensor<2>| {
-        // A map of integers, say, has no derivative, and Burn refuses to go back from what is not tracked.
+        // The derivative of a map of integers, say, is zero; Burn refuses to differentiate an output that is not tracked.
         let gradient = output.is_tracked().then(|| {
             let gradients = (output * cotangent).sum().backward();
             leaf.grad(&gradients)
@@ -215,115 +227,4 @@ fn autodiff(at: Tensor<2>, map: impl FnOnce(Tensor<2>) -> Tensor<2>) -> (Tensor<
             .unwrap_or_else(|| leaf.inner().zeros_like())
     };
     (value, Box::new(pull_back))
-}
-
-/// Some stage: those that configurations can name, and the user's own.
-#[derive(Module, Debug)]
-pub enum AnyStage {
-    /// Fully connected.
-    Dense(Dense),
-    /// Convolution, with optional pooling.
-    Convolution(Convolution),
-    /// Fully connected, with a skip connection.
-    ResidualDense(Residual<Dense>),
-    /// Convolution, with a skip connection.
-    ResidualConvolution(Residual<Convolution>),
-    /// Any Burn module that is a stage.
-    Custom(CustomStage),
-}
-
-impl AnyStage {
-    /// A module of the user's own; see [`CustomStage::new`].
-    pub fn custom<S: Stage + Module + ModuleDisplay + 'static>(stage: S) -> Self {
-        Self::Custom(CustomStage::new(stage))
-    }
-
-    /// The stage itself, if it is an `S`.
-    pub fn downcast_ref<S: Stage + 'static>(&self) -> Option<&S> {
-        let stage: &dyn Any = match self {
-            Self::Dense(stage) => stage,
-            Self::Convolution(stage) => stage,
-            Self::ResidualDense(stage) => stage,
-            Self::ResidualConvolution(stage) => stage,
-            Self::Custom(stage) => stage.as_any(),
-        };
-        stage.downcast_ref()
-    }
-
-    /// The stage itself, if it is an `S`, to change it.
-    pub fn downcast_mut<S: Stage + 'static>(&mut self) -> Option<&mut S> {
-        let stage: &mut dyn Any = match self {
-            Self::Dense(stage) => stage,
-            Self::Convolution(stage) => stage,
-            Self::ResidualDense(stage) => stage,
-            Self::ResidualConvolution(stage) => stage,
-            Self::Custom(stage) => stage.as_any_mut(),
-        };
-        stage.downcast_mut()
-    }
-
-    /// Whether the stage has the affine view.
-    pub fn is_affine(&self) -> bool {
-        self.affine().is_some()
-    }
-
-    /// Name of the stage's type, without its path.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Dense(_) => "Dense",
-            Self::Convolution(_) => "Convolution",
-            Self::ResidualDense(_) | Self::ResidualConvolution(_) => "Residual",
-            Self::Custom(stage) => stage.name(),
-        }
-    }
-}
-
-impl From<Dense> for AnyStage {
-    fn from(stage: Dense) -> Self {
-        Self::Dense(stage)
-    }
-}
-
-impl From<Convolution> for AnyStage {
-    fn from(stage: Convolution) -> Self {
-        Self::Convolution(stage)
-    }
-}
-
-impl From<Residual<Dense>> for AnyStage {
-    fn from(stage: Residual<Dense>) -> Self {
-        Self::ResidualDense(stage)
-    }
-}
-
-impl From<Residual<Convolution>> for AnyStage {
-    fn from(stage: Residual<Convolution>) -> Self {
-        Self::ResidualConvolution(stage)
-    }
-}
-
-impl core::ops::Deref for AnyStage {
-    type Target = dyn Stage;
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Dense(stage) => stage,
-            Self::Convolution(stage) => stage,
-            Self::ResidualDense(stage) => stage,
-            Self::ResidualConvolution(stage) => stage,
-            Self::Custom(stage) => stage,
-        }
-    }
-}
-
-impl core::ops::DerefMut for AnyStage {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        match self {
-            Self::Dense(stage) => stage,
-            Self::Convolution(stage) => stage,
-            Self::ResidualDense(stage) => stage,
-            Self::ResidualConvolution(stage) => stage,
-            Self::Custom(stage) => stage,
-        }
-    }
 }

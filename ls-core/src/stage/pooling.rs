@@ -1,18 +1,22 @@
 //! Non-overlapping pooling after a convolution's activation.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 /// Pooling over `size × size` windows that do not overlap; rows and columns that fill no window are dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Pooling {
     /// Largest entry of each window; Lipschitz constant 1.
+    #[strum(to_string = "max {size}")]
     Max {
         /// Side of a window.
         size: usize,
     },
     /// Mean of each window; Lipschitz constant `1/√q` over `q` entries.
+    #[strum(to_string = "average {size}")]
     Average {
         /// Side of a window.
         size: usize,
@@ -20,14 +24,14 @@ pub enum Pooling {
 }
 
 impl Pooling {
-    /// Side of a window.
+    /// Returns the side of a window.
     pub fn size(self) -> usize {
         match self {
             Self::Max { size } | Self::Average { size } => size,
         }
     }
 
-    /// Lipschitz constant in the 2-norm.
+    /// Returns the Lipschitz constant in the 2-norm.
     pub fn lipschitz(self) -> f64 {
         match self {
             Self::Max { .. } => 1.0,
@@ -47,8 +51,8 @@ impl Pooling {
         pooled.reshape([samples, channels, rows, columns])
     }
 
-    /// Pulls a cotangent of the pooled images back to the images that they come from. Where several entries of a window are
-    /// largest they share it, which is a subgradient as good as any other.
+    /// Pulls a cotangent of the pooled images back to the images. Several largest entries of one window share its cotangent
+    /// evenly, which gives a subgradient.
     pub fn pull_back(
         self,
         images: Tensor<4>,
@@ -70,7 +74,7 @@ impl Pooling {
             Self::Average { .. } => spread(cotangent / (size * size) as f64),
         };
         let covered = windows.reshape([samples, channels, rows * size, columns * size]);
-        // Rows and columns that fill no window get nothing.
+        // The cotangent of rows and columns that fill no window is zero.
         let device = covered.device();
         let beside = [samples, channels, rows * size, width - columns * size];
         let below = [samples, channels, height - rows * size, width];
@@ -86,8 +90,7 @@ impl Pooling {
         }
     }
 
-    /// `[samples, channels, rows, size, columns, size]`: windows do not overlap, so that a reshape brings each into axes of
-    /// its own.
+    /// Returns the windows, `[samples, channels, rows, size, columns, size]`. They do not overlap, so a reshape suffices.
     fn windows(self, images: Tensor<4>) -> Tensor<6> {
         let size = self.size();
         let [samples, channels, height, width] = images.dims();

@@ -18,7 +18,7 @@ impl<S: AffineStage> Residual<S> {
     /// Wraps a stage that keeps the shape of its input.
     ///
     /// # Errors
-    /// [`Error::ShapeMismatch`] when it does not.
+    /// [`Error::ShapeMismatch`] when the shapes of its inputs and outputs differ.
     pub fn new(inner: S) -> Result<Self> {
         let (input, output) = (inner.input_shape(), inner.output_shape());
         if input == output {
@@ -93,6 +93,10 @@ impl<S: AffineStage> AffineStage for Residual<S> {
         self.inner
             .pull_to_input(u_cotangent, output_cotangent.clone())
             + output_cotangent
+    }
+
+    fn pytorch_weight_shape(&self) -> Option<Vec<usize>> {
+        self.inner.pytorch_weight_shape()
     }
 
     fn linearize_post(&self, u: Tensor<2>, input: &Tensor<2>) -> (Tensor<2>, PullBack) {

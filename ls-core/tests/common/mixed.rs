@@ -4,7 +4,10 @@ use super::geometry::{Geometry, Layout};
 use super::reference::{Layer, Problem};
 use super::{Random, image};
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, ConvolutionConfig, Pooling, StageConfig};
+use ls_core::stage::{
+    Activation, ConvolutionConfig, DenseConfig, Pooling, ResidualConvolutionConfig,
+    ResidualDenseConfig, StageConfig,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -44,10 +47,10 @@ impl MixedShape {
             layers.push(random_layer(config, shape, *scale, &mut random));
             shape = output_shape(config, shape);
         }
-        let head = StageConfig::Dense {
+        let head = StageConfig::Dense(DenseConfig {
             width: self.classes,
             activation: Activation::Identity,
-        };
+        });
         layers.push(random_layer(&head, shape, self.head_scale, &mut random));
         let size = [self.samples, image(self.input).features()];
         let inputs = random.matrix(size, self.input_scale);
@@ -66,15 +69,15 @@ pub(crate) fn any_stage() -> impl Strategy<Value = StageConfig> {
     let rest = (0..6_usize, select(Activation::ALL.to_vec()));
     (convolution, pooling, rest).prop_map(
         |([channels, kernel, stride, padding], pooling, (kind, activation))| match kind {
-            0 => StageConfig::Dense {
+            0 => StageConfig::Dense(DenseConfig {
                 width: 2 * kernel,
                 activation,
-            },
-            1 => StageConfig::ResidualDense { activation },
-            2 => StageConfig::ResidualConvolution {
+            }),
+            1 => StageConfig::ResidualDense(ResidualDenseConfig { activation }),
+            2 => StageConfig::ResidualConvolution(ResidualConvolutionConfig {
                 kernel: 2 * (kernel / 2) + 1,
                 activation,
-            },
+            }),
             _ => StageConfig::Convolution(ConvolutionConfig {
                 channels,
                 kernel,
@@ -122,17 +125,17 @@ pub(crate) fn moderate(activation: Activation, seed: u64) -> [MixedShape; 2] {
                 0.3,
             ),
             (
-                StageConfig::ResidualConvolution {
+                StageConfig::ResidualConvolution(ResidualConvolutionConfig {
                     kernel: 3,
                     activation,
-                },
+                }),
                 0.1,
             ),
             (
-                StageConfig::Dense {
+                StageConfig::Dense(DenseConfig {
                     width: 5,
                     activation,
-                },
+                }),
                 0.2,
             ),
         ]),
@@ -142,7 +145,10 @@ pub(crate) fn moderate(activation: Activation, seed: u64) -> [MixedShape; 2] {
                 convolution([2, 2, 1, 1], Some(Pooling::Average { size: 2 })),
                 0.4,
             ),
-            (StageConfig::ResidualDense { activation }, 0.1),
+            (
+                StageConfig::ResidualDense(ResidualDenseConfig { activation }),
+                0.1,
+            ),
         ]),
     ]
 }
@@ -160,10 +166,10 @@ pub(crate) fn random_layer(
     };
     let features = input.features();
     let (size, activation, layout) = match config {
-        StageConfig::Dense { width, activation } => {
+        StageConfig::Dense(DenseConfig { width, activation }) => {
             ([features, *width], *activation, Layout::default())
         }
-        StageConfig::ResidualDense { activation } => {
+        StageConfig::ResidualDense(ResidualDenseConfig { activation }) => {
             let layout = Layout {
                 geometry: None,
                 skip: true,
@@ -177,7 +183,7 @@ pub(crate) fn random_layer(
             };
             (kernel_size(config, input), config.activation, layout)
         }
-        StageConfig::ResidualConvolution { kernel, activation } => {
+        StageConfig::ResidualConvolution(ResidualConvolutionConfig { kernel, activation }) => {
             let config = ConvolutionConfig {
                 channels: sides(input)[0],
                 kernel: *kernel,
@@ -239,15 +245,18 @@ pub(crate) fn fitted(config: &StageConfig, input: FeatureShape) -> StageConfig {
             });
             StageConfig::Convolution(config)
         }
-        (StageConfig::Convolution(config), FeatureShape::Flat(_)) => StageConfig::Dense {
-            width: config.channels,
-            activation: config.activation,
-        },
-        (StageConfig::ResidualConvolution { activation, .. }, FeatureShape::Flat(_)) => {
-            StageConfig::ResidualDense {
-                activation: *activation,
-            }
+        (StageConfig::Convolution(config), FeatureShape::Flat(_)) => {
+            StageConfig::Dense(DenseConfig {
+                width: config.channels,
+                activation: config.activation,
+            })
         }
+        (
+            StageConfig::ResidualConvolution(ResidualConvolutionConfig { activation, .. }),
+            FeatureShape::Flat(_),
+        ) => StageConfig::ResidualDense(ResidualDenseConfig {
+            activation: *activation,
+        }),
         _ => config.clone(),
     }
 }
@@ -255,9 +264,11 @@ pub(crate) fn fitted(config: &StageConfig, input: FeatureShape) -> StageConfig {
 /// Shape of the output, by the reference's own sizes.
 pub(crate) fn output_shape(config: &StageConfig, input: FeatureShape) -> FeatureShape {
     match config {
-        StageConfig::Dense { width, .. } => FeatureShape::Flat(*width),
-        StageConfig::ResidualDense { .. } => FeatureShape::Flat(input.features()),
-        StageConfig::ResidualConvolution { .. } => input,
+        StageConfig::Dense(DenseConfig { width, .. }) => FeatureShape::Flat(*width),
+        StageConfig::ResidualDense(ResidualDenseConfig { .. }) => {
+            FeatureShape::Flat(input.features())
+        }
+        StageConfig::ResidualConvolution(ResidualConvolutionConfig { .. }) => input,
         StageConfig::Convolution(config) => {
             let input = sides(input);
             image(

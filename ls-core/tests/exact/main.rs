@@ -24,7 +24,10 @@ use ls_core::method::{
     Candidate, Exact, ExactConfig, Form, Method, Objective, Scaling, Separated, Storage,
 };
 use ls_core::objective::Weighting;
-use ls_core::stage::{Activation, AnyStage, ConvolutionConfig, Pooling, StageConfig};
+use ls_core::stage::{
+    Activation, AnyStage, ConvolutionConfig, DenseConfig, Pooling, ResidualConvolutionConfig,
+    ResidualDenseConfig, StageConfig,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -82,7 +82,7 @@ fn auxiliary_variables_are_the_targets_of_the_accepted_step() {
 /// Every kind of stage, with what strides leave over at the end of an image and windows leave over of the positions.
 fn single_stages() -> Vec<StageConfig> {
     let mut stages = Vec::new();
-    let mut activations = Activation::ALL.into_iter().cycle();
+    let mut activations = Activation::ALL.iter().copied().cycle();
     let mut next = || activations.next().expect("a cycle");
     for kernel in 1..=4 {
         for stride in 1..=3 {
@@ -103,16 +103,20 @@ fn single_stages() -> Vec<StageConfig> {
             }
         }
     }
-    for activation in Activation::ALL {
-        stages.push(StageConfig::Dense {
+    for &activation in Activation::ALL {
+        stages.push(StageConfig::Dense(DenseConfig {
             width: 5,
             activation,
-        });
-        stages.push(StageConfig::ResidualDense { activation });
-        stages.push(StageConfig::ResidualConvolution {
-            kernel: 3,
+        }));
+        stages.push(StageConfig::ResidualDense(ResidualDenseConfig {
             activation,
-        });
+        }));
+        stages.push(StageConfig::ResidualConvolution(
+            ResidualConvolutionConfig {
+                kernel: 3,
+                activation,
+            },
+        ));
     }
     stages
 }

@@ -26,7 +26,7 @@ fn cases() -> Vec<Case> {
             };
             Case {
                 name: format!("{activation}-{depth}x64"),
-                contenders: Init::ALL.into_iter().map(contender).collect(),
+                contenders: Init::ALL.iter().copied().map(contender).collect(),
                 target: None,
             }
         })

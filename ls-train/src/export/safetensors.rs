@@ -5,9 +5,9 @@
 //! | `stages.{l}.weight` | `[d_out, d_in]` | weights of stage `l`, counted from 0, the head last; for a residual stage those of its inner stage |
 //! | `stages.{l}.weight` | `[c_out, c_in, k, k]` | kernel of a convolution, to be correlated with the image |
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
-//! | `stages.{l}.{path}` | as in the module | parameters of a custom module, by their path in the module |
+//! | `stages.{l}.{path}` | as in the stage | parameters of a stage without a counterpart in `PyTorch`, by their path in it |
 //!
-//! All numbers are little-endian f32; integers and booleans of a custom module are i64 and bytes. Images are flattened channel by
+//! All numbers are little-endian f32; integers and booleans of such a stage are i64 and bytes. Images are flattened channel by
 //! channel, row by row. The metadata have one entry, `layersep`, a JSON object: `model` (summary of the architecture), `stages` (the
 //! hidden stages as in configuration files), `shape` (channels, height, width), `classes` (names), `pixel_max`, `mean` and
 //! `deviation` (one per channel). An input is `(pixel / pixel_max - mean) / deviation`. `stages` is null for a network that an
@@ -27,7 +27,6 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use super::ExportFormat;
 use crate::data::integers;
 use crate::run_dir::{SAFETENSORS_FILE, write_atomically};
-use crate::weight_shape::weight_shape;
 use crate::{Error, Result, Trained};
 
 pub(super) const FORMAT: ExportFormat = ExportFormat {
@@ -85,57 +84,56 @@ fn write(trained: &Trained, path: &Path) -> Result<()> {
 fn tensors(network: &Network) -> Result<Vec<NamedTensor>> {
     let mut tensors = Vec::new();
     for (l, stage) in network.stages().iter().enumerate() {
-        if let AnyStage::Custom(stage) = stage {
-            let mut collector = ParameterCollector::for_stage(l);
-            stage.visit(&mut collector);
-            tensors.extend(collector.tensors?);
-            continue;
+        let name = format!("stages.{l}");
+        let layer = stage
+            .affine()
+            .and_then(|view| Some((view.pytorch_weight_shape()?, view.coefficients())));
+        match layer {
+            Some((shape, coefficients)) => {
+                let weight = to_f64(coefficients.kernel.transpose())?.into_iter();
+                let outputs = coefficients.bias.dims().to_vec();
+                let bias = to_f64(coefficients.bias)?.into_iter();
+                tensors.push(NamedTensor::new(format!("{name}.weight"), shape, weight));
+                tensors.push(NamedTensor::new(format!("{name}.bias"), outputs, bias));
+            }
+            None => tensors.extend(ParameterCollector::collect(name, stage)?),
         }
-        let affine = stage.affine().ok_or(ls_core::Error::Unsupported {
-            update: "export",
-            stage: l + 1,
-            needs: "affine form",
-        })?;
-        let coefficients = affine.coefficients();
-        let [d_in, d_out] = coefficients.kernel.dims();
-        let kernel = to_f64(coefficients.kernel.transpose())?;
-        let bias = to_f64(coefficients.bias)?;
-        let shape = weight_shape(stage, d_in, d_out);
-        tensors.push(NamedTensor::new(
-            format!("stages.{l}.weight"),
-            shape,
-            kernel.into_iter(),
-        ));
-        tensors.push(NamedTensor::new(
-            format!("stages.{l}.bias"),
-            vec![d_out],
-            bias.into_iter(),
-        ));
     }
     Ok(tensors)
 }
 
-/// Collects the parameters of a module under their paths.
+/// Collects the parameters of a stage under their paths.
 struct ParameterCollector {
+    stage: String,
+    /// Starts with the variant of [`AnyStage`].
     path: Vec<String>,
     tensors: Result<Vec<NamedTensor>>,
 }
 
 impl ParameterCollector {
-    fn for_stage(l: usize) -> Self {
-        Self {
-            path: vec![format!("stages.{l}")],
+    fn collect(stage: String, module: &AnyStage) -> Result<Vec<NamedTensor>> {
+        let mut collector = Self {
+            stage,
+            path: Vec::new(),
             tensors: Ok(Vec::new()),
-        }
+        };
+        module.visit(&mut collector);
+        collector.tensors
+    }
+
+    fn name(&self) -> String {
+        let inside = self.path.get(1..).unwrap_or_default();
+        format!("{}.{}", self.stage, inside.join("."))
     }
 
     fn add(&mut self, dtype: Dtype, shape: &[usize], bytes: Result<Vec<u8>>) {
+        let name = self.name();
         let Ok(tensors) = &mut self.tensors else {
             return;
         };
         match bytes {
             Ok(bytes) => tensors.push(NamedTensor {
-                name: self.path.join("."),
+                name,
                 dtype,
                 shape: shape.to_vec(),
                 bytes,
@@ -195,6 +193,7 @@ mod tests {
     use burn::module::ParamId;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
+    use ls_core::shape::FeatureShape;
     use ls_core::stage::{Activation, Dense, Stage};
 
     use super::*;

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::format;
 use super::pictures;
-use crate::weight_shape::weight_shape;
 use crate::{Result, Trained};
 
 /// Number of units on the page.
@@ -37,13 +36,14 @@ impl WeightPictures {
         let Some(affine) = stage.affine() else {
             return Ok(None);
         };
+        let weight_shape = affine.pytorch_weight_shape();
         let kernel = affine.coefficients().kernel;
         let [d_in, d_out] = kernel.dims();
         // The only read from the device.
         let weights = to_f64(kernel.transpose())?;
         let shape = trained.preprocessing.shape();
-        let (width, about) = match weight_shape(stage, d_in, d_out)[..] {
-            [_, channels, side, _] => (side, kernel_text(channels, side)),
+        let (width, about) = match weight_shape.as_deref() {
+            Some(&[_, channels, side, _]) => (side, kernel_text(channels, side)),
             _ => (shape.width, dense_text(shape.channels)),
         };
         let largest = quantile(&weights, STRONGEST);

@@ -8,7 +8,8 @@ use crate::method::exact::control::Form;
 use crate::method::{ACCEPTED, Method, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{
-    Activation, AnyStage, Convolution, ConvolutionConfig, Dense, Init, Pooling, StageConfig,
+    Activation, AnyStage, Convolution, ConvolutionConfig, Dense, DenseConfig, Init, Pooling,
+    ResidualConvolutionConfig, ResidualDenseConfig, StageConfig,
 };
 use burn::tensor::{Device, TensorData};
 use faer::Mat;
@@ -24,7 +25,7 @@ const CLASSES: usize = 4;
 /// Fully connected, and one with every other kind of stage, on images `1×7×6`.
 fn networks() -> [Network; 2] {
     let activation = Activation::Tanh;
-    let dense = |width| StageConfig::Dense { width, activation };
+    let dense = |width| StageConfig::Dense(DenseConfig { width, activation });
     let convolution = ConvolutionConfig {
         channels: 2,
         kernel: 3,
@@ -40,14 +41,14 @@ fn networks() -> [Network; 2] {
     };
     let mixed = vec![
         StageConfig::Convolution(convolution),
-        StageConfig::ResidualConvolution {
+        StageConfig::ResidualConvolution(ResidualConvolutionConfig {
             kernel: 3,
             activation: Activation::Silu,
-        },
+        }),
         StageConfig::Convolution(pooled),
-        StageConfig::ResidualDense {
+        StageConfig::ResidualDense(ResidualDenseConfig {
             activation: Activation::Sigmoid,
-        },
+        }),
     ];
     let input = FeatureShape::Image {
         channels: 1,

@@ -1,179 +1,23 @@
 //! Convolution stage: cross-correlation, activation, optional pooling.
 
+mod config;
+
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
+use rand::Rng;
 
-use super::config::WIDEST;
-use super::{Activation, AffineStage, Init, Lipschitz, Pooling, PullBack, Stage};
+pub use self::config::ConvolutionConfig;
+pub(super) use self::config::image;
+
+use super::{AffineStage, Init, Lipschitz, Pooling, PullBack, Stage, StageSettings};
+use crate::Result;
 use crate::batch::index_tensor;
-use crate::error::ensure;
 use crate::linalg::{Affine, ConvolutionNorm, ConvolutionSizes, Operator};
 use crate::shape::FeatureShape;
-use crate::{Error, Result};
-
-/// Longer sides are a slip of the keyboard, and sizes below it cannot overflow.
-const LONGEST: usize = 4096;
-
-/// Geometry of a convolution with square kernels and zero padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ConvolutionConfig {
-    /// Output channels.
-    pub channels: usize,
-    /// Side `k` of the kernel.
-    pub kernel: usize,
-    /// Stride `s`.
-    #[serde(default = "one")]
-    pub stride: usize,
-    /// Zero padding on each side.
-    #[serde(default)]
-    pub padding: usize,
-    /// Activation.
-    pub activation: Activation,
-    /// Pooling after the activation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pooling: Option<Pooling>,
-}
-
-impl core::fmt::Display for ConvolutionConfig {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self {
-            kernel, channels, ..
-        } = self;
-        write!(f, "{kernel}×{kernel}×{channels} {}", self.activation)?;
-        if self.stride != 1 {
-            write!(f, ", stride {}", self.stride)?;
-        }
-        if self.padding != 0 {
-            write!(f, ", padding {}", self.padding)?;
-        }
-        match self.pooling {
-            Some(Pooling::Max { size }) => write!(f, ", max {size}"),
-            Some(Pooling::Average { size }) => write!(f, ", average {size}"),
-            None => Ok(()),
-        }
-    }
-}
-
-fn one() -> usize {
-    1
-}
-
-impl ConvolutionConfig {
-    /// Height and width before pooling.
-    fn positions(&self, [height, width]: [usize; 2]) -> Result<[usize; 2]> {
-        for (field, value) in [
-            ("channels", self.channels),
-            ("kernel", self.kernel),
-            ("stride", self.stride),
-        ] {
-            ensure(value >= 1, field, value as f64, "1 or more")?;
-        }
-        for (field, value) in [
-            ("padding", self.padding),
-            ("kernel", self.kernel),
-            ("stride", self.stride),
-        ] {
-            ensure(value <= LONGEST, field, value as f64, "at most 4096")?;
-        }
-        let channels = self.channels as f64;
-        ensure(
-            self.channels <= WIDEST,
-            "channels",
-            channels,
-            "at most 1,000,000",
-        )?;
-        let side = |side: usize| -> Result<usize> {
-            let padded = side + 2 * self.padding;
-            ensure(
-                padded >= self.kernel,
-                "kernel",
-                self.kernel as f64,
-                "at most the side of the padded image",
-            )?;
-            Ok((padded - self.kernel) / self.stride + 1)
-        };
-        Ok([side(height)?, side(width)?])
-    }
-
-    /// Shape of the output for an input image.
-    ///
-    /// # Errors
-    /// [`Error::InvalidConfig`] when kernel or pooling do not fit the image, [`Error::NotAnImage`] for flat inputs.
-    pub fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape> {
-        let (_, height, width) = image(input)?;
-        let [mut height, mut width] = self.positions([height, width])?;
-        if let Some(pooling) = self.pooling {
-            let size = pooling.size();
-            let fits = size >= 1 && size <= height && size <= width;
-            ensure(
-                fits,
-                "pooling size",
-                size as f64,
-                "from 1 to the side of the image",
-            )?;
-            (height, width) = (height / size, width / size);
-        }
-        Ok(FeatureShape::Image {
-            channels: self.channels,
-            height,
-            width,
-        })
-    }
-
-    /// Number of weights and biases.
-    ///
-    /// # Errors
-    /// [`Error::NotAnImage`] for flat inputs.
-    pub fn parameters(&self, input: FeatureShape) -> Result<usize> {
-        let (channels, ..) = image(input)?;
-        Ok(self.channels * (channels * self.kernel * self.kernel + 1))
-    }
-
-    /// Entries of all patches of one sample, `positions · c_in k²`.
-    ///
-    /// # Errors
-    /// As [`output_shape`](Self::output_shape).
-    pub fn patches(&self, input: FeatureShape) -> Result<usize> {
-        let (channels, height, width) = image(input)?;
-        let [rows, columns] = self.positions([height, width])?;
-        Ok(rows * columns * channels * self.kernel * self.kernel)
-    }
-
-    /// A stage with initialised weights and zero biases.
-    ///
-    /// # Errors
-    /// As [`output_shape`](Self::output_shape).
-    pub fn init(
-        &self,
-        input: FeatureShape,
-        init: Init,
-        random: &mut impl rand::Rng,
-        device: &Device,
-    ) -> Result<Convolution> {
-        let (channels, ..) = image(input)?;
-        let size = [channels * self.kernel * self.kernel, self.channels];
-        let kernel = init.matrix(size, self.activation, random, device);
-        let bias = Tensor::zeros([self.channels], device);
-        Convolution::from_coefficients(*self, input, Affine { kernel, bias })
-    }
-}
-
-pub(super) fn image(shape: FeatureShape) -> Result<(usize, usize, usize)> {
-    match shape {
-        FeatureShape::Image {
-            channels,
-            height,
-            width,
-        } => Ok((channels, height, width)),
-        FeatureShape::Flat(features) => Err(Error::NotAnImage { features }),
-    }
-}
 
 /// `f(a) = pool(s(w * a + b))` on images `[channels, height, width]`, flattened in that order.
 #[derive(Module, Debug)]
@@ -185,70 +29,68 @@ pub struct Convolution {
     #[module(skip)]
     config: ConvolutionConfig,
     #[module(skip)]
-    input: FeatureShape,
+    sizes: ConvolutionSizes,
     #[module(skip)]
     output: FeatureShape,
-    /// Prepared once: line searches ask for the norm of many kernels.
+    /// Prepared once, since line searches ask for the norms of many kernels.
     #[module(skip)]
     operator: Operator,
 }
 
 impl Convolution {
-    /// A stage with the given coefficients, the kernel as a matrix `[c_in k², c_out]`.
+    /// Returns a stage with weights drawn by `init` and zero biases.
     ///
     /// # Errors
-    /// As [`ConvolutionConfig::output_shape`].
+    /// As [`ConvolutionConfig::output_shape`](StageSettings::output_shape).
+    pub fn init(
+        config: ConvolutionConfig,
+        input: FeatureShape,
+        init: Init,
+        random: &mut dyn Rng,
+        device: &Device,
+    ) -> Result<Self> {
+        let inputs = config.sizes(input)?.inputs;
+        let size = [inputs * config.kernel * config.kernel, config.channels];
+        let kernel = init.matrix(size, config.activation, random, device);
+        let bias = Tensor::zeros([config.channels], device);
+        Self::from_coefficients(config, input, Affine { kernel, bias })
+    }
+
+    /// Returns a stage with the given coefficients, the kernel as a matrix `[c_in k², c_out]`.
+    ///
+    /// # Errors
+    /// As [`ConvolutionConfig::output_shape`](StageSettings::output_shape).
     pub fn from_coefficients(
         config: ConvolutionConfig,
         input: FeatureShape,
         coefficients: Affine,
     ) -> Result<Self> {
         let output = config.output_shape(input)?;
-        let (inputs, height, width) = image(input)?;
-        let sizes = ConvolutionSizes {
-            inputs,
-            outputs: config.channels,
-            kernel: config.kernel,
-            stride: config.stride,
-            padding: config.padding,
-            image: [height, width],
-            positions: config.positions([height, width])?,
-        };
+        let sizes = config.sizes(input)?;
         Ok(Self {
             weight: Param::from_tensor(kernel_tensor(&config, coefficients.kernel)),
             bias: Param::from_tensor(coefficients.bias),
             config,
-            input,
+            sizes,
             output,
             operator: Operator::Convolution(Arc::new(ConvolutionNorm::new(&sizes))),
         })
     }
 
-    /// Its geometry, activation and pooling.
+    /// Returns geometry, activation and pooling.
     pub fn config(&self) -> ConvolutionConfig {
         self.config
     }
 
-    /// Channels, height and width of an input. The constructor has checked that inputs are images.
-    fn image(&self) -> (usize, usize, usize) {
-        image(self.input).unwrap_or((1, 1, self.input.features()))
-    }
-
     fn images(&self, input: Tensor<2>) -> Tensor<4> {
+        let [height, width] = self.sizes.image;
         let samples = input.dims()[0];
-        let (channels, height, width) = self.image();
-        input.reshape([samples, channels, height, width])
+        input.reshape([samples, self.sizes.inputs, height, width])
     }
 
-    /// Sides of the image between convolution and pooling.
-    fn between(&self) -> [usize; 2] {
-        let (_, height, width) = self.image();
-        self.config.positions([height, width]).unwrap_or([1, 1])
-    }
-
-    /// `[samples · positions, c_out]`, the layout of an affine stage's pre-activations, as images.
+    /// Turns `[samples · positions, c_out]`, the layout of an affine stage's pre-activations, into images.
     fn channels_first(&self, u: Tensor<2>) -> Tensor<4> {
-        let [height, width] = self.between();
+        let [height, width] = self.sizes.positions;
         let [rows, channels] = u.dims();
         let samples = rows / (height * width);
         u.reshape([samples, height * width, channels])
@@ -256,7 +98,7 @@ impl Convolution {
             .reshape([samples, channels, height, width])
     }
 
-    /// Activation and pooling of `[samples, c_out, height, width]`, flattened.
+    /// Applies activation and pooling to `[samples, c_out, height, width]`, and flattens the result.
     fn activate(&self, u: Tensor<4>) -> Tensor<2> {
         let [samples, channels, height, width] = u.dims();
         let flat = u.reshape([samples, channels * height * width]);
@@ -269,16 +111,17 @@ impl Convolution {
         }
     }
 
-    /// For every position and every entry of a patch, where it stands in the flattened image; `d_in` stands for padding.
+    /// Returns the index in the flattened image of every entry of every patch; `d_in` stands for padding.
     fn patch_indices(&self) -> Vec<usize> {
-        let (channels, height, width) = self.image();
-        let ConvolutionConfig {
+        let ConvolutionSizes {
+            inputs: channels,
             kernel,
             stride,
             padding,
+            image: [height, width],
+            positions: [rows, columns],
             ..
-        } = self.config;
-        let [rows, columns] = self.between();
+        } = self.sizes;
         let mut indices = Vec::with_capacity(rows * columns * channels * kernel * kernel);
         for (row, column) in grid(rows, columns) {
             for channel in 0..channels {
@@ -303,14 +146,14 @@ fn grid(rows: usize, columns: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..rows).flat_map(move |i| (0..columns).map(move |j| (i, j)))
 }
 
-/// `[c_in k², c_out]` to `[c_out, c_in, k, k]`.
+/// Turns `[c_in k², c_out]` into `[c_out, c_in, k, k]`.
 fn kernel_tensor(config: &ConvolutionConfig, matrix: Tensor<2>) -> Tensor<4> {
     let (k, c_out) = (config.kernel, config.channels);
     let c_in = matrix.dims()[0] / (k * k);
     matrix.transpose().reshape([c_out, c_in, k, k])
 }
 
-/// `[c_out, c_in, k, k]` to `[c_in k², c_out]`.
+/// Turns `[c_out, c_in, k, k]` into `[c_in k², c_out]`.
 pub(super) fn kernel_matrix(weight: Tensor<4>) -> Tensor<2> {
     let [c_out, c_in, k, _] = weight.dims();
     weight.reshape([c_out, c_in * k * k]).transpose()
@@ -328,14 +171,19 @@ impl Stage for Convolution {
     }
 
     fn input_shape(&self) -> FeatureShape {
-        self.input
+        let [height, width] = self.sizes.image;
+        FeatureShape::Image {
+            channels: self.sizes.inputs,
+            height,
+            width,
+        }
     }
 
     fn output_shape(&self) -> FeatureShape {
         self.output
     }
 
-    /// The norm of the convolution, bounded as [`ConvolutionNorm`] says, times the slopes of activation and pooling.
+    /// Returns the norm of the convolution, bounded as in [`ConvolutionNorm`], times the slopes of activation and pooling.
     fn lipschitz(&self) -> Option<Lipschitz> {
         let pooling = self.config.pooling.map_or(1.0, Pooling::lipschitz);
         Some(Lipschitz {
@@ -373,7 +221,7 @@ impl AffineStage for Convolution {
         let [samples, _] = input.dims();
         let device = input.device();
         let indices = self.patch_indices();
-        let [height, width] = self.between();
+        let [height, width] = self.sizes.positions;
         let positions = height * width;
         let entries = indices.len() / positions;
         let padded = if self.config.padding == 0 {
@@ -415,8 +263,12 @@ impl AffineStage for Convolution {
         (output, Box::new(pull_back))
     }
 
+    fn pytorch_weight_shape(&self) -> Option<Vec<usize>> {
+        Some(self.weight.val().dims().to_vec())
+    }
+
     fn rows_per_sample(&self) -> usize {
-        let [height, width] = self.between();
+        let [height, width] = self.sizes.positions;
         height * width
     }
 
@@ -426,15 +278,16 @@ impl AffineStage for Convolution {
 
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
         let cotangent = self.channels_first(u_cotangent);
-        let (channels, height, width) = self.image();
-        let ConvolutionConfig {
+        let ConvolutionSizes {
+            inputs: channels,
             kernel,
             stride,
             padding,
+            image: [height, width],
+            positions: [rows, columns],
             ..
-        } = self.config;
-        let [rows, columns] = self.between();
-        // What the strides left over at the far end of the padded image.
+        } = self.sizes;
+        // Rows and columns at the end of the padded image that no position reaches.
         let rest =
             |side: usize, positions: usize| side + 2 * padding - kernel - (positions - 1) * stride;
         let options = ConvTransposeOptions::new(
