@@ -11,7 +11,7 @@
 //! | [`stage`] | one layer `f_l`, as data and as capabilities |
 //! | [`network`], [`model`], [`auxiliary`] | the stages in order; architectures by name; one variable per sample and hidden stage |
 //! | [`objective`] | original loss, separated loss, certificate, and what one block minimizes |
-//! | [`update`] | how one block moves while all others stand still |
+//! | [`update`] | how one block moves while all others are held fixed: a direction times a length |
 //! | [`method`] | the order of the blocks in a sweep |
 //!
 //! Next to the library's own stages, a network takes any Burn module of yours: see [writing a stage](stage#writing-a-stage). The

@@ -9,6 +9,7 @@ pub(crate) mod mixed;
 pub(crate) mod reference;
 mod rounding;
 pub(crate) mod sweeps;
+pub(crate) mod updates;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use geometry::{Geometry, Layout};

@@ -4,7 +4,7 @@ use super::full_batch::{FullBatch, Point};
 use crate::Result;
 use crate::method::role::Role;
 use crate::network::Network;
-use crate::update::{GradientSearch, GradientStep};
+use crate::update::{GradientStep, SearchOutcome};
 
 /// The stages that move along gradients, and what is remembered of their steps.
 pub(super) struct Opaque {
@@ -30,7 +30,7 @@ impl Opaque {
         samples: &FullBatch<'_>,
         point: &Point,
         network: &Network,
-    ) -> Result<GradientSearch<Network, Point>> {
+    ) -> Result<SearchOutcome<(Network, Point)>> {
         let gradients = samples.parameter_gradients(point)?;
         let (first, length) = (self.first, self.length);
         let loss_at = |moved: &Network| {

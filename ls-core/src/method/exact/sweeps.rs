@@ -70,8 +70,8 @@ impl FullBatchSweeps {
             let taken = usize::from(found.best.is_some());
             report.accepted += taken;
             report.rejected += trials - taken;
-            if let Some((moved, reached)) = found.best {
-                (model.network, point) = (moved, reached);
+            if let Some(best) = found.best {
+                (model.network, point) = best.payload;
             }
         }
         report.penalized_loss = (self.settings.weight_decay > 0.0).then_some(point.loss);
