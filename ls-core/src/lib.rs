@@ -11,7 +11,7 @@
 //! | [`stage`] | one layer `f_l`, as data and as capabilities |
 //! | [`network`], [`model`], [`auxiliary`] | the stages in order; architectures by name; one variable per sample and hidden stage |
 //! | [`objective`] | original loss, separated loss, certificate, and the loss of one block |
-//! | [`update`] | how one block moves while the others keep their values |
+//! | [`update`] | how one block moves while the others keep their values: a direction times a length |
 //! | [`method`] | the order of the blocks in a sweep; configurations by name |
 //! | [`fit`] | the training loop |
 //!

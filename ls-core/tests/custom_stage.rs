@@ -206,7 +206,7 @@ fn every_parameter_of_a_block_moves_in_one_step() {
     let before = with_block(1);
     let mut model = Separated::new(before.clone());
     adam().sweep(&mut model, &batch()).unwrap();
-    let (before, after) = (Values::of(&before), Values::of(&model.network));
+    let (before, after) = (Values::read(&before), Values::read(&model.network));
     assert_eq!(before.0.len(), 3 * 2 + 2 + 2 * 2);
     for (before, after) in before.0.iter().zip(&after.0) {
         assert_ne!(before, after);

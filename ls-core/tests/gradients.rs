@@ -7,8 +7,8 @@ mod common;
 
 use burn::module::Module;
 use common::differences::{
-    GRAM_STEP, auxiliary_gradient, gram_direction, line_search, separated, slope_at, weight_change,
-    weight_gradient, weights_of,
+    GRAM_STEP, auxiliary_gradient, gram_direction, gram_step, line_search, separated, slope_at,
+    weight_change, weight_gradient, weights_of,
 };
 use common::reference::{self, Matrix, Problem, difference, dot, matrix_norm, norm};
 use common::{Random, Shape, WEIGHTINGS, assert_close, device, pairs, rows, tensor};
@@ -165,12 +165,7 @@ fn weight_step_follows_the_gradient_of_the_whole_separated_loss() {
             let mut network = problem.network();
             let weights = weights_of(&problem, weighting);
             let block = problem.weight_block(l, weighting, &weights);
-            let factor = GRAM_STEP
-                .precondition(&network.stages()[l], block.input.clone())
-                .unwrap();
-            let step = GRAM_STEP
-                .update(network.stage_mut(l), &block, &factor, 0.5)
-                .unwrap();
+            let step = gram_step(GRAM_STEP, network.stage_mut(l), &block, 0.5);
             let length = step.accepted.expect("a descent direction");
             let mut after = problem.clone();
             after.layers[l] = problem.layers[l].read(&network.stages()[l]);

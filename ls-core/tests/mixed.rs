@@ -6,7 +6,7 @@ mod common;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use common::differences::{GRAM_STEP, line_search};
+use common::differences::{GRAM_STEP, gram_step, line_search};
 use common::mixed::{MixedShape, any_stage, moderate, output_shape};
 use common::reference::{EPSILON, Problem, reach};
 use common::{cases, device, image, pairs, rows, tensor};
@@ -184,12 +184,7 @@ fn weight_step_never_raises_the_separated_loss_of_a_mixed_network() {
             let before = problem.separated_mean(&weights);
             let block = problem.weight_block(l, weighting, &weights);
             let mut network = problem.network();
-            let factor = GRAM_STEP
-                .precondition(&network.stages()[l], block.input.clone())
-                .unwrap();
-            let step = GRAM_STEP
-                .update(network.stage_mut(l), &block, &factor, 1.0)
-                .unwrap();
+            let step = gram_step(GRAM_STEP, network.stage_mut(l), &block, 1.0);
             // Far from a minimum some length is accepted.
             assert!(step.accepted.is_some(), "{what}, stage {l}: {step:?}");
             problem.layers[l] = problem.layers[l].read(&network.stages()[l]);

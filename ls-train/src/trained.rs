@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use ls_core::linalg::to_f64;
 use ls_core::network::Network;
+use ls_core::objective::cross_entropy;
 use ls_datasets::{Images, Samples};
 
 use crate::config::RunConfig;
@@ -185,15 +186,9 @@ impl Trained {
 }
 
 impl Prediction {
-    /// `ce(z, y)`: what the image costs if its class is `y`.
+    /// Returns `ce(z, y)`, the loss of the image if its class is `y`.
     pub fn loss(&self, y: usize) -> f64 {
-        let most = self
-            .logits
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = self.logits.iter().map(|z| (z - most).exp()).sum();
-        most + sum.ln() - self.logits[y]
+        cross_entropy::sample_loss(&self.logits, y)
     }
 
     fn new(logits: Vec<f64>) -> Self {
@@ -212,6 +207,14 @@ impl Prediction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn losses_below_the_rounding_of_one_keep_their_digits() {
+        let prediction = Prediction::new(vec![40.0, 0.0]);
+        // log(1 + e^-40); the rounding of the argument makes a relative error of 40 units.
+        let expected = (-40.0_f64).exp().ln_1p();
+        assert!((prediction.loss(0) / expected - 1.0).abs() < 1e-14);
+    }
 
     #[test]
     fn probabilities_are_the_softmax_even_of_huge_logits() {

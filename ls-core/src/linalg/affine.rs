@@ -12,12 +12,12 @@ pub struct Affine {
 }
 
 impl Affine {
-    /// `rows · W + b`, `[rows, d_in]` to `[rows, d_out]`.
+    /// Returns `rows · W + b`, `[rows, d_in]` to `[rows, d_out]`.
     pub fn apply(&self, rows: Tensor<2>) -> Tensor<2> {
         rows.matmul(self.kernel.clone()) + self.bias.clone().unsqueeze()
     }
 
-    /// `Âᵀ G` with `Â = [rows, 1]`: pulls the cotangent `[rows, d_out]` of the output back to the coefficients.
+    /// Pulls the cotangent `G`, `[rows, d_out]`, of the output back to the coefficients: `Âᵀ G` with `Â = [rows, 1]`.
     pub fn pull_back(rows: Tensor<2>, cotangent: Tensor<2>) -> Self {
         Self {
             bias: cotangent.clone().sum_dim(0).squeeze_dim(0),
@@ -25,7 +25,7 @@ impl Affine {
         }
     }
 
-    /// `self + t · direction`.
+    /// Returns `self + t · direction`.
     pub fn moved(&self, direction: &Self, t: f64) -> Self {
         Self {
             kernel: self.kernel.clone() + direction.kernel.clone() * t,
@@ -33,12 +33,12 @@ impl Affine {
         }
     }
 
-    /// `self + other`.
+    /// Returns `self + other`.
     pub fn plus(&self, other: &Self) -> Self {
         self.moved(other, 1.0)
     }
 
-    /// `t · self`.
+    /// Returns `t · self`.
     pub fn scaled(&self, t: f64) -> Self {
         Self {
             kernel: self.kernel.clone() * t,
@@ -46,7 +46,7 @@ impl Affine {
         }
     }
 
-    /// Sum of entrywise products, `⟨self, other⟩`, `[1]`.
+    /// Returns the sum of entrywise products, `⟨self, other⟩`, `[1]`.
     pub fn inner(&self, other: &Self) -> Tensor<1> {
         (self.kernel.clone() * other.kernel.clone()).sum()
             + (self.bias.clone() * other.bias.clone()).sum()

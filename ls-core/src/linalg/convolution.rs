@@ -11,29 +11,29 @@ use super::read::to_f64;
 use crate::Result;
 use crate::batch::index_tensor;
 
-/// Squarings at each frequency. The largest over all frequencies is what counts, so a few percent at one of them are lost
-/// among the slack of the circle.
+/// Squarings at each frequency. Only the largest norm over all frequencies counts, so a few percent at one of them are small
+/// beside the slack of the circle.
 const SQUARINGS: usize = 4;
 
 /// Frequencies on an axis for each cell that the kernel reaches beyond its first. The first number that keeps the work
-/// within [`LARGEST`] is taken; what lies between the frequencies costs 0.9 %, 3.5 % or 15 % on each axis, and nothing on
+/// within [`LARGEST`] is taken; the gaps between the frequencies cost 0.9 %, 3.5 % or 15 % on each axis, and nothing on
 /// images that need no more.
 const DENSITIES: [usize; 3] = [12, 6, 3];
 
 /// Most real numbers in the transforms at all frequencies together.
 const LARGEST: usize = 1 << 20;
 
-/// How a kernel acts on the features of a stage.
+/// The action of a kernel on the features of a stage.
 #[derive(Clone, Debug)]
 pub enum Operator {
-    /// As the matrix that it is.
+    /// Multiplication by the kernel as a matrix.
     Matrix,
-    /// Sliding over an image.
+    /// Convolution with an image.
     Convolution(Arc<ConvolutionNorm>),
 }
 
 impl Operator {
-    /// An upper bound of the operator's norm for the kernel `[d_in, d_out]`.
+    /// Returns an upper bound of the operator's norm for the kernel `[d_in, d_out]`.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
@@ -44,7 +44,7 @@ impl Operator {
         }
     }
 
-    /// The bound and its derivative in the kernel.
+    /// Returns the bound and its derivative in the kernel, `[d_in, d_out]`.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
@@ -97,7 +97,7 @@ pub struct ConvolutionNorm {
 }
 
 impl ConvolutionNorm {
-    /// Prepares what does not depend on the kernel.
+    /// Prepares the numbers that do not depend on the kernel.
     pub fn new(sizes: &ConvolutionSizes) -> Self {
         let axis = |i: usize| Axis::new(sizes, sizes.image[i], sizes.positions[i]);
         let axes = [axis(0), axis(1)];
@@ -122,7 +122,7 @@ impl ConvolutionNorm {
         Ok((value, gradient))
     }
 
-    /// The smaller bound, with the frequency that attains it where it is the bound by frequencies.
+    /// Returns the smaller bound, with the frequency that attains it where it is the bound by frequencies.
     fn smaller(
         &self,
         norm: Norm,
@@ -135,7 +135,7 @@ impl ConvolutionNorm {
         // Leaves the device: the constant is kept on the host, and its derivative is taken at one frequency alone.
         let bounds = to_f64(frequencies.bounds(kernel, 0..frequencies.count))?;
         let largest = bounds.into_iter().enumerate();
-        // What is not finite counts as largest.
+        // A bound that is not finite counts as largest.
         Ok(match largest.max_by(|(_, a), (_, b)| a.total_cmp(b)) {
             Some((at, value)) if value < patches => (value, Some((frequencies, at))),
             _ => (patches, None),
@@ -143,7 +143,7 @@ impl ConvolutionNorm {
     }
 }
 
-/// Which taps meet which pixels on one axis.
+/// The taps of a kernel and the pixels that they meet on one axis.
 struct Axis {
     /// Most outputs that one pixel contributes to; 1 if no pixel is ever met, so that bounds stay positive.
     overlap: usize,
@@ -193,7 +193,7 @@ impl Axis {
         }
     }
 
-    /// Number of frequencies, at most `density` for each cell beyond the first, and the factor for what lies between them.
+    /// Returns the number of frequencies, at most `density` for each cell beyond the first, and the factor for the gaps between them.
     fn sampled(&self, density: usize) -> (usize, f64) {
         let degree = self.cells.len() - 1;
         let side = (density * degree).max(1);
@@ -217,12 +217,12 @@ struct Frequencies {
     cells: usize,
     /// Channels of a cell, `c_in s²`, and `c_out`.
     size: [usize; 2],
-    /// What lies between the frequencies, as a factor.
+    /// Factor for the gaps between the frequencies.
     between: f64,
 }
 
 impl Frequencies {
-    /// `None` when no tap meets a pixel, or when the transforms would be too large.
+    /// Returns the frequencies of a convolution; `None` when no tap meets a pixel, or when the transforms would be too large.
     fn new(sizes: &ConvolutionSizes, axes: &[Axis; 2]) -> Option<Self> {
         let phases = sizes.stride.min(sizes.kernel);
         let size = [sizes.inputs * phases * phases, sizes.outputs];
@@ -247,8 +247,8 @@ impl Frequencies {
         })
     }
 
-    /// Upper bounds of `‖F(ω)‖₂` at a range of the frequencies, each with the allowances that make their maximum one of
-    /// `‖T‖`; differentiable.
+    /// Returns upper bounds of `‖F(ω)‖₂` at a range of the frequencies, each with the allowances that make their maximum a bound
+    /// of `‖T‖`; differentiable.
     ///
     /// Rounding of the Gram iteration is allowed for as in [`Norm::bound`]. Before it, sums of `t` products with rounded waves
     /// err by at most `t ε Σ_a |w_a| ≤ t^{3/2} ε √(Σ_a |w_a|²)`, hence `F(ω)` by `t^{3/2} ε ‖W‖_F` at every frequency. That is
@@ -277,7 +277,7 @@ impl Frequencies {
         relative * frobenius * self.between
     }
 
-    /// `Σ_a w_a cos ω·a` and `Σ_a w_a sin ω·a` with the smaller of the two sizes last, each `[range, larger, smaller]`.
+    /// Returns `Σ_a w_a cos ω·a` and `Σ_a w_a sin ω·a` with the smaller of the two sizes last, each `[range, larger, smaller]`.
     fn transforms(&self, kernel: Tensor<2>, range: Range<usize>) -> [Tensor<3>; 2] {
         let device = kernel.device();
         let [rows, columns] = self.size;
@@ -303,14 +303,14 @@ impl Frequencies {
     }
 }
 
-/// `[[Re, -Im], [Im, Re]]` from `Re` and `-Im`, `[count, m, n]` each.
+/// Returns `[[Re, -Im], [Im, Re]]` from `Re` and `-Im`, `[count, m, n]` each.
 fn complex(re: Tensor<3>, minus_im: Tensor<3>) -> Tensor<3> {
     let above = Tensor::cat(vec![re.clone(), minus_im.clone()], 2);
     let below = Tensor::cat(vec![minus_im.neg(), re], 2);
     Tensor::cat(vec![above, below], 1)
 }
 
-/// `cos ω·a` and `sin ω·a` at half of the frequencies `2π (j/height, l/width)`, `[count, 2, cells]`.
+/// Returns `cos ω·a` and `sin ω·a` at half of the frequencies `2π (j/height, l/width)`, `[count, 2, cells]`.
 fn waves([height, width]: [usize; 2], [rows, columns]: [usize; 2]) -> Vec<f32> {
     let mut waves = Vec::new();
     for (j, l) in grid(height, width) {
@@ -328,7 +328,7 @@ fn waves([height, width]: [usize; 2], [rows, columns]: [usize; 2]) -> Vec<f32> {
     waves
 }
 
-/// The rows of the kernel by cells and the phases within them, `[cells, c_in phases²]`.
+/// Returns the rows of the kernel by cells and the phases within them, `[cells, c_in phases²]`.
 fn taps_of_cells(sizes: &ConvolutionSizes, axes: &[Axis; 2], phases: usize) -> Vec<usize> {
     let (side, stride) = (sizes.kernel, sizes.stride);
     let [rows, columns] = axes;

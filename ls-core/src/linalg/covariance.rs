@@ -1,4 +1,4 @@
-//! Covariances of a stage's inputs, and the preconditioner that they make.
+//! Covariances of a stage's inputs, and the preconditioner that follows from them.
 
 use burn::tensor::Tensor;
 use faer::Mat;
@@ -15,7 +15,8 @@ const ROUNDING: f64 = 1e-13;
 /// Least ridge where inputs vanish altogether.
 const LEAST: f64 = 1e-30;
 
-/// Mean and scatter `Σ_n (a_n - ā)(a_n - ā)ᵀ` of inputs, whose number `m` sums and exponential averages make a weight.
+/// Mean and scatter `Σ_n (a_n - ā)(a_n - ā)ᵀ` of inputs, with their number `m`, which becomes a weight under sums and exponential
+/// averages.
 ///
 /// Scatter is summed about the mean, not recovered from `aᵀa`: after ten stages of sigmoid, inputs vary by 1e-4 of their mean,
 /// and their variance would be lost in f32.
@@ -27,8 +28,8 @@ pub struct Covariance {
 }
 
 impl Covariance {
-    /// Of `rows`, `[m, d]`.
-    pub fn of(rows: Tensor<2>) -> Self {
+    /// Returns mean and scatter of `rows`, `[m, d]`.
+    pub fn from_rows(rows: Tensor<2>) -> Self {
         let count = rows.dims()[0] as f64;
         let mean = rows.clone().mean_dim(0);
         let centred = rows - mean.clone();
@@ -39,7 +40,7 @@ impl Covariance {
         }
     }
 
-    /// Of the rows of both.
+    /// Returns mean and scatter of the rows of both.
     pub fn plus(self, other: Self) -> Self {
         let rows = self.rows + other.rows;
         let difference = other.mean - self.mean.clone();
@@ -52,7 +53,7 @@ impl Covariance {
         }
     }
 
-    /// The rows with another weight.
+    /// Returns mean and scatter with the weight of the rows, and the scatter, multiplied by `t`.
     pub fn scaled(self, t: f64) -> Self {
         Self {
             scatter: self.scatter * t,
@@ -61,12 +62,12 @@ impl Covariance {
         }
     }
 
-    /// Scatter and mean.
+    /// Returns scatter, `[d, d]`, and mean, `[d]`.
     pub(crate) fn arrays(&self) -> (Tensor<2>, Tensor<1>) {
         (self.scatter.clone(), self.mean.clone())
     }
 
-    /// The inverse of [`arrays`](Self::arrays) and [`rows`](Self::rows).
+    /// Rebuilds the value from its [`arrays`](Self::arrays) and [`rows`](Self::rows).
     pub(crate) fn from_arrays(scatter: Tensor<2>, mean: Tensor<1>, rows: f64) -> Self {
         Self {
             scatter,
@@ -75,13 +76,15 @@ impl Covariance {
         }
     }
 
-    /// `m`.
+    /// Returns the weight `m` of the rows.
     pub fn rows(&self) -> f64 {
         self.rows
     }
 
-    /// `(Σ + μ (tr Σ)/d I)⁻¹` about `ā`, with `Σ` the scatter divided by `m`, in f64 on the host; for many inputs of which few
-    /// directions vary, up to a tenth of its eigenvalues there.
+    /// Returns the preconditioner with the inverse `(Σ + μ (tr Σ)/d I)⁻¹` about `ā`, with `Σ` the scatter divided by `m`.
+    ///
+    /// The host factors it in f64. For many inputs that vary in few directions the inverse has low rank, and is off by up to a tenth
+    /// of its eigenvalues in the others.
     ///
     /// # Errors
     /// [`crate::Error::NotPositiveDefinite`] when the inputs are not finite or `μ` is too small for their condition.
@@ -98,7 +101,7 @@ impl Covariance {
             .max(ROUNDING * (squares + variances))
             .max(LEAST);
         let covariance = Mat::from_fn(d, d, |i, j| scatter[i * d + j] / self.rows);
-        let (inverse, condition) = RidgeInverse::of(covariance, ridge, &device)?;
+        let (inverse, condition) = RidgeInverse::new(covariance, ridge, &device)?;
         Ok(Preconditioner {
             inverse,
             mean: self.mean,
@@ -116,7 +119,7 @@ pub struct Preconditioner {
 }
 
 impl Preconditioner {
-    /// The preconditioned gradient in the coefficients `V = [W; b]` of `u = a W + b`, for rows `[m, d]` and the cotangents
+    /// Returns the preconditioned gradient in the coefficients `V = [W; b]` of `u = a W + b`, for rows `[m, d]` and the cotangents
     /// `[m, d_out]` of their outputs, summed over rows: `W` gets `(Σ + ridge)⁻¹ (A - ā)ᵀG`, and `b` gets `1ᵀG - ā W`.
     ///
     /// It is the gradient under a positive definite metric, whatever the mean is: a descent direction. The gradient of a
@@ -140,7 +143,7 @@ impl Preconditioner {
         }
     }
 
-    /// Inverse, or its factor, and mean.
+    /// Returns the inverse, or its factor, and the mean.
     pub(crate) fn arrays(&self) -> (Tensor<2>, Tensor<1>) {
         let inverse = match &self.inverse {
             RidgeInverse::Whole(inverse) => inverse,
@@ -149,7 +152,7 @@ impl Preconditioner {
         (inverse.clone(), self.mean.clone())
     }
 
-    /// `ρ` of an inverse of low rank; `None` for a whole one.
+    /// Returns `ρ` of an inverse of low rank; `None` for a whole one.
     pub(crate) fn ridge(&self) -> Option<f64> {
         match self.inverse {
             RidgeInverse::Whole(_) => None,
@@ -157,7 +160,7 @@ impl Preconditioner {
         }
     }
 
-    /// The inverse of [`arrays`](Self::arrays), [`ridge`](Self::ridge) and [`condition`](Self::condition).
+    /// Rebuilds the value from its [`arrays`](Self::arrays), [`ridge`](Self::ridge) and [`condition`](Self::condition).
     pub(crate) fn from_arrays(
         inverse: Tensor<2>,
         mean: Tensor<1>,
@@ -177,7 +180,7 @@ impl Preconditioner {
         }
     }
 
-    /// Estimate of the condition of `Σ + ridge`.
+    /// Returns an estimate of the condition of `Σ + ridge`.
     pub fn condition(&self) -> f64 {
         self.condition
     }
@@ -216,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn parts_add_up_to_the_whole() {
+    fn sums_of_two_sets_of_rows_equal_those_of_all() {
         // At 1e-3 of the mean the variance would lose all digits but one to sums of squares in f32.
         for spread in [1.0, 1e-3] {
             let rows = rows(spread);
             let (one, other) = rows.split_at(4);
-            let sum = Covariance::of(tensor(one)).plus(Covariance::of(tensor(other)));
+            let sum = Covariance::from_rows(tensor(one)).plus(Covariance::from_rows(tensor(other)));
             assert_eq!(sum.rows(), 11.0);
             let found = to_f64(sum.scatter).unwrap();
             let expected = covariance(&rows);
@@ -247,7 +250,9 @@ mod tests {
     fn directions_are_preconditioned_gradients_of_the_centred_map() {
         let rows = rows(0.5);
         let cotangents: Vec<[f64; 3]> = (0..11).map(|n| [0.25 * f64::from(n), -1.0, 0.5]).collect();
-        let preconditioner = Covariance::of(tensor(&rows)).precondition(0.1).unwrap();
+        let preconditioner = Covariance::from_rows(tensor(&rows))
+            .precondition(0.1)
+            .unwrap();
         let direction = preconditioner.direction(tensor(&rows), tensor(&cotangents), None);
         let mut matrix = covariance(&rows);
         let ridge = 0.1 * (0..3).map(|i| matrix[(i, i)]).sum::<f64>() / 3.0;
@@ -275,7 +280,9 @@ mod tests {
     #[test]
     fn inputs_that_do_not_vary_still_have_a_preconditioner() {
         for rows in [[[0.5, 0.5, 0.5]; 4], [[0.0; 3]; 4]] {
-            let preconditioner = Covariance::of(tensor(&rows)).precondition(0.1).unwrap();
+            let preconditioner = Covariance::from_rows(tensor(&rows))
+                .precondition(0.1)
+                .unwrap();
             let direction = preconditioner.direction(tensor(&rows), tensor(&[[1.0; 3]; 4]), None);
             assert_eq!(to_f64(direction.kernel).unwrap(), [0.0; 9]);
             assert_eq!(to_f64(direction.bias).unwrap(), [4.0; 3]);

@@ -10,27 +10,27 @@ use super::Affine;
 use super::read::to_f64;
 use crate::{Error, Result};
 
-/// Least ridge of [`Ridge::Variance`], relative to the mean square of the inputs: about what f32 keeps of their variance in
-/// sums of their products.
+/// Least ridge of [`Ridge::Variance`], relative to the mean square of the inputs: about the error of their variance in f32 sums of
+/// their products.
 const ROUNDING: f64 = 1e-7;
 
 /// Least ridge of [`Ridge::Variance`] times `d`, where inputs vanish: a stage whose inputs are all zero still has a bias to fit.
 const LEAST: f64 = 1e-12;
 
-/// What a damping `μ` is relative to, and what it keeps from moving.
+/// The measure of a damping `μ`, and the coefficients that it damps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ridge {
     /// `μ (tr Σ)/d` on the kernel, with `Σ` the covariance of the inputs, and nothing on the bias. Deep in a network inputs
-    /// hardly vary about their mean, which would drown in a ridge relative to their second moment.
+    /// hardly vary about their mean, and a ridge relative to their second moment would exceed the variance.
     #[default]
     Variance,
     /// `μ (tr ÂᵀÂ/m)/(d+1)` on kernel and bias.
     SecondMoment,
 }
 
-/// `ÂᵀÂ` of the bordered inputs `Â = [a, 1]`, kept in its blocks `aᵀa`, `aᵀ1` and the number of rows `m`, which sums and
-/// exponential averages of Gram matrices make a weight.
+/// The Gram matrix `ÂᵀÂ` of bordered inputs `Â = [a, 1]`, kept in its blocks `aᵀa`, `aᵀ1` and the number of rows `m`, which becomes
+/// a weight under sums and exponential averages.
 #[derive(Clone, Debug)]
 pub struct Gram {
     cross: Tensor<2>,
@@ -39,8 +39,8 @@ pub struct Gram {
 }
 
 impl Gram {
-    /// The Gram matrix of `rows`, `[rows, d]`.
-    pub fn of(rows: Tensor<2>) -> Self {
+    /// Returns the Gram matrix of `rows`, `[m, d]`.
+    pub fn from_rows(rows: Tensor<2>) -> Self {
         let count = rows.dims()[0];
         Self {
             sums: rows.clone().sum_dim(0).squeeze_dim(0),
@@ -49,7 +49,7 @@ impl Gram {
         }
     }
 
-    /// The sum over the rows of both.
+    /// Returns the Gram matrix of the rows of both.
     pub fn plus(self, other: Self) -> Self {
         Self {
             cross: self.cross + other.cross,
@@ -58,7 +58,7 @@ impl Gram {
         }
     }
 
-    /// The rows with another weight, `t ÂᵀÂ`.
+    /// Returns `t ÂᵀÂ`, the Gram matrix with the weight of the rows multiplied by `t`.
     pub fn scaled(self, t: f64) -> Self {
         Self {
             cross: self.cross * t,
@@ -67,7 +67,7 @@ impl Gram {
         }
     }
 
-    /// `m`.
+    /// Returns the weight `m` of the rows.
     pub fn rows(&self) -> f64 {
         self.rows
     }
@@ -120,6 +120,8 @@ pub struct Cholesky {
 }
 
 impl Cholesky {
+    /// Factors a symmetric matrix.
+    ///
     /// # Errors
     /// [`Error::NotPositiveDefinite`] for a matrix that is not.
     pub(super) fn new(matrix: &Mat<f64>) -> Result<Self> {
@@ -131,7 +133,7 @@ impl Cholesky {
         })
     }
 
-    /// Estimate from below of the factored matrix's condition number, from the diagonal of its factor.
+    /// Returns an estimate from below of the condition number of the factored matrix, from the diagonal of its factor.
     pub fn condition(&self) -> f64 {
         let lower = self.factor.L();
         let diagonal = (0..self.size).map(|i| lower[(i, i)]);
@@ -141,7 +143,7 @@ impl Cholesky {
         (most / least).powi(2)
     }
 
-    /// The inverse of the factored matrix on a device, for solves without a way over the host.
+    /// Returns the inverse of the factored matrix on a device, for solves that do not pass through the host.
     pub(super) fn inverse(&self, device: &Device) -> Tensor<2> {
         let n = self.size;
         let inverse = self.factor.solve(&Mat::<f64>::identity(n, n));

@@ -8,17 +8,17 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 use super::read::{scalar_f64, to_f64};
 use crate::Result;
 
-/// Squarings in the spectral bound. With `d` equal singular values the bound is too large by `d^(1/(4·2^m))` before the
+/// Number of squarings in the spectral bound. With `d` equal singular values the bound is too large by `d^(1/(4·2^m))` before the
 /// row-sum cut below: 0.4 % at `d = 64`, and much less once the singular values differ.
 const SQUARINGS: usize = 8;
 
-/// Keeps square roots and divisions away from zero; squares of single precision numbers below it do not count.
+/// Keeps square roots and divisions away from zero; smaller squares of single precision numbers do not count.
 const TINY: f32 = 1e-30;
 
 /// `√TINY`: the scale of a power that vanishes.
 const ROOT_OF_TINY: f32 = 1e-15;
 
-/// Which upper bound of the largest singular value enters the Lipschitz constants.
+/// The upper bound of the largest singular value that enters the Lipschitz constants.
 #[derive(
     Clone,
     Copy,
@@ -49,11 +49,11 @@ pub enum Norm {
 }
 
 impl Norm {
-    /// An upper bound of `‖W‖₂`, differentiable in `W`.
+    /// Returns an upper bound of `‖W‖₂`, differentiable in `W`.
     ///
-    /// Rounding is allowed for by the factor `1 + max(d_in, d_out) ε` with f32's `ε = 2⁻²³`: the worst case of the longest sum
-    /// involved, relative to the Frobenius norm; errors of later squarings are divided by the growing root. Tests compare
-    /// with singular values in f64.
+    /// The factor `1 + max(d_in, d_out) ε` with f32's `ε = 2⁻²³` allows for rounding: the worst case of the longest sum involved,
+    /// relative to the Frobenius norm; errors of later squarings are divided by the growing root. Tests compare with singular
+    /// values in f64.
     ///
     /// # Shapes
     /// `matrix`: `[d_in, d_out]`; returns `[1]`.
@@ -71,7 +71,7 @@ impl Norm {
         value * rounding
     }
 
-    /// The bound as a number.
+    /// Returns the bound as a number.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
@@ -80,7 +80,7 @@ impl Norm {
         scalar_f64(self.bound(matrix))
     }
 
-    /// Value and derivative of the bound; the Frobenius norm's is `W/‖W‖_F`.
+    /// Returns the bound and its derivative, which is `W/‖W‖_F` for the Frobenius norm.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
@@ -90,7 +90,7 @@ impl Norm {
     }
 }
 
-/// A function `[1]` of a matrix and its derivative, by Burn's autodiff.
+/// Returns a function of a matrix, `[1]`, and its derivative, by Burn's autodiff.
 pub(super) fn differentiate(
     matrix: Tensor<2>,
     function: impl FnOnce(Tensor<2>) -> Tensor<1>,
@@ -103,6 +103,7 @@ pub(super) fn differentiate(
     (value.inner(), gradient)
 }
 
+/// Returns `‖W‖_F`, `[1]`.
 pub(super) fn frobenius(matrix: Tensor<2>) -> Tensor<1> {
     // Scaling by the largest entry keeps the squares of very large weights finite.
     let scale = matrix.clone().detach().abs().max().clamp_min(TINY);
@@ -110,7 +111,7 @@ pub(super) fn frobenius(matrix: Tensor<2>) -> Tensor<1> {
     (((scaled.clone() * scaled).sum() + TINY).sqrt() * scale).clamp_min(TINY)
 }
 
-/// `‖W‖₂` of a matrix with `‖W‖_F = 1`, from above.
+/// Returns an upper bound of `‖W‖₂` for a matrix with `‖W‖_F = 1`, `[1]`.
 fn spectral_of_unit(unit: Tensor<2>) -> Tensor<1> {
     let [rows, columns] = unit.dims();
     let gram = if rows < columns {
@@ -121,8 +122,8 @@ fn spectral_of_unit(unit: Tensor<2>) -> Tensor<1> {
     root_of_norm(gram.unsqueeze(), SQUARINGS, |g| g.clone().matmul(g))
 }
 
-/// `√‖G‖₂` from above for each of several Hermitian matrices `G` that are positive semidefinite, by Gram iteration:
-/// `‖G‖₂ = √‖G²‖₂` as often as `squarings` says, then `‖G‖₂ ≤ ‖G‖_F` or the largest row sum, whichever is smaller.
+/// Returns upper bounds of `√‖G‖₂` for several Hermitian positive semidefinite matrices `G`, by Gram iteration: `‖G‖₂ = √‖G²‖₂`
+/// for each of the `squarings`, then `‖G‖₂ ≤ ‖G‖_F` or the largest row sum, whichever is smaller.
 ///
 /// With `d` equal singular values the Frobenius norm is too large by `d^(1/(4·2^squarings))`.
 ///
@@ -157,7 +158,7 @@ pub(super) fn root_of_norm(
     norm.flatten(0, 2)
 }
 
-/// Largest singular value of a small matrix, by an f64 singular value decomposition on the host: for reports and tests.
+/// Returns the largest singular value of a small matrix, by an f64 singular value decomposition on the host: for reports and tests.
 ///
 /// # Errors
 /// [`crate::Error::Device`] when the device failed.

@@ -1,4 +1,4 @@
-//! The only places where values leave the device. Each of them waits for it.
+//! Reads values from the device; no other code does. Each read waits for the pending work of the device.
 
 use burn::tensor::Tensor;
 
@@ -24,7 +24,8 @@ pub fn scalar_f64(tensor: Tensor<1>) -> Result<f64> {
     Ok(to_f64(tensor)?.first().copied().unwrap_or(f64::NAN))
 }
 
-/// Mean over samples, summed in f64: an f32 sum over 60,000 samples would drown the late sweeps' decrease.
+/// Returns the mean over samples, `[samples]`, summed in f64: the rounding of an f32 sum over 60,000 samples would exceed the
+/// decrease of late sweeps.
 ///
 /// # Errors
 /// [`Error::Device`] when the pending work failed.

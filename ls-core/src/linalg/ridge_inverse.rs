@@ -24,10 +24,10 @@ const RANKS: [usize; 2] = [6, 3];
 /// The least eigenvalue that is kept may be this share of the ridge: the inverse is then off by about as much where it matters least.
 const TAIL: f64 = 0.1;
 
-/// `(Σ + ρ I)⁻¹`.
+/// The inverse `(Σ + ρ I)⁻¹`.
 #[derive(Clone, Debug)]
 pub(crate) enum RidgeInverse {
-    /// Entry by entry.
+    /// All entries, `[d, d]`.
     Whole(Tensor<2>),
     /// `I/ρ - B Bᵀ`.
     LowRank {
@@ -39,11 +39,11 @@ pub(crate) enum RidgeInverse {
 }
 
 impl RidgeInverse {
-    /// The inverse for a covariance matrix, and an estimate of the condition of `Σ + ρ I`.
+    /// Returns the inverse for a covariance matrix, and an estimate of the condition of `Σ + ρ I`.
     ///
     /// # Errors
     /// [`crate::Error::NotPositiveDefinite`] when entries are not finite or `ρ` is too small for their condition.
-    pub(super) fn of(covariance: Mat<f64>, ridge: f64, device: &Device) -> Result<(Self, f64)> {
+    pub(super) fn new(covariance: Mat<f64>, ridge: f64, device: &Device) -> Result<(Self, f64)> {
         let size = covariance.nrows();
         if size >= SMALLEST {
             for share in RANKS {
@@ -58,7 +58,7 @@ impl RidgeInverse {
         Ok((Self::Whole(factor.inverse(device)), factor.condition()))
     }
 
-    /// `(Σ + ρ I)⁻¹ X`.
+    /// Returns `(Σ + ρ I)⁻¹ X` for `X` of shape `[d, columns]`.
     pub(super) fn apply(&self, right: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Whole(inverse) => inverse.clone().matmul(right),
@@ -70,7 +70,7 @@ impl RidgeInverse {
     }
 }
 
-/// The approximation of rank `rank`; `None` when eigenvalues that are not small are left out.
+/// Returns the approximation of rank `rank`; `None` when it would leave out eigenvalues that are not small.
 fn low_rank(
     covariance: &Mat<f64>,
     rank: usize,
@@ -78,7 +78,7 @@ fn low_rank(
     device: &Device,
 ) -> Option<(RidgeInverse, f64)> {
     let size = covariance.nrows();
-    // The same directions every time, so that a run can be repeated.
+    // A fixed seed makes runs repeatable.
     let mut random = ChaCha12Rng::seed_from_u64(0);
     let test = Mat::<f64>::from_fn(size, rank, |_, _| StandardNormal.sample(&mut random));
     let mut sketch = covariance * &test;
@@ -137,7 +137,7 @@ mod tests {
     fn error(covariance: &Mat<f64>, ridge: f64) -> (RidgeInverse, f64) {
         let device = Device::flex();
         let size = covariance.nrows();
-        let (inverse, _) = RidgeInverse::of(covariance.clone(), ridge, &device).unwrap();
+        let (inverse, _) = RidgeInverse::new(covariance.clone(), ridge, &device).unwrap();
         let shifted = (0..size * size).map(|k| {
             let (i, j) = (k / size, k % size);
             (covariance[(i, j)] + if i == j { ridge } else { 0.0 }) as f32
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_spectrum_that_falls_fast_is_inverted_at_low_rank() {
-        // As that of images: 50/i².
+        // A spectrum as that of images: 50/i².
         let values: Vec<f64> = (1..=300).map(|i| 50.0 / f64::from(i * i)).collect();
         let covariance = covariance(&values);
         let (inverse, error) = error(&covariance, 1.0);
@@ -173,11 +173,11 @@ mod tests {
     fn an_inverse_of_low_rank_is_positive_definite() {
         let values: Vec<f64> = (1..=300).map(|i| 1e4 / f64::from(i * i * i)).collect();
         let device = Device::flex();
-        let (inverse, condition) = RidgeInverse::of(covariance(&values), 1.0, &device).unwrap();
+        let (inverse, condition) = RidgeInverse::new(covariance(&values), 1.0, &device).unwrap();
         assert!(matches!(inverse, RidgeInverse::LowRank { .. }));
         // λ₁ = 1e4 and ρ = 1, to what the sketch finds of the largest eigenvalue.
         assert!((condition / 1e4 - 1.0).abs() < 1e-3, "{condition}");
-        // Along the leading eigenvector `1/ρ - |Bᵀx|²` is what is left of two numbers near 1: f32 keeps 1e-7 of them, 1e-3 of it.
+        // Along the leading eigenvector `1/ρ - |Bᵀx|²` is the difference of two numbers near 1: f32 keeps 1e-7 of them, 1e-3 of it.
         let matrix = covariance(&values);
         let mut leading = Mat::from_fn(300, 1, |i, _| 1.0 + i as f64);
         for _ in 0..50 {

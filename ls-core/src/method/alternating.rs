@@ -25,6 +25,7 @@ use crate::figure::{Figure, Figures};
 use crate::linalg::{Cholesky, mean_f64};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
+use crate::stage::{AffineStage, AnyStage};
 use crate::update::{
     AuxiliaryBlock, GradientStep, GramStep, WeightBlock, armijo_pass, optimize_auxiliary,
     optimize_weights, restart,
@@ -247,21 +248,22 @@ impl Alternating {
             _ => None,
         };
         let gradient_steps: Vec<_> = roles.iter().map(gradient_step).collect();
-        let first_preconditioner = match &rule {
-            BlockRule::LineSearch { damping } if roles[0] == StageRole::Affine => {
+        let first = network.stages()[0].affine();
+        let first_preconditioner = match (&rule, roles[0], first) {
+            (BlockRule::LineSearch { damping }, StageRole::Affine, Some(first)) => {
                 let rows = split.len().min(PRECONDITIONER_ROWS);
                 let sample = split.inputs.clone().narrow(0, 0, rows);
                 let step = GramStep {
                     damping: *damping,
                     longest: f64::INFINITY,
                 };
-                Some(step.precondition(&network.stages()[0], sample)?)
+                Some(step.precondition(first, sample)?)
             }
             _ => None,
         };
         let first_length = |step: &Option<GradientStep>| match step {
             Some(_) => GradientStep::FIRST_LENGTH,
-            None => 1.0,
+            None => GramStep::FIRST_LENGTH,
         };
         let widths = vec![1; hidden];
         Ok(Self {
@@ -355,6 +357,7 @@ impl Alternating {
                     let step = if let Some(step) = &mut self.memory.gradient_steps[l] {
                         step.update_weights(stage, &block, first)?
                     } else {
+                        let stage = affine_mut(stage, l)?;
                         let features = stage.input_shape().features();
                         let longest = match batch.selection {
                             Selection::All => f64::INFINITY,
@@ -372,7 +375,7 @@ impl Alternating {
                         };
                         let preconditioner = match slot {
                             Some(factor) => factor,
-                            None => slot.insert(rule.precondition(stage, input.clone())?),
+                            None => slot.insert(rule.precondition(&*stage, input.clone())?),
                         };
                         rule.update(stage, &block, preconditioner, first)?
                     };
@@ -522,6 +525,15 @@ impl Method for Alternating {
 struct Values {
     weight_steps: Vec<f64>,
     auxiliary_ids: Vec<Vec<String>>,
+}
+
+/// Returns the affine view of stage `l`, counted from 0.
+fn affine_mut(stage: &mut AnyStage, l: usize) -> Result<&mut dyn AffineStage> {
+    stage.affine_mut().ok_or(Error::Unsupported {
+        update: "the Gram-preconditioned weight step",
+        stage: l + 1,
+        needs: "affine view to write to",
+    })
 }
 
 fn row_id(ids: &mut Vec<ParamId>, block: usize) -> ParamId {

@@ -2,21 +2,43 @@
 //!
 //! `ce(z, y) = log Σ_j e^{z_j} - z_y = softplus(t)` with the log-odds against the true class,
 //! `t = log Σ_{j≠y} e^{z_j - z_y}`. In this form no digits cancel: a loss of 1e-9 keeps all of its digits in f32, where
-//! `logsumexp(z) - z_y` would return 0.
+//! `logsumexp(z) - z_y` would return 0. [`per_sample`] evaluates it on a device, [`sample_loss`] on the host.
 
 use burn::tensor::{Bool, Int, Tensor, activation};
 
-/// Stands for -∞ without making differences of infinities possible.
+/// Takes the place of -∞, which would make differences of infinities possible.
 const EXCLUDED: f64 = -1e30;
 
-/// `ce(z_n, y_n)`, `[samples]`, from logits `[samples, K]` and labels `[samples]`.
+/// Returns `ce(z_n, y_n)`, `[samples]`, for logits `[samples, K]` and labels `[samples]`.
 pub fn per_sample(logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<1> {
     let (t, _) = log_odds_against(logits, labels);
     let tail = (t.clone().abs() * -1.0).exp().log1p();
     (t.clamp_min(0.0) + tail).squeeze_dim(1)
 }
 
-/// `∂ce_n/∂z_n = softmax(z_n) - e_{y_n}`, `[samples, K]`; not divided by the number of samples.
+/// Returns `ce(z, y)` for one sample whose logits are on the host, with a relative error of a few units of f64's rounding.
+///
+/// # Panics
+/// When `label` is no index of `logits`.
+pub fn sample_loss(logits: &[f64], label: usize) -> f64 {
+    let own = logits[label];
+    let others = logits.iter().enumerate().filter(|&(j, _)| j != label);
+    let margins: Vec<f64> = others.map(|(_, z)| z - own).collect();
+    if margins.iter().any(|margin| margin.is_nan()) {
+        // The maximum below would pass over it.
+        return f64::NAN;
+    }
+    let largest = margins.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if largest.is_infinite() {
+        // Without any other class the loss is zero, without the own class infinite; differences of infinities would be NaN.
+        return largest.max(0.0);
+    }
+    let sum: f64 = margins.iter().map(|margin| (margin - largest).exp()).sum();
+    let t = largest + sum.ln();
+    t.max(0.0) + (-t.abs()).exp().ln_1p()
+}
+
+/// Returns `∂ce_n/∂z_n = softmax(z_n) - e_{y_n}`, `[samples, K]`; not divided by the number of samples.
 pub fn gradient(logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<2> {
     let truth = truth_mask(labels, logits.dims()[1]);
     let (t, others) = log_odds_against(logits, labels);
@@ -27,13 +49,13 @@ pub fn gradient(logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<2> {
     shared.mask_where(truth, wrong.neg().repeat_dim(1, columns))
 }
 
-/// 1 where the largest logit is the label's, else 0, `[samples]`.
+/// Returns 1 where the largest logit is that of the label, else 0, `[samples]`.
 pub fn correct(logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<1> {
     let predicted: Tensor<1, Int> = logits.argmax(1).squeeze_dim(1);
     predicted.equal(labels.clone()).float()
 }
 
-/// `t`, `[samples, 1]`, and the softmax over the wrong classes alone, `[samples, K]`.
+/// Returns `t`, `[samples, 1]`, and the softmax over the wrong classes alone, `[samples, K]`.
 fn log_odds_against(logits: Tensor<2>, labels: &Tensor<1, Int>) -> (Tensor<2>, Tensor<2>) {
     let own = logits.clone().gather(1, labels.clone().unsqueeze_dim(1));
     let classes = logits.dims()[1];
@@ -81,6 +103,35 @@ mod tests {
         for (found, expected) in found.iter().zip(expected) {
             // A handful of f32 operations.
             assert!((found / expected - 1.0).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+
+    /// Expected values were computed with 60 digits.
+    #[test]
+    fn losses_on_the_host_agree_with_high_precision_at_every_size() {
+        let cases: [(&[f64], usize, f64); 9] = [
+            (&[0.0, 0.0, 0.0], 0, 1.098_612_288_668_109_7),
+            (&[3.0, 7.5, -1.25, 2.0], 2, 8.765_237_545_995_407),
+            (&[0.0, 1e6, 0.0], 0, 1e6),
+            (&[1000.0, -1000.0, 999.0], 2, 1.313_261_687_518_222_8),
+            (&[-700.0, 5.0, -2.0], 1, 9.114_664_537_742_447e-4),
+            (&[20.0, 0.0, 0.0], 0, 4.122_307_236_380_407e-9),
+            (&[40.0, 1.5, -3.25, 0.5], 0, 2.620_888_142_987_062_5e-17),
+            (&[100.0, 0.0], 0, 3.720_075_976_020_836e-44),
+            (&[0.25], 0, 0.0),
+        ];
+        for (logits, label, expected) in cases {
+            let found = sample_loss(logits, label);
+            // An argument `t` of the exponential makes its rounding, `|t| ε`, relative: 100 ε at most.
+            let tolerance = 100.0 * f64::EPSILON * expected;
+            assert!((found - expected).abs() <= tolerance, "{found} {expected}");
+        }
+        // Less than any positive number of f64, and classes that are impossible.
+        assert_eq!(sample_loss(&[1000.0, 0.0], 0), 0.0);
+        assert_eq!(sample_loss(&[1.0, f64::NEG_INFINITY], 0), 0.0);
+        assert_eq!(sample_loss(&[1.0, f64::NEG_INFINITY], 1), f64::INFINITY);
+        for label in 0..2 {
+            assert!(sample_loss(&[f64::NAN, 1.0], label).is_nan());
         }
     }
 

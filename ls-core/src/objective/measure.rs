@@ -10,7 +10,7 @@ use crate::linalg::to_f64;
 use crate::network::Network;
 use crate::{Error, NoLipschitzConstant, Result};
 
-/// Samples that one chunk of a report holds; bounds the memory of the forward pass.
+/// Number of samples in one chunk of a report; bounds the memory of the forward pass.
 const CHUNK: usize = 8192;
 
 /// Figures of one split.
@@ -22,7 +22,7 @@ pub struct Measurement {
     pub original_loss_mean: f64,
     /// Share of samples whose largest logit is the label's, 0 to 1.
     pub accuracy: f64,
-    /// What the auxiliary variables add; `None` for a method without any and for a test split.
+    /// Figures of the auxiliary variables; `None` for a method without any and for a test split.
     pub separated: Option<SeparatedFigures>,
 }
 
@@ -33,7 +33,7 @@ pub struct SeparatedFigures {
     pub separated_loss_mean: f64,
     /// `C ≥ F`; `None` when a stage behind the first has no Lipschitz constant.
     pub certificate_mean: Option<f64>,
-    /// Why there is no certificate; `None` when there is one.
+    /// The reason why there is no certificate; `None` when there is one.
     pub no_certificate: Option<NoLipschitzConstant>,
     /// `1/N Σ_n r_{l,n}²` for each hidden stage, in squared activation units.
     pub residual_square_means: Vec<f64>,
@@ -49,7 +49,7 @@ pub struct SampleTerms {
 }
 
 impl SampleTerms {
-    /// Separated loss, certificate and residuals of these samples, summed in f64.
+    /// Returns separated loss, certificate and residuals of these samples, summed in f64.
     ///
     /// `C = 1/N Σ_n min(ce(ẑ_n) + √2 d_n, (√ce(ẑ_n) + κ d_n)²)` with `d_n = Σ_l Π_l r_{l,n}`.
     pub fn figures(&self, weights: &Weights) -> SeparatedFigures {
@@ -87,7 +87,7 @@ impl SampleTerms {
     }
 }
 
-/// The separated terms of a batch whose auxiliary variables are given.
+/// Returns the separated terms of a batch for given auxiliary variables, `[samples, d_l]` each.
 ///
 /// # Errors
 /// [`Error::Device`] when the device failed.
@@ -104,7 +104,7 @@ pub fn sample_terms(
     })
 }
 
-/// The separated terms of a batch, `[samples]` each and still on the device: the head's losses, then each stage's `r²`.
+/// Returns the separated terms of a batch, `[samples]` each and still on the device: the head's losses, then each stage's `r²`.
 fn term_rows(network: &Network, auxiliary: &[Tensor<2>], batch: &Batch) -> Vec<Tensor<1>> {
     let mut previous = batch.inputs.clone();
     let mut residual_squares = Vec::with_capacity(auxiliary.len());
@@ -119,7 +119,7 @@ fn term_rows(network: &Network, auxiliary: &[Tensor<2>], batch: &Batch) -> Vec<T
         .collect()
 }
 
-/// The rows of a table with a column for each sample.
+/// Returns the rows of a table with a column for each sample.
 fn rows(table: Tensor<2>) -> Result<Vec<Vec<f64>>> {
     let samples = table.dims()[1];
     // Leaves the device once per report: the certificate mixes all stages sample by sample, in f64.

@@ -1,8 +1,8 @@
-//! What is minimized and what is reported.
+//! Objectives that are minimized, and the figures that report them.
 //!
 //! [`cross_entropy`] is the original loss of one sample; [`Weighting`] turns Lipschitz constants into the weights of the
-//! residuals; [`OutputLoss`] is what one block compares a stage's output with; [`measure`] reports the original loss, the
-//! separated loss and the certificate over a whole split.
+//! residuals; [`OutputLoss`] is the term of the separated loss that a stage's output enters; [`measure`] reports the original
+//! loss, the separated loss and the certificate over a whole split.
 
 pub mod cross_entropy;
 mod measure;

@@ -1,4 +1,4 @@
-//! What one block compares a stage's output with.
+//! The loss of a stage's output: its distance from a target, or the cross-entropy with labels.
 
 use burn::tensor::{Int, Tensor};
 
@@ -24,12 +24,12 @@ pub enum OutputLoss {
 }
 
 impl OutputLoss {
-    /// The term of each sample, `[samples]`, for outputs `[samples, d]`.
+    /// Returns the term of each sample, `[samples]`, for outputs `[samples, d]`.
     pub fn per_sample(&self, output: Tensor<2>) -> Tensor<1> {
         self.misfit(output) * self.weight()
     }
 
-    /// The term of each sample without its weight: `r_{l,n}²`, or the cross-entropy.
+    /// Returns the term of each sample without its weight, `[samples]`: `r_{l,n}²`, or the cross-entropy.
     pub fn misfit(&self, output: Tensor<2>) -> Tensor<1> {
         match self {
             Self::Residual { target, .. } => square_norms(target.clone() - output),
@@ -37,7 +37,7 @@ impl OutputLoss {
         }
     }
 
-    /// `ω_l`, or the factor of the cross-entropy.
+    /// Returns `ω_l`, or the factor of the cross-entropy.
     pub fn weight(&self) -> f64 {
         match self {
             Self::Residual { omega, .. } => *omega,
@@ -45,7 +45,7 @@ impl OutputLoss {
         }
     }
 
-    /// Derivative of each sample's term by its output, `[samples, d]`.
+    /// Returns the derivative of each sample's term by its output, `[samples, d]`.
     pub fn gradient(&self, output: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Residual { target, omega } => (output - target.clone()) * (2.0 * omega),
@@ -55,7 +55,7 @@ impl OutputLoss {
         }
     }
 
-    /// An upper bound of the second derivative by the output: `2 ω`, or `½ factor` for the cross-entropy.
+    /// Returns an upper bound of the second derivative by the output: `2 ω`, or `½ factor` for the cross-entropy.
     pub fn curvature(&self) -> f64 {
         match self {
             Self::Residual { omega, .. } => 2.0 * omega,
@@ -64,7 +64,7 @@ impl OutputLoss {
     }
 }
 
-/// `‖v_n‖²`, `[samples]`, of rows `[samples, d]`.
+/// Returns `‖v_n‖²`, `[samples]`, of rows `[samples, d]`.
 pub(crate) fn square_norms(rows: Tensor<2>) -> Tensor<1> {
     (rows.clone() * rows).sum_dim(1).squeeze_dim(1)
 }

@@ -11,7 +11,7 @@ use crate::{Error, NoLipschitzConstant, Result};
 /// `κ = ½ √(max_p 2(1-p)²/(-ln p))`, rounded up: `√ce(z) ≤ √ce(ẑ) + κ ‖z - ẑ‖`. The maximum is 0.8145, at `p ≈ 0.285`.
 pub const KAPPA: f64 = 0.4513;
 
-/// How the residuals are weighted.
+/// The rule by which the residuals are weighted.
 ///
 /// In files it is the keys `weighting`, with `eta` or `omega`, of the table of its method.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ pub enum Weighting {
     SelfAdaptive {
         /// Norm that bounds the Lipschitz constants.
         norm: Norm,
-        /// `η > 0`: how much of the head's cross-entropy is given away for smaller weights.
+        /// `η > 0`: the share of the head's cross-entropy that is given away for smaller weights.
         eta: f64,
     },
     /// `ω_l = ω`, the classical quadratic penalty: **no** bound of the original loss.
@@ -138,7 +138,7 @@ impl Weighting {
         )
     }
 
-    /// Norm in which Lipschitz constants are taken, also for the certificate under fixed weights.
+    /// Returns the norm in which Lipschitz constants are taken, also for the certificate under fixed weights.
     pub fn norm(self) -> Norm {
         match self {
             Self::SelfAdaptive { norm, .. } => norm,
@@ -146,7 +146,7 @@ impl Weighting {
         }
     }
 
-    /// Growth factors and weights from the Lipschitz constants `K_1, …, K_L` that [`Network::lipschitz`] gives.
+    /// Returns growth factors and weights for the Lipschitz constants `K_1, …, K_L` that [`Network::lipschitz`] gives.
     ///
     /// # Errors
     /// [`Error::NoSelfAdaptiveWeights`] when they are asked for and a stage behind the first has no Lipschitz constant.
@@ -172,7 +172,7 @@ impl Weighting {
         })
     }
 
-    /// `(1 + 1/η) κ² (L-1)`, so that `ω_l = factor · Π_l²`; 0 for fixed weights, which do not depend on `Π`.
+    /// Returns `(1 + 1/η) κ² (L-1)`, so that `ω_l = factor · Π_l²`; 0 for fixed weights, which do not depend on `Π`.
     pub fn factor(self, hidden: usize) -> f64 {
         match self {
             Self::SelfAdaptive { eta, .. } => (1.0 + 1.0 / eta) * KAPPA * KAPPA * hidden as f64,
@@ -181,7 +181,7 @@ impl Weighting {
     }
 }
 
-/// `Π_l = K_{l+1} … K_L` for `l = 1, …, L-1`. `K_1` is in none of them: nothing is separated before the first stage.
+/// Returns `Π_l = K_{l+1} … K_L` for `l = 1, …, L-1`. `K_1` is in none of them: nothing is separated before the first stage.
 fn growth_factors(
     lipschitz: &[LipschitzConstant],
 ) -> core::result::Result<Vec<f64>, NoLipschitzConstant> {
@@ -204,7 +204,7 @@ fn growth_factors(
 pub struct Weights {
     /// Factor of the head's cross-entropy: `1 + η`, or 1 with fixed weights.
     pub head: f64,
-    /// `Π_1, …, Π_{L-1}`, or which stage behind the first states no Lipschitz constant.
+    /// `Π_1, …, Π_{L-1}`, or the stage behind the first that states no Lipschitz constant.
     pub growth: core::result::Result<Vec<f64>, NoLipschitzConstant>,
     /// `ω_1, …, ω_{L-1}`.
     pub omega: Vec<f64>,
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_factors_multiply_what_comes_later() {
+    fn growth_factors_multiply_the_constants_of_later_stages() {
         assert_eq!(
             growth_factors(&[Ok(7.0), Ok(2.0), Ok(3.0)]).unwrap(),
             [6.0, 3.0]

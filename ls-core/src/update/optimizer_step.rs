@@ -1,14 +1,15 @@
-//! Blocks moved by a Burn optimizer: any stage, any optimizer, no guarantee.
+//! Steps of Burn's optimizers on either kind of block: any stage, any optimizer, no guarantee.
 
 use burn::module::{Module, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
+use super::gradients::linearized;
 use super::{AuxiliaryBlock, WeightBlock};
 use crate::stage::AnyStage;
 
-/// One optimizer step on a stage's weights, along the gradient of `φ` including the derivative of `ω`. A stage without trainable
-/// parameters stays.
+/// Returns a stage after one optimizer step on its weights, along the gradient of `φ` including the derivative of `ω`. A stage
+/// without trainable parameters stays.
 pub fn optimize_weights(
     stage: &AnyStage,
     block: &WeightBlock,
@@ -16,28 +17,11 @@ pub fn optimize_weights(
     learning_rate: f64,
 ) -> AnyStage {
     let tracked = stage.clone().train();
-    let gradients = weight_gradients(&tracked, block);
+    let (_, gradients) = linearized(&tracked, block);
     if gradients.is_empty() {
         return stage.clone();
     }
     optimizer.step(learning_rate, tracked, gradients).valid()
-}
-
-/// The gradient of `φ` at a stage whose parameters are tracked ([`Module::train`]); empty when none is trainable.
-pub(super) fn weight_gradients(tracked: &AnyStage, block: &WeightBlock) -> GradientsParams {
-    let output = tracked.forward(block.input.clone());
-    let samples = block.input.dims()[0] as f64;
-    let cotangent = block.loss.gradient(output.clone().inner()) / samples;
-    let mut surrogate = (output * cotangent).sum();
-    if let Some(form) = tracked.lipschitz() {
-        let constant = block.penalty.norm.bound(form.kernel) * form.factor + form.offset;
-        surrogate = surrogate + constant.clone() * constant * block.penalty.coefficient;
-    }
-    // Burn refuses to go back from what depends on no tracked tensor.
-    if !surrogate.is_tracked() {
-        return GradientsParams::new();
-    }
-    GradientsParams::from_grads(surrogate.backward(), tracked)
 }
 
 /// The rows of one auxiliary block as a module, so that an optimizer keeps a state for them.
@@ -46,9 +30,9 @@ struct Rows {
     value: Param<Tensor<2>>,
 }
 
-/// One optimizer step on the rows of an auxiliary block; `id` names them in the optimizer's state.
+/// Returns the rows of an auxiliary block after one optimizer step, `[samples, d_l]`; `id` names them in the optimizer's state.
 ///
-/// The gradient is that of each sample's own part of the separated loss, not divided by the number of samples.
+/// The gradient is that of `ψ_n` for each sample, not divided by the number of samples.
 pub fn optimize_auxiliary(
     block: &AuxiliaryBlock<'_>,
     value: Tensor<2>,

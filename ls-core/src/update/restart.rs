@@ -1,4 +1,4 @@
-//! Restart, sample by sample: back to the feasible point where that lowers the separated loss.
+//! Restarts, sample by sample: auxiliary variables return to the forward pass where that lowers the separated loss.
 
 use burn::tensor::Tensor;
 
@@ -6,9 +6,9 @@ use crate::batch::Batch;
 use crate::network::Network;
 use crate::objective::{OutputLoss, Weights, cross_entropy};
 
-/// Sets `a_n ← h_n` at all stages for the samples with `head · ce(z_n) < S_n(a)`; it can only lower the separated loss.
+/// Sets `a_n ← h_n` at all stages for the samples with `head · ce(z_n) < S_n(a)`, which can only lower the separated loss.
 ///
-/// Returns the auxiliary variables after it. Nothing is read from the device.
+/// Returns the auxiliary variables, `[samples, d_l]` each. No value leaves the device.
 pub fn restart(
     network: &Network,
     weights: &Weights,
@@ -32,7 +32,7 @@ pub fn restart(
         .collect()
 }
 
-/// `S_n(a) = head · ce(ẑ_n) + Σ_l ω_l r_{l,n}²`, `[samples]`.
+/// Returns `S_n(a) = head · ce(ẑ_n) + Σ_l ω_l r_{l,n}²`, `[samples]`.
 fn separated_per_sample(
     network: &Network,
     weights: &Weights,

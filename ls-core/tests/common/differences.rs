@@ -4,7 +4,8 @@ use super::reference::{Matrix, Problem, cross_entropy, difference};
 use faer::linalg::solvers::Solve;
 use ls_core::method::AlternatingConfig;
 use ls_core::objective::{Weighting, Weights};
-use ls_core::update::GramStep;
+use ls_core::stage::AnyStage;
+use ls_core::update::{GramStep, WeightBlock, WeightStep};
 
 /// `μ` of the weight steps under test.
 const DAMPING: f64 = 0.01;
@@ -14,6 +15,18 @@ pub(crate) const GRAM_STEP: GramStep = GramStep {
     damping: DAMPING,
     longest: f64::INFINITY,
 };
+
+/// Moves an affine stage by one weight step, with the preconditioner of the block's inputs.
+pub(crate) fn gram_step(
+    rule: GramStep,
+    stage: &mut AnyStage,
+    block: &WeightBlock,
+    first: f64,
+) -> WeightStep {
+    let stage = stage.affine_mut().expect("all stages here are affine");
+    let factor = rule.precondition(&*stage, block.input.clone()).unwrap();
+    rule.update(stage, block, &factor, first).unwrap()
+}
 
 /// Whole sweeps by the same step: so many weight passes, with or without restarts.
 pub(crate) fn line_search(

@@ -10,6 +10,7 @@ pub(crate) mod reference;
 pub(crate) mod report;
 mod rounding;
 pub(crate) mod sweeps;
+pub(crate) mod updates;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use geometry::{Geometry, Layout};

@@ -1,4 +1,4 @@
-//! Sweeps over a split, and what became of the weights.
+//! Sweeps over a split, and the weights before and after them.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -7,7 +7,7 @@ use ls_core::figure::Figures;
 use ls_core::linalg::to_f64;
 use ls_core::method::{Method, Separated};
 
-/// One sweep: all samples in one batch, or blocks of `size` in their order.
+/// Makes one sweep: all samples in one batch, or blocks of `size` in their order.
 pub(crate) fn sweep(
     method: &mut dyn Method,
     model: &mut Separated,
@@ -30,7 +30,8 @@ pub(crate) fn sweep(
 pub(crate) struct Values(pub(crate) Vec<Vec<f64>>);
 
 impl Values {
-    pub(crate) fn of(module: &impl Module) -> Self {
+    /// Reads the parameters in the order of the module.
+    pub(crate) fn read(module: &impl Module) -> Self {
         let mut values = Self::default();
         module.visit(&mut values);
         values

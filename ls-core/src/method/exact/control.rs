@@ -1,56 +1,33 @@
-//! Which steps to try: nobody sets the length `τ` or the damping `μ` of method `exact` by hand.
+//! The controller of method `exact`: it chooses the length `τ` and the damping `μ` of each sweep by trials.
 //!
 //! A sweep tries candidates from one or more *arms*, the pairs of a [`Form`] and a [`Scaling`], and keeps the one that
-//! lowers the loss most (the original one, with weight decay with its penalty). Whatever the controller proposes, only a decrease is accepted, so the law of the method
-//! does not depend on it.
+//! lowers the loss most. The loss is the original one, with weight decay that with its penalty. The controller accepts
+//! decreases alone, so the law of the method does not depend on its proposals.
 //!
 //! * Each arm remembers its `τ` and `μ`. It first tries twice the `τ` of its last success, and walks `μ` by factors of two
 //!   in the direction in which the relative decrease last improved; after a rejection `τ` falls by three. In most sweeps
 //!   the first trial is accepted, and the sweep costs one pass of fits.
-//! * When the leading arm lowers the loss by less than [`SLOW`], it looks around: at larger and smaller `μ` and `τ` from the
-//!   same point. If that is still slow, the other arms are tried, and the best result of all is taken.
+//! * When the leading arm lowers the loss by less than [`SLOW`], it looks around: from the same weights it tries larger and
+//!   smaller `μ` and `τ`. If that is still slow, the other arms are tried, and the best result of all is taken.
 //! * Looking around and challenging cost trials. Whichever did not pay waits twice as long for its next turn.
+
+mod arm;
+mod candidate;
+mod depth;
+
+pub use candidate::{Candidate, Form};
 
 use serde::{Deserialize, Serialize};
 
+use arm::{Arm, Patience};
+use candidate::Accepted;
+use depth::DepthPreset;
+
 use crate::Result;
 use crate::method::Scaling;
-use crate::update::NOTICEABLE;
+use crate::update::{Backtracking, Decrease, is_noticeable_decrease};
 
-/// What the fits of a sweep aim at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Form {
-    /// `u*_l - A W_l`: every stage also corrects what the stages before it moved. Allows long steps.
-    Corrected,
-    /// `-τ c_l ∂ce/∂u_l` alone: a preconditioned gradient step, which lowers the loss for every small enough `τ`.
-    Descent,
-}
-
-impl Form {
-    /// Name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Corrected => "corrected",
-            Self::Descent => "descent",
-        }
-    }
-}
-
-/// One proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Candidate {
-    /// What the fits aim at.
-    pub form: Form,
-    /// Scaling of the displacements.
-    pub scaling: Scaling,
-    /// `τ`.
-    pub step: f64,
-    /// `μ`, relative to the mean diagonal of each Gram matrix.
-    pub damping: f64,
-}
-
-/// What the user has fixed; `None` leaves the choice to the controller.
+/// The values that the user has fixed; `None` leaves the choice to the controller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Fixed {
     /// `τ`.
@@ -61,64 +38,24 @@ pub(super) struct Fixed {
     pub scaling: Option<Scaling>,
 }
 
-/// Decrease of `ln F` in a sweep below which the leading arm has to face the others.
+/// Decrease of `ln F` in a sweep below which the leading arm looks around and the others challenge it.
 const SLOW: f64 = 0.1;
 
-/// Decrease below which no trial is too dear.
+/// Decrease of `ln F` below which the leading arm looks around even before its turn.
 const STUCK: f64 = 0.03;
 
+/// `τ` of the first trial, before it grows.
 const FIRST_STEP: f64 = 1.0;
-const GROWTH: f64 = 2.0;
-const SHRINK: f64 = 3.0;
 
-/// `τ` may grow as the gradients of small losses shrink; a longer step would only add rounding.
-const LONGEST: f64 = 1e8;
-
-/// Networks of more stages than the first are deep, than the second very deep.
-const DEEP: [usize; 2] = [12, 50];
-
-/// Where a search starts, and how far it may go. Longer steps of the hidden stages and much damping let shallow networks
-/// generalize better; they lead deep ones to where nothing lowers the loss any more.
-struct Suited {
-    /// The scalings, the leading one first.
-    scalings: [Scaling; 2],
-    /// `μ` of the first trial.
-    damping: f64,
-    /// Below the first, fits follow their targets into every small direction of the inputs: the loss falls fast, and then the
-    /// weights of deep networks are so large that nothing lowers it any more. Above the second a fit is hardly more than a
-    /// gradient step: it still lowers the loss, so that a search for decrease alone drifts there, and then creeps (30 stages of
-    /// relu).
-    dampings: [f64; 2],
-}
-
-impl Suited {
-    const SHALLOW: Self = Self {
-        scalings: [Scaling::Rms, Scaling::Norm],
-        damping: 0.3,
-        dampings: [0.01, 1.0],
-    };
-
-    const DEEP: Self = Self {
-        scalings: [Scaling::Norm, Scaling::Rms],
-        damping: 0.01,
-        dampings: [0.01, 0.3],
-    };
-
-    /// Less damping leaves a hundred relu stages stuck at once from some seeds, more has not been needed.
-    const VERY_DEEP: Self = Self {
-        scalings: [Scaling::Norm, Scaling::Rms],
-        damping: 0.3,
-        dampings: [0.3, 0.3],
-    };
-
-    fn to(stages: usize) -> Self {
-        match stages {
-            _ if stages <= DEEP[0] => Self::SHALLOW,
-            _ if stages <= DEEP[1] => Self::DEEP,
-            _ => Self::VERY_DEEP,
-        }
-    }
-}
+/// The search for `τ` along the fits of one arm.
+const STEPS: Backtracking = Backtracking {
+    growth: 2.0,
+    shrink: 3.0,
+    trials: TRIALS,
+    expands: false,
+    // `τ` may grow as the gradients of small losses shrink; a longer step would only add rounding.
+    lengths: [0.0, 1e8],
+};
 
 /// Trials of the leading arm before the sweep turns to the others.
 const TRIALS: usize = 6;
@@ -141,64 +78,7 @@ const NEIGHBOURS: [[f64; 2]; 5] = [
 /// Looking around pays when it multiplies the decrease of `ln F` by this.
 const WORTHWHILE: f64 = 1.5;
 
-/// How long something that did not pay waits for its next turn: one sweep, then two, four, up to [`LONGEST`](Self::LONGEST).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Patience {
-    wait: u32,
-    last: u32,
-}
-
-impl Patience {
-    const LONGEST: u32 = 8;
-
-    /// Whether it is time; counts down otherwise.
-    fn is_over(&mut self) -> bool {
-        let over = self.wait == 0;
-        self.wait = self.wait.saturating_sub(1);
-        over
-    }
-
-    fn learn(&mut self, paid: bool) {
-        self.last = if paid {
-            0
-        } else {
-            (2 * self.last).clamp(1, Self::LONGEST)
-        };
-        self.wait = self.last;
-    }
-}
-
-/// One form and scaling with what was learnt about them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Arm {
-    form: Form,
-    scaling: Scaling,
-    /// `τ` of the last success.
-    step: f64,
-    /// `μ` of the last success.
-    damping: f64,
-    /// Factor that `μ` is multiplied with next: 2, ½, or 1 when it is fixed.
-    walk: f64,
-    /// Least and largest `μ` that it walks to.
-    dampings: [f64; 2],
-    /// Decrease of `ln F` at the last success.
-    gain: f64,
-    /// Until the arm looks around.
-    look: Patience,
-    /// Until the arm challenges.
-    challenge: Patience,
-}
-
-/// A candidate that lowers the loss, and the loss that it reaches.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Accepted {
-    /// The candidate.
-    pub candidate: Candidate,
-    /// `F` after it.
-    pub loss: f64,
-}
-
-/// Chooses steps by what they achieve.
+/// Chooses the steps of sweeps by the losses that trials reach.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Controller {
     arms: Vec<Arm>,
@@ -208,13 +88,13 @@ pub(super) struct Controller {
 }
 
 impl Controller {
-    /// A controller for a network of so many stages that has seen nothing yet.
+    /// Returns a controller without memory for a network of so many stages.
     pub(super) fn new(fixed: Fixed, stages: usize) -> Self {
-        let suited = Suited::to(stages);
-        let first_damping = fixed.damping.unwrap_or(suited.damping);
+        let preset = DepthPreset::for_stages(stages);
+        let first_damping = fixed.damping.unwrap_or(preset.damping);
         let scalings = match fixed.scaling {
             Some(scaling) => vec![scaling],
-            None => suited.scalings.to_vec(),
+            None => preset.scalings.to_vec(),
         };
         let forms = [Form::Corrected, Form::Descent];
         let arm = |(form, scaling)| Arm {
@@ -223,7 +103,7 @@ impl Controller {
             step: fixed.step.unwrap_or(FIRST_STEP),
             damping: first_damping,
             walk: if fixed.damping.is_some() { 1.0 } else { 2.0 },
-            dampings: suited.dampings,
+            dampings: preset.dampings,
             gain: 0.0,
             look: Patience::default(),
             challenge: Patience::default(),
@@ -239,115 +119,129 @@ impl Controller {
         }
     }
 
-    /// One sweep from the loss `before`: calls `trial` with candidates, which returns the loss that each reaches, and
-    /// returns the accepted one; `None` when no candidate lowers the loss.
+    /// Makes the trials of one sweep from the loss `before` and returns the accepted candidate, or `None` when no candidate
+    /// lowers the loss. `trial` returns the loss that a candidate reaches.
     ///
     /// # Errors
-    /// What `trial` returns.
+    /// The first error of `trial`.
     pub(super) fn sweep(
         &mut self,
         before: f64,
         mut trial: impl FnMut(Candidate) -> Result<f64>,
     ) -> Result<Option<Accepted>> {
-        let mut search = Search {
+        let mut trials = Trials {
             before,
             fixed_step: self.fixed.step,
             trial: &mut trial,
         };
         let leader = &mut self.arms[self.leader];
-        let mut best = search.descend(leader, TRIALS)?;
-        let is_slow = |best: Option<Accepted>| best.is_some_and(|best| best.gain(before) < SLOW);
+        let mut best = trials.descend(leader, TRIALS)?;
         let is_stuck = best.is_some_and(|best| best.gain(before) < STUCK);
-        if is_stuck || (is_slow(best) && leader.look.is_over()) {
-            best = search.look_around(leader, best)?;
+        if is_stuck || (trials.is_slow(best) && leader.look.is_over()) {
+            best = trials.look_around(leader, best)?;
         }
-        for i in 0..self.arms.len() {
-            let arm = &mut self.arms[i];
-            // With nothing to accept yet, nobody waits.
-            let due = best.is_none() || (is_slow(best) && arm.challenge.is_over());
-            if i == self.leader || !due {
-                continue;
-            }
-            let found = search.descend(arm, CHALLENGER_TRIALS)?;
-            let wins = found.is_some_and(|found| best.is_none_or(|best| found.loss < best.loss));
-            arm.challenge.learn(wins);
-            if wins {
-                best = found;
-                // The descent form wins sweeps but creeps on: it never keeps the corrected fits from being tried first.
-                if arm.form == Form::Corrected {
-                    self.leader = i;
-                }
-            }
-        }
+        best = self.challenge(&mut trials, best)?;
         if best.is_none() {
-            // The descent form lowers the loss for every small enough step, unless the point is stationary.
+            // The descent form lowers the loss for every small enough step, unless the gradient vanishes.
             let descent = self.arms.iter_mut().find(|arm| arm.form == Form::Descent);
             best = match descent {
-                Some(arm) => search.descend(arm, LAST_TRIALS)?,
+                Some(arm) => trials.descend(arm, LAST_TRIALS)?,
                 None => None,
             };
         }
         if best.is_none() {
-            // What was learnt led here; a step that had become too short must be able to grow again.
+            // The memory led here; a step that had become too short must be able to grow again.
             for arm in &mut self.arms {
                 (arm.step, arm.damping) = (FIRST_STEP, self.first_damping);
             }
         }
         Ok(best)
     }
-}
 
-impl Accepted {
-    /// Decrease of `ln F`.
-    fn gain(&self, before: f64) -> f64 {
-        (before / self.loss).ln()
+    /// Lets the other arms try for a better result than `best`, where it is slow and their turn has come.
+    fn challenge<T: FnMut(Candidate) -> Result<f64>>(
+        &mut self,
+        trials: &mut Trials<'_, T>,
+        mut best: Option<Accepted>,
+    ) -> Result<Option<Accepted>> {
+        for i in 0..self.arms.len() {
+            let arm = &mut self.arms[i];
+            // Without any result yet, no arm waits.
+            let due = best.is_none() || (trials.is_slow(best) && arm.challenge.is_over());
+            if i == self.leader || !due {
+                continue;
+            }
+            let found = trials.descend(arm, CHALLENGER_TRIALS)?;
+            let wins = found.is_some_and(|found| best.is_none_or(|best| found.loss < best.loss));
+            arm.challenge.learn(wins);
+            if wins {
+                best = found;
+                // The descent form wins sweeps but then creeps: it never keeps the corrected fits from the first trial.
+                if arm.form == Form::Corrected {
+                    self.leader = i;
+                }
+            }
+        }
+        Ok(best)
     }
 }
 
 /// The trials of one sweep.
-struct Search<'a, T> {
+struct Trials<'a, T> {
     before: f64,
     fixed_step: Option<f64>,
     trial: &'a mut T,
 }
 
-impl<T: FnMut(Candidate) -> Result<f64>> Search<'_, T> {
-    /// The candidate, if it lowers the loss.
+impl<T: FnMut(Candidate) -> Result<f64>> Trials<'_, T> {
+    /// Returns whether a result lowers the loss, but slowly.
+    fn is_slow(&self, best: Option<Accepted>) -> bool {
+        best.is_some_and(|best| best.gain(self.before) < SLOW)
+    }
+
+    /// Returns the candidate with its loss, if it lowers the loss noticeably.
     fn attempt(&mut self, candidate: Candidate) -> Result<Option<Accepted>> {
         let loss = (self.trial)(candidate)?;
-        // A comparison with NaN is false: what is not finite is not accepted.
-        let falls = loss < self.before * (1.0 - NOTICEABLE);
+        let falls = is_noticeable_decrease(self.before, loss);
         Ok(falls.then_some(Accepted { candidate, loss }))
     }
 
-    /// Tries shorter and shorter steps until one lowers the loss.
+    /// Searches for a step of one arm that lowers the loss noticeably.
     fn descend(&mut self, arm: &mut Arm, trials: usize) -> Result<Option<Accepted>> {
-        let mut candidate = Candidate {
-            form: arm.form,
-            scaling: arm.scaling,
-            step: self.fixed_step.unwrap_or((arm.step * GROWTH).min(LONGEST)),
-            damping: arm.damped(arm.damping * arm.walk),
+        let search = Backtracking { trials, ..STEPS };
+        let first = self.fixed_step.unwrap_or(arm.step * STEPS.growth);
+        let condition = Decrease::Noticeable {
+            before: self.before,
         };
-        for i in 0..trials {
-            if let Some(accepted) = self.attempt(candidate)? {
-                arm.succeed(accepted, self.before);
-                return Ok(Some(accepted));
-            }
-            if i == 0 {
-                // The walk may be at fault: back to what worked.
-                candidate.damping = arm.damping;
-                arm.walk = arm.walk.recip();
-            }
-            candidate.step /= SHRINK;
+        // The walk may be at fault where the first trial fails: the others take the damping of the last success.
+        let mut walked = Some(arm.damped(arm.damping * arm.walk));
+        let found = search.run(first, condition, |step| {
+            let candidate = Candidate {
+                form: arm.form,
+                scaling: arm.scaling,
+                step,
+                damping: walked.take().unwrap_or(arm.damping),
+            };
+            Ok(((self.trial)(candidate)?, candidate))
+        })?;
+        if found.trials > 1 {
+            arm.walk = arm.walk.recip();
         }
-        arm.gain = 0.0;
-        arm.step = candidate.step;
-        Ok(None)
+        let accepted = found.best.map(|best| Accepted {
+            candidate: best.payload,
+            loss: best.value,
+        });
+        match accepted {
+            Some(accepted) => arm.succeed(accepted, self.before),
+            None => (arm.gain, arm.step) = (0.0, found.next),
+        }
+        Ok(accepted)
     }
 
-    /// Tries the neighbours of an accepted candidate, from the same point.
+    /// Tries the neighbours of an accepted candidate, from the weights before it.
     fn look_around(&mut self, arm: &mut Arm, start: Option<Accepted>) -> Result<Option<Accepted>> {
         let Some(start) = start else { return Ok(None) };
+        let [_, longest] = STEPS.lengths;
         let mut best = start;
         for [step, damping] in NEIGHBOURS {
             let Candidate {
@@ -356,7 +250,7 @@ impl<T: FnMut(Candidate) -> Result<f64>> Search<'_, T> {
                 ..
             } = start.candidate;
             let candidate = Candidate {
-                step: self.fixed_step.unwrap_or((from_step * step).min(LONGEST)),
+                step: self.fixed_step.unwrap_or((from_step * step).min(longest)),
                 damping: arm.damped(from_damping * damping),
                 ..start.candidate
             };
@@ -373,26 +267,6 @@ impl<T: FnMut(Candidate) -> Result<f64>> Search<'_, T> {
         arm.gain = gains[1];
         (arm.step, arm.damping) = (best.candidate.step, best.candidate.damping);
         Ok(Some(best))
-    }
-}
-
-impl Arm {
-    /// `μ` within its range, or where it is fixed.
-    fn damped(&self, damping: f64) -> f64 {
-        if self.walk == 1.0 {
-            self.damping
-        } else {
-            damping.clamp(self.dampings[0], self.dampings[1])
-        }
-    }
-
-    fn succeed(&mut self, accepted: Accepted, before: f64) {
-        let gain = accepted.gain(before);
-        if gain < self.gain {
-            self.walk = self.walk.recip();
-        }
-        self.gain = gain;
-        (self.step, self.damping) = (accepted.candidate.step, accepted.candidate.damping);
     }
 }
 

@@ -1,5 +1,6 @@
-//! The controller on models of a loss.
+//! The controller with models of a loss.
 
+use super::depth::DEEP;
 use super::*;
 use strum::VariantArray;
 
@@ -114,7 +115,7 @@ fn equal_losses_are_no_decrease_even_where_no_number_is_less_or_more() {
 #[test]
 fn the_damping_walks_to_where_steps_gain_most_and_stays_within_its_limits() {
     for best in [1e-12, 1e-4, 0.1, 1e9_f64] {
-        let [least, most] = Suited::SHALLOW.dampings;
+        let [least, most] = DepthPreset::SHALLOW.dampings;
         let goal = best.clamp(least, most);
         let mut controller = Controller::new(Fixed::default(), 3);
         for i in 0..60 {
@@ -146,12 +147,12 @@ fn after_a_rejection_the_step_shrinks_and_the_damping_returns_to_what_worked() {
     };
     let (accepted, tried) = sweep(&mut controller, loss);
     let first = Candidate {
-        step: worked.step * GROWTH,
-        damping: (worked.damping * 2.0).min(Suited::SHALLOW.dampings[1]),
+        step: worked.step * STEPS.growth,
+        damping: (worked.damping * 2.0).min(DepthPreset::SHALLOW.dampings[1]),
         ..worked
     };
     let second = Candidate {
-        step: first.step / SHRINK,
+        step: first.step / STEPS.shrink,
         ..worked
     };
     assert_eq!(tried, [first, second]);
@@ -238,7 +239,7 @@ fn a_sweep_without_decrease_starts_over() {
     let mut controller = Controller::new(Fixed::default(), 3);
     assert_eq!(sweep(&mut controller, |_| 2.0).0, None);
     let (accepted, _) = sweep(&mut controller, |_| 0.5);
-    assert_eq!(accepted.unwrap().candidate.step, FIRST_STEP * GROWTH);
+    assert_eq!(accepted.unwrap().candidate.step, FIRST_STEP * STEPS.growth);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::full_batch::{FullBatch, Iterate};
 use crate::Result;
 use crate::method::stage_role::StageRole;
 use crate::network::Network;
-use crate::update::{GradientSearch, GradientStep};
+use crate::update::{GradientStep, SearchOutcome};
 
 /// The stages that move along gradients, and what is remembered of their steps.
 pub(super) struct GradientStages {
@@ -30,7 +30,7 @@ impl GradientStages {
         samples: &FullBatch<'_>,
         iterate: &Iterate,
         network: &Network,
-    ) -> Result<GradientSearch<Network, Iterate>> {
+    ) -> Result<SearchOutcome<(Network, Iterate)>> {
         let gradients = samples.parameter_gradients(iterate)?;
         let (first, length) = (self.first, self.length);
         let loss_at = |moved: &Network| {

@@ -92,8 +92,8 @@ impl FullBatchSweeps {
             let found = gradient_stages.descend(&samples, &iterate, &model.network)?;
             let taken = usize::from(found.best.is_some());
             report = report.followed_by(counts(taken, found.trials - taken));
-            if let Some((moved, reached)) = found.best {
-                (model.network, iterate) = (moved, reached);
+            if let Some(best) = found.best {
+                (model.network, iterate) = best.payload;
             }
         }
         let penalized = (self.settings.weight_decay > 0.0).then_some(iterate.loss);

@@ -48,7 +48,7 @@ impl Memory {
         if is_first && seen >= FIRST_STAGE_ROWS {
             return Ok(());
         }
-        let own = Covariance::of(rows.clone());
+        let own = Covariance::from_rows(rows.clone());
         let past = if is_first { 1.0 } else { config.average };
         let average = match self.average.take() {
             Some(average) => average.scaled(past).plus(own),

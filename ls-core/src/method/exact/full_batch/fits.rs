@@ -136,7 +136,7 @@ impl FullBatch<'_> {
             let mut gram = None;
             let rows = |c: usize| stage.rows(self.chunks[c].inputs.clone());
             self.for_each_chunk(
-                |c| Ok(Gram::of(self.subset(0, c, stage, rows(c)))),
+                |c| Ok(Gram::from_rows(self.subset(0, c, stage, rows(c)))),
                 |part| add(&mut gram, part, Gram::plus),
             )?;
             gram.ok_or_else(no_samples)
@@ -168,7 +168,7 @@ impl FullBatch<'_> {
                     residual = residual + u - old.apply(rows.clone());
                 }
                 let part = Affine::pull_back(rows.clone(), residual);
-                Ok((part, Gram::of(self.subset(l, c, stage, rows))))
+                Ok((part, Gram::from_rows(self.subset(l, c, stage, rows))))
             },
             |(part, own)| {
                 add(&mut cross, part, |sum, part| sum.plus(&part));

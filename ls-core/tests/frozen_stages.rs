@@ -1,4 +1,4 @@
-//! Stages with nothing to train stand still under every method, and ask for no work.
+//! Frozen stages and stages without parameters keep their weights under every method, and cost no work.
 
 mod common;
 
@@ -51,7 +51,7 @@ impl Stage for Halve {
     }
 }
 
-/// A dense stage that shows its forward pass alone, and counts how often its derivative is asked for.
+/// A dense stage that shows its forward pass alone, and counts the calls of its derivative.
 #[derive(Module, Debug)]
 struct Hidden {
     inner: Dense,
@@ -125,7 +125,7 @@ fn dense(random: &mut Random, size: [usize; 2], activation: Activation) -> Dense
     Dense::from_coefficients(coefficients, activation)
 }
 
-/// Networks by name, with the stages that stand still, counted from 0.
+/// Networks by name, with their frozen stages, counted from 0.
 fn networks() -> Vec<(&'static str, Network, &'static [usize])> {
     let mut random = Random::new(3);
     let r = &mut random;
@@ -181,7 +181,7 @@ fn networks() -> Vec<(&'static str, Network, &'static [usize])> {
             &[0],
         ),
         (
-            "words of what moves",
+            "words behind a stage that moves",
             vec![
                 dense(6, 6).into(),
                 AnyStage::custom(words().no_grad()),
@@ -191,7 +191,7 @@ fn networks() -> Vec<(&'static str, Network, &'static [usize])> {
         ),
     ];
     named
-        .map(|(name, stages, standing)| (name, Network::new(stages).unwrap(), standing))
+        .map(|(name, stages, frozen)| (name, Network::new(stages).unwrap(), frozen))
         .into()
 }
 
@@ -256,9 +256,9 @@ fn original_loss(network: &Network) -> f64 {
 }
 
 #[test]
-fn what_cannot_be_trained_stands_still_and_the_rest_moves() {
+fn frozen_stages_keep_their_weights_and_the_others_move() {
     for (way, start, size) in ways() {
-        for (name, network, standing) in networks() {
+        for (name, network, frozen) in networks() {
             let mut method = start(&network);
             let mut model = Separated::feasible(network.clone(), &split());
             for _ in 0..8 {
@@ -269,10 +269,10 @@ fn what_cannot_be_trained_stands_still_and_the_rest_moves() {
             assert!(last < first, "{what}: {first} to {last}");
             let pairs = network.stages().iter().zip(model.network.stages());
             for (l, (old, new)) in pairs.enumerate() {
-                let (old, new) = (Values::of(old), Values::of(new));
-                // Integers pass no derivative on to what is before them, except through auxiliary variables.
-                let is_cut_off = name == "words of what moves" && l == 0;
-                if standing.contains(&l) {
+                let (old, new) = (Values::read(old), Values::read(new));
+                // Integers pass no derivative on to the stage before them, except through auxiliary variables.
+                let is_cut_off = name == "words behind a stage that moves" && l == 0;
+                if frozen.contains(&l) {
                     assert_eq!(old, new, "{what}, stage {l}");
                 } else if !is_cut_off {
                     assert_ne!(old, new, "{what}, stage {l}");
@@ -288,13 +288,13 @@ fn steps(name: &str) -> bool {
 }
 
 #[test]
-fn standing_stages_cost_no_trials_and_no_optimizers() {
+fn frozen_stages_cost_no_trials_and_no_optimizers() {
     for (way, start, size) in ways() {
-        for (name, network, standing) in networks() {
+        for (name, network, frozen) in networks() {
             let what = format!("{way}, {name}");
             let mut method = start(&network);
             let mut model = Separated::feasible(network.clone(), &split());
-            let moving = network.stages().len() - standing.len();
+            let moving = network.stages().len() - frozen.len();
             for _ in 0..3 {
                 let report = sweep(&mut *method, &mut model, &split(), size);
                 match way {
@@ -316,7 +316,7 @@ fn standing_stages_cost_no_trials_and_no_optimizers() {
 }
 
 #[test]
-fn nobody_asks_for_derivatives_before_the_first_stage_that_moves() {
+fn no_derivative_is_computed_before_the_first_stage_that_moves() {
     for (way, start, size) in ways() {
         let mut random = Random::new(5);
         let front = Hidden::new(dense(&mut random, [6, 8], Activation::Tanh));
@@ -336,9 +336,9 @@ fn nobody_asks_for_derivatives_before_the_first_stage_that_moves() {
     }
 }
 
-/// Frozen layers in front are no more than other inputs.
+/// Frozen layers in front act as other inputs.
 #[test]
-fn a_frozen_front_is_as_good_as_its_outputs_for_inputs() {
+fn a_frozen_front_trains_as_its_outputs_for_inputs_do() {
     let mut random = Random::new(9);
     let front = dense(&mut random, [6, 8], Activation::Tanh);
     let rest: Vec<AnyStage> = vec![
@@ -362,16 +362,16 @@ fn a_frozen_front_is_as_good_as_its_outputs_for_inputs() {
             .original_loss_mean
     };
     for storage in [Storage::Stored, Storage::Recomputed] {
-        let part = trained(Network::new(rest.clone()).unwrap(), &inner, storage);
+        let alone = trained(Network::new(rest.clone()).unwrap(), &inner, storage);
         let whole = trained(whole.clone(), &split(), storage);
         // Fits in f32 on the same numbers, three times over.
-        assert!((whole / part - 1.0).abs() < 1e-4, "{whole} and {part}");
+        assert!((whole / alone - 1.0).abs() < 1e-4, "{whole} and {alone}");
     }
 }
 
-/// A kernel that is frozen alone: the fit would move it, a gradient step moves the bias only.
+/// The fit of an affine stage would move the frozen kernel as well; a gradient step moves the bias only.
 #[test]
-fn an_affine_stage_that_is_frozen_in_part_moves_in_the_other_part() {
+fn an_affine_stage_with_a_frozen_kernel_moves_its_bias() {
     let mut random = Random::new(11);
     let mut first = dense(&mut random, [6, 8], Activation::Tanh);
     first.weight = first.weight.set_require_grad(false);
@@ -386,7 +386,7 @@ fn an_affine_stage_that_is_frozen_in_part_moves_in_the_other_part() {
         for _ in 0..3 {
             sweep(&mut *method, &mut model, &split(), size);
         }
-        let parameters = |network: &Network| Values::of(&network.stages()[0]).0;
+        let parameters = |network: &Network| Values::read(&network.stages()[0]).0;
         let (old, new) = (parameters(&network), parameters(&model.network));
         assert_eq!(old[0], new[0], "{way}");
         assert_ne!(old[1], new[1], "{way}");
@@ -394,18 +394,22 @@ fn an_affine_stage_that_is_frozen_in_part_moves_in_the_other_part() {
 }
 
 #[test]
-fn a_network_without_anything_to_train_stays() {
+fn a_network_that_is_frozen_as_a_whole_keeps_its_weights() {
     let (_, network, _) = networks().swap_remove(3);
     let network = network.no_grad();
     for (way, start, size) in ways() {
         let mut method = start(&network);
         let mut model = Separated::feasible(network.clone(), &split());
         sweep(&mut *method, &mut model, &split(), size);
-        assert_eq!(Values::of(&network), Values::of(&model.network), "{way}");
+        assert_eq!(
+            Values::read(&network),
+            Values::read(&model.network),
+            "{way}"
+        );
     }
 }
 
-/// Samples that come out of a computation which somebody else differentiates.
+/// Samples may come from a computation that the caller differentiates.
 #[test]
 fn batches_leave_a_tape_behind() {
     let plain = split();

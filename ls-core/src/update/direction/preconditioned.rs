@@ -1,0 +1,107 @@
+//! The preconditioned gradient of a weight block, for a stage with the affine view.
+
+use burn::tensor::Tensor;
+
+use crate::Result;
+use crate::linalg::{Affine, Cholesky, scalar_f64};
+use crate::stage::{AffineStage, Lipschitz};
+use crate::update::block::{WeightBlock, WeightBlockValue};
+
+/// Keeps the direction finite where the weight of a residual vanishes, as it does behind a head of zeros.
+const SMALLEST_CURVATURE: f64 = 1e-30;
+
+/// `-P⁻¹ ∇φ / curvature` in the coefficients `[W; b]` of a stage, with `φ` along it.
+///
+/// `P` is a factored Gram matrix of the stage's inputs, and the curvature that of the stage's [`OutputLoss`], so that a
+/// length of 1 would minimize a residual without activation. The pre-activations are linear in the weights, so a trial
+/// costs no product with the inputs.
+///
+/// [`OutputLoss`]: crate::objective::OutputLoss
+pub(in crate::update) struct PreconditionedGradient<'a> {
+    stage: &'a dyn AffineStage,
+    block: &'a WeightBlock,
+    coefficients: Affine,
+    direction: Affine,
+    /// Pre-activations at length 0, and their derivative by the length.
+    pre_activations: [Tensor<2>; 2],
+    start: WeightBlockValue,
+    slope: f64,
+}
+
+impl<'a> PreconditionedGradient<'a> {
+    /// Computes the direction at the weights of a stage.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] when the device failed.
+    pub(in crate::update) fn new(
+        stage: &'a dyn AffineStage,
+        block: &'a WeightBlock,
+        preconditioner: &Cholesky,
+    ) -> Result<Self> {
+        let coefficients = stage.coefficients();
+        let rows = stage.rows(block.input.clone());
+        let u = coefficients.apply(rows.clone());
+        let (output, pull_back) = stage.linearize_post(u.clone(), &block.input);
+        let samples = block.input.dims()[0] as f64;
+        let cotangent = pull_back(block.loss.gradient(output.clone()) / samples);
+        let mut gradient = Affine::pull_back(rows.clone(), cotangent);
+        let mut lipschitz = None;
+        if let Some(form) = stage.lipschitz() {
+            let (constant, derivative) = form.value_and_gradient(block.penalty.norm)?;
+            let pressure = derivative * (2.0 * block.penalty.coefficient * constant);
+            gradient.kernel = gradient.kernel + pressure;
+            lipschitz = Some(constant);
+        }
+        let start = block.value(output, lipschitz)?;
+        let direction = preconditioner
+            .solve(&gradient)?
+            .scaled(-1.0 / block.loss.curvature().max(SMALLEST_CURVATURE));
+        Ok(Self {
+            // Leaves the device once per weight step: the slope decides what a trial must achieve.
+            slope: scalar_f64(gradient.inner(&direction))?,
+            pre_activations: [u, direction.apply(rows)],
+            stage,
+            block,
+            coefficients,
+            direction,
+            start,
+        })
+    }
+
+    /// Returns `φ` at length 0.
+    pub(in crate::update) fn start(&self) -> WeightBlockValue {
+        self.start
+    }
+
+    /// Returns the derivative of `φ` by the length at 0.
+    pub(in crate::update) fn slope(&self) -> f64 {
+        self.slope
+    }
+
+    /// Returns the coefficients at length `t` and `φ` there. Its `K_l` is left out as long as `φ` does not depend on it.
+    pub(in crate::update) fn at(&self, t: f64) -> Result<(Affine, WeightBlockValue)> {
+        let coefficients = self.coefficients.moved(&self.direction, t);
+        let [u, du] = &self.pre_activations;
+        let output = self
+            .stage
+            .post(u.clone() + du.clone() * t, &self.block.input);
+        let lipschitz = if self.block.penalty.coefficient == 0.0 {
+            None
+        } else {
+            self.lipschitz(&coefficients)?
+        };
+        let value = self.block.value(output, lipschitz)?;
+        Ok((coefficients, value))
+    }
+
+    /// Returns `K_l` of the stage with other coefficients; `None` when it has no bound.
+    pub(in crate::update) fn lipschitz(&self, coefficients: &Affine) -> Result<Option<f64>> {
+        let moved = |form| Lipschitz {
+            kernel: coefficients.kernel.clone(),
+            ..form
+        };
+        let form = self.stage.lipschitz().map(moved);
+        form.map(|form| form.value(self.block.penalty.norm))
+            .transpose()
+    }
+}
