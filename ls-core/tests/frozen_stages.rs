@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig};
-use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::{Int, Tensor};
-use common::differences::LINE_SEARCH;
+use common::differences::line_search;
+use common::report::Report;
 use common::sweeps::{Values, sweep};
 use common::{Random, device, tensor};
-use ls_core::batch::{Batch, Selection, index_tensor};
+use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::Affine;
 use ls_core::method::{
-    Alternating, AlternatingConfig, Backprop, BlockRule, Exact, ExactConfig, LearningRate, Method,
-    Separated, Storage,
+    Alternating, AlternatingConfig, Backprop, BackpropConfig, Exact, ExactConfig, Foof, FoofConfig,
+    Method, OptimizerName, Separated, Storage,
 };
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, measure};
@@ -217,35 +217,37 @@ fn ways() -> Vec<(&'static str, Box<Start>, Option<usize>)> {
             Box::new(Exact::new(config, network).unwrap())
         })
     }
-    fn alternating(rule: fn() -> BlockRule) -> Box<Start> {
-        let config = AlternatingConfig {
-            weighting: Weighting::Fixed { omega: 0.7 },
-            auxiliary_passes: 1,
-            weight_passes: 1,
-            restart: true,
-        };
+    fn alternating(config: AlternatingConfig) -> Box<Start> {
         Box::new(move |network| {
-            Box::new(Alternating::new(config, rule(), network, &split()).unwrap())
+            Box::new(Alternating::new(config.clone(), network, &split()).unwrap())
         })
     }
-    let optimizers = || BlockRule::Optimizer {
-        weights: AdamConfig::new().init(),
-        auxiliary: SgdConfig::new().init(),
-        learning_rate: 1e-2,
-        auxiliary_learning_rate: 1e-1,
+    const WEIGHTING: Weighting = Weighting::Fixed { omega: 0.7 };
+    let optimizers = AlternatingConfig {
+        weighting: WEIGHTING,
+        learning_rate: Some(1e-2),
+        auxiliary_learning_rate: Some(1e-1),
+        ..AlternatingConfig::default().with_optimizer(OptimizerName::Adam)
+    };
+    let foof = |network: &Network| -> Box<dyn Method> {
+        Box::new(Foof::new(FoofConfig::default(), network, None).unwrap())
     };
     let backprop = |_: &Network| -> Box<dyn Method> {
-        let rate = LearningRate {
-            initial: 1e-2,
-            total_steps: None,
+        let config = BackpropConfig {
+            learning_rate: Some(1e-2),
+            ..BackpropConfig::default()
         };
-        Box::new(Backprop::new(AdamConfig::new().init(), rate))
+        Box::new(Backprop::new(&config, None).unwrap())
     };
     vec![
         ("exact", exact(Storage::Stored), None),
         ("exact, recomputed", exact(Storage::Recomputed), None),
-        ("exact, mini-batches", exact(Storage::Stored), Some(BATCH)),
-        ("line search", alternating(|| LINE_SEARCH), None),
+        ("foof", Box::new(foof), Some(BATCH)),
+        (
+            "line search",
+            alternating(line_search(WEIGHTING, 1, true)),
+            None,
+        ),
         ("optimizers", alternating(optimizers), None),
         ("backprop", Box::new(backprop), Some(BATCH)),
     ]
@@ -299,15 +301,15 @@ fn frozen_stages_cost_no_trials_and_no_optimizers() {
                 let report = sweep(&mut *method, &mut model, &split(), size);
                 match way {
                     "line search" | "optimizers" => {
-                        assert_eq!(report.accepted + report.rejected, moving, "{what}");
+                        assert_eq!(report.accepted() + report.rejected(), moving, "{what}");
                     }
                     "exact" | "exact, recomputed" => {
-                        assert!(report.accepted <= 1 + usize::from(steps(name)), "{what}");
+                        assert!(report.accepted() <= 1 + usize::from(steps(name)), "{what}");
                     }
                     _ => {}
                 }
             }
-            if way.starts_with("exact") {
+            if way.starts_with("exact") || way == "foof" {
                 let state = method.save().unwrap();
                 assert_eq!(!state.optimizers.is_empty(), steps(name), "{what}");
             }
@@ -415,14 +417,8 @@ fn batches_leave_a_tape_behind() {
     let plain = split();
     let tracked = plain.inputs.clone().autodiff().require_grad() * 1.0;
     assert!(tracked.is_tracked());
-    let batch = Batch::full(tracked.clone(), plain.labels.clone());
+    let batch = Batch::full(tracked, plain.labels.clone());
     assert!(!batch.inputs.is_autodiff());
-    let written_out = Batch {
-        block: 0,
-        selection: Selection::All,
-        inputs: tracked,
-        labels: plain.labels.clone(),
-    };
     let mut random = Random::new(13);
     let network = Network::new(vec![
         AnyStage::custom(Hidden::new(dense(&mut random, [6, 8], Activation::Tanh))),
@@ -431,8 +427,7 @@ fn batches_leave_a_tape_behind() {
     .unwrap();
     for (way, start, _) in ways() {
         let mut ends = Vec::new();
-        let written_out = way.starts_with("exact").then_some(&written_out);
-        for batch in [&plain, &batch].into_iter().chain(written_out) {
+        for batch in [&plain, &batch] {
             let mut method = start(&network);
             let mut model = Separated::feasible(network.clone(), &plain);
             method.sweep(&mut model, batch).unwrap();

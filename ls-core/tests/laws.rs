@@ -71,7 +71,7 @@ fn every_update_never_raises_its_objective() {
 #[test]
 fn every_update_leaves_stationary_blocks_unchanged() {
     for (name, update) in all_updates() {
-        for activation in Activation::ALL {
+        for activation in Activation::ALL.iter().copied() {
             let problem = Shape::moderate(activation, 17).problem();
             let network = problem.network();
             let (auxiliary, weights) = stationary(&network, &problem);

@@ -8,6 +8,7 @@ use ls_core::network::Network;
 use ls_core::objective::measure;
 use ls_core::stage::{Activation, AnyStage};
 
+use crate::common::report::Report;
 use crate::common::sweeps::{Values, sweep};
 use crate::common::{Random, device, tensor};
 use crate::networks::{CLASSES, FEATURES, Hidden, SAMPLES, WIDTH, dense, networks, split};
@@ -36,15 +37,14 @@ fn full_batch_sweeps_of_exact_never_raise_the_original_loss() {
                 let report = sweep(&mut method, &mut model, &split(), None);
                 let now = original_loss(&model.network);
                 // Only decreases by more than 1e-5 of the loss are accepted, and these networks round by 1e-6.
-                match report.accepted {
+                match report.accepted() {
                     0 => assert!(Values::read(&model.network) == before, "{what}: moved"),
                     _ => assert!(now < last, "{what}: {last} to {now}"),
                 }
-                if report.candidate.is_some() {
-                    let stages = network.stages().iter().zip(&report.conditions);
-                    assert_eq!(report.conditions.len(), network.stages().len());
-                    for (stage, condition) in stages {
-                        assert_eq!(condition.is_nan(), moves_by_gradients(stage), "{what}");
+                if report.candidate().is_some() {
+                    for (l, stage) in network.stages().iter().enumerate() {
+                        let condition = report.condition(l + 1);
+                        assert_eq!(condition.is_none(), moves_by_gradients(stage), "{what}");
                     }
                 }
                 last = now;
@@ -81,7 +81,7 @@ fn stages_move_also_where_no_fit_is_accepted() {
             let mut last = original_loss(&network);
             for k in 0..4 {
                 let report = sweep(&mut method, &mut model, &split(), None);
-                assert!(report.candidate.is_none() && report.accepted == 1);
+                assert!(report.candidate().is_none() && report.accepted() == 1);
                 let now = original_loss(&model.network);
                 assert!(
                     now < last,
@@ -136,7 +136,7 @@ fn with_weight_decay_the_penalized_loss_never_rises_and_the_penalty_is_on_affine
                 .map(|kernel| to_f64(kernel).unwrap().iter().map(|w| w * w).sum::<f64>())
                 .sum();
             let penalized = original_loss(&model.network) + 0.5 * DECAY * squares;
-            let reported = report.penalized_loss.unwrap();
+            let reported = report.penalized_loss().unwrap();
             // Sums in f32 in another order.
             assert!(
                 (reported / penalized - 1.0).abs() < 1e-5,
@@ -164,7 +164,7 @@ fn sweeps_of_alternating_never_raise_the_separated_loss() {
         for k in 0..20 {
             let report = sweep(&mut method, &mut model, &split(), None);
             assert_eq!(
-                report.accepted + report.rejected,
+                report.accepted() + report.rejected(),
                 2 * network.stages().len()
             );
             let now = separated(&method, &model);

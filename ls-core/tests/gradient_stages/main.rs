@@ -7,8 +7,8 @@ mod full_batch;
 mod networks;
 mod resume;
 
-use common::differences::LINE_SEARCH;
-use ls_core::method::{Alternating, AlternatingConfig, Exact, ExactConfig, Separated};
+use common::differences::line_search;
+use ls_core::method::{Alternating, Exact, ExactConfig, Separated};
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, measure};
 use ls_core::stage::AnyStage;
@@ -25,13 +25,8 @@ fn exact(network: &Network, config: ExactConfig) -> (Separated, Exact) {
 }
 
 fn alternating(network: &Network) -> (Separated, Alternating) {
-    let config = AlternatingConfig {
-        weighting: Weighting::Fixed { omega: 0.7 },
-        auxiliary_passes: 1,
-        weight_passes: 2,
-        restart: true,
-    };
-    let method = Alternating::new(config, LINE_SEARCH, network, &split()).unwrap();
+    let config = line_search(Weighting::Fixed { omega: 0.7 }, 2, true);
+    let method = Alternating::new(config, network, &split()).unwrap();
     (Separated::feasible(network.clone(), &split()), method)
 }
 

@@ -193,7 +193,6 @@ mod tests {
     use burn::module::ParamId;
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
-    use ls_core::shape::FeatureShape;
     use ls_core::stage::{Activation, Dense, Stage};
 
     use super::*;
