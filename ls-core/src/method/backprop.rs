@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::ScheduledFactor;
+use super::settings::check_weight_decay;
 use super::{
     ACCEPTED, Method, MethodSettings, MethodState, Objective, OptimizerConfig, Schedule, Separated,
     Task, counts,
@@ -52,7 +53,7 @@ impl MethodSettings for BackpropConfig {
             check_learning_rate("learning-rate", rate)?;
         }
         match self.weight_decay {
-            Some(decay) => super::check_weight_decay(decay),
+            Some(decay) => check_weight_decay(decay),
             None => Ok(()),
         }
     }

@@ -74,3 +74,15 @@ impl Separation {
         Ok(())
     }
 }
+
+/// Weights of the residuals in the reports of networks that have no self-adaptive ones.
+const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
+
+/// Weights for reports that do not move anything: fixed ones where a stage states no Lipschitz constant.
+pub(super) fn reported_weights(weighting: Weighting, network: &Network) -> Result<Weights> {
+    let lipschitz = network.lipschitz(weighting.norm())?;
+    match weighting.weights(&lipschitz) {
+        Err(Error::NoSelfAdaptiveWeights(_)) => UNBOUNDED.weights(&lipschitz),
+        weights => weights,
+    }
+}

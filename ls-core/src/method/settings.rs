@@ -10,6 +10,7 @@ use super::Method;
 use crate::Result;
 use crate::batch::Batch;
 use crate::batch::BatchSize;
+use crate::error::ensure;
 use crate::network::Network;
 
 /// The work that a method starts for.
@@ -56,4 +57,10 @@ pub trait MethodSettings:
     /// # Errors
     /// [`crate::Error::InvalidConfig`] for impossible settings, and errors of a method that does not suit the network.
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>>;
+}
+
+/// Checks the factor of a penalty on the weights.
+pub(super) fn check_weight_decay(decay: f64) -> Result<()> {
+    let inside = (0.0..=1e3).contains(&decay);
+    ensure(inside, "weight-decay", decay, "from 0 to 1000")
 }

@@ -3,8 +3,10 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
+use crate::linalg::Affine;
 use crate::network::Network;
 use crate::stage::{AffineStage, AnyStage};
+use crate::{Error, Result};
 
 /// How the weights of a stage move under methods that make use of the affine view. Methods find it out once, when they start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,4 +81,21 @@ impl ModuleVisitor for Count {
             self.frozen += 1;
         }
     }
+}
+
+/// Writes new coefficients of stage `l`, counted from 0.
+pub(super) fn set_coefficients(
+    network: &mut Network,
+    l: usize,
+    coefficients: Affine,
+) -> Result<()> {
+    let stage = network.stage_mut(l).affine_mut();
+    stage
+        .ok_or(Error::Unsupported {
+            update: "a least-squares fit",
+            stage: l + 1,
+            needs: "affine view to write to, though one to read",
+        })?
+        .set_coefficients(coefficients);
+    Ok(())
 }

@@ -31,10 +31,12 @@ use serde::{Deserialize, Serialize};
 use control::Controller;
 pub(super) use sweeps::FullBatchSweeps;
 
+use super::separation::reported_weights;
+use super::settings::check_weight_decay;
 use super::state::mismatch;
 use super::{
     ACCEPTED, CONDITION, DAMPING, Method, MethodSettings, MethodState, Objective, PENALIZED_LOSS,
-    REJECTED, SCALING, STEP, Scaling, Separated, Task, set_coefficients,
+    REJECTED, SCALING, STEP, Scaling, Separated, Task,
 };
 use crate::batch::{Batch, BatchIdentity, BatchSize, Selection};
 use crate::error::ensure;
@@ -124,7 +126,7 @@ impl MethodSettings for ExactConfig {
         if let Some(chunk) = self.chunk {
             ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
         }
-        super::check_weight_decay(self.weight_decay)?;
+        check_weight_decay(self.weight_decay)?;
         let rows = self.gram_rows;
         ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
     }
@@ -276,7 +278,7 @@ impl Method for Exact {
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
-        super::reported_weights(self.config.weighting, network).map(Some)
+        reported_weights(self.config.weighting, network).map(Some)
     }
 }
 

@@ -5,13 +5,15 @@ use burn::module::Module;
 use super::control::{Candidate, Controller, Fixed};
 use super::full_batch::{FirstStage, FullBatch, FullBatchSettings, Iterate};
 use super::gradient_stages::GradientStages;
-use super::{ExactConfig, FORM, set_coefficients};
+use super::{ExactConfig, FORM};
 use crate::Result;
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::figure::Figures;
+use crate::method::figures::record_conditions;
 use crate::method::stage_role::StageRole;
-use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts, record_conditions};
+use crate::method::stage_role::set_coefficients;
+use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts};
 use crate::network::Network;
 
 /// Floats of the largest temporary array: more would not fit into a CPU's cache.

@@ -32,10 +32,13 @@ use serde::{Deserialize, Serialize};
 use step::{SavedSteps, Steps};
 
 use super::exact::{ExactConfig, FullBatchSweeps};
+use super::figures::record_conditions;
+use super::separation::reported_weights;
+use super::settings::check_weight_decay;
 use super::stage_role::StageRole;
 use super::{
     ACCEPTED, CONDITION, DAMPING, Method, MethodSettings, MethodState, Objective, REJECTED, STEP,
-    Scaling, Schedule, Separated, Task, counts, record_conditions,
+    Scaling, Schedule, Separated, Task, counts,
 };
 use crate::batch::{Batch, BatchSize};
 use crate::error::ensure;
@@ -118,7 +121,7 @@ impl MethodSettings for FoofConfig {
             let inside = (0.0..1.0).contains(&share);
             ensure(inside, field, share, "from 0 to below 1")?;
         }
-        super::check_weight_decay(self.weight_decay)?;
+        check_weight_decay(self.weight_decay)?;
         let refresh = self.refresh;
         ensure(refresh >= 1, "refresh", refresh as f64, "1 or more")
     }
@@ -236,7 +239,7 @@ impl Method for Foof {
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
-        super::reported_weights(self.config.weighting, network).map(Some)
+        reported_weights(self.config.weighting, network).map(Some)
     }
 }
 

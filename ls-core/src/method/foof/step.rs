@@ -13,8 +13,9 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::linalg::{Affine, scalar_f64};
 use crate::method::schedule::ScheduledFactor;
+use crate::method::stage_role::set_coefficients;
 use crate::method::stage_role::{MethodStage, StageRole};
-use crate::method::{MethodState, OptimizerConfig, set_coefficients};
+use crate::method::{MethodState, OptimizerConfig};
 use crate::network::Network;
 
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
