@@ -106,7 +106,7 @@ impl From<ls_train::Error> for Failure {
             },
             ls_train::Error::DashboardClosed => Self {
                 code: INTERRUPTED,
-                ..failure.hint("`layersep train --resume DIR` goes on from the last checkpoint; q and then s lets the sweep end")
+                ..failure.hint("`layersep train --resume DIR` continues from the last checkpoint; q and then s ends the run after the sweep")
             },
             _ => failure,
         }

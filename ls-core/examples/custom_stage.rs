@@ -130,7 +130,7 @@ fn network(block: Option<AttentionBlock>, device: &Device) -> ls_core::Result<Ne
             device,
         ))
     };
-    let mut stages = vec![AnyStage::from(embedding)];
+    let mut stages = vec![embedding];
     stages.extend(block.map(AnyStage::custom));
     stages.push(dense([EMBEDDING * TOKENS, 32], Activation::Tanh));
     stages.push(dense([32, VALUES], Activation::Identity));

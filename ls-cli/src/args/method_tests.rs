@@ -1,4 +1,4 @@
-//! Options of two toy methods.
+//! Options derived from two toy configurations.
 
 use clap::Parser;
 use schemars::{JsonSchema, schema_for};
@@ -87,11 +87,13 @@ impl Methods for Toys {
                 name: "exact",
                 about: "Exact fits",
                 schema: schema_for!(Exact),
+                defaults: Table::try_from(Exact::default()).unwrap(),
             },
             MethodEntry {
                 name: "foof",
                 about: "Fits in batches",
                 schema: schema_for!(Foof),
+                defaults: Table::try_from(Foof::default()).unwrap(),
             },
         ]
     }
@@ -111,7 +113,7 @@ fn read(options: &[&str]) -> Result<MethodArgs<Toys>, String> {
 
 /// Lays options over a configuration in TOML.
 fn config(base: &str, options: &[&str]) -> Result<Table, String> {
-    let method = read(options)?.config(&base.parse().unwrap());
+    let method = read(options)?.table(&base.parse().unwrap());
     method.map_err(|failure| failure.to_string())
 }
 
@@ -139,6 +141,12 @@ fn given_settings_replace_those_of_the_same_method() {
     let found = config("name = 'exact'\nchunk = 5\nstep = 0.1", &options).unwrap();
     let expected = "name = 'exact'\nchunk = 5\nstep = 1.0\nscaling = 'by-slope'";
     assert_eq!(found, expected.parse().unwrap());
+}
+
+#[test]
+fn default_values_of_the_base_are_left_to_the_method() {
+    let found = config("name = 'exact'\nchunk = 8", &["--step", "1"]).unwrap();
+    assert_eq!(found, "name = 'exact'\nstep = 1.0".parse().unwrap());
 }
 
 #[test]
@@ -185,7 +193,6 @@ fn values_of_the_wrong_type_are_refused() {
 fn help_is_that_of_the_fields_with_the_methods_that_have_them() {
     let help = help();
     for line in [
-        "Training method [default: exact]",
         "- exact: Exact fits",
         "Step of the targets\n",
         "Samples of a chunk [default: 8] [exact]\n",

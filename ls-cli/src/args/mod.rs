@@ -6,12 +6,14 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `values` | readers of single values, refusals of options without a meaning |
+//! | `schema`, `derived` | options that are derived from the schemas of configurations |
 //! | `samples`, `model`, `weighting` | the data set, the network, the weights of the residuals |
-//! | `schema`, `method` | the method and its settings, from the schemas of their configurations |
+//! | `method` | the method and its settings |
 //! | `overrides` | `--set`: single keys of the configuration |
 //! | `run` | all options that decide a run |
 //! | `session` | folder, checkpoints and display of a run |
 
+mod derived;
 mod method;
 mod model;
 mod overrides;

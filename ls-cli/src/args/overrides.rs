@@ -23,33 +23,33 @@ impl SetArgs {
     ///
     /// # Errors
     /// Exit code 2 for a key or a value that configurations do not have.
-    pub(crate) fn apply(&self, config: RunConfig) -> Result<RunConfig, Failure> {
-        if self.assignments.is_empty() {
-            return Ok(config);
-        }
-        let mut table = Table::try_from(&config).map_err(|error| failed(&error))?;
+    pub(crate) fn apply(&self, mut config: RunConfig) -> Result<RunConfig, Failure> {
+        let mut table = Table::try_from(&config)
+            .map_err(|error| Failure::new(format!("cannot write the configuration: {error}")))?;
+        // A later key may complete an earlier one, so that only failures without a success after them count.
+        let mut failures = Vec::new();
         for assignment in &self.assignments {
             assignment.apply(&mut table)?;
+            match RunConfig::from_table(table.clone()) {
+                Ok(complete) => {
+                    config = complete;
+                    failures.clear();
+                }
+                Err(error) => failures.push(format!("--set {}: {error}", assignment.text)),
+            }
         }
-        table
-            .try_into()
-            .map_err(|error: toml::de::Error| failed(&error))
+        match failures.into_iter().next() {
+            None => Ok(config),
+            Some(failure) => Err(Failure::new(failure)),
+        }
     }
-}
-
-/// Puts an error of several lines into one.
-fn failed(error: &impl ToString) -> Failure {
-    let text = error.to_string().trim().replace('\n', " ");
-    let text = text
-        .replace("expected usize", "expected a whole number")
-        .replace("expected u64", "expected a whole number")
-        .replace("expected f64", "expected a number");
-    Failure::new(format!("--set: {text}"))
 }
 
 /// One key with its new value.
 #[derive(Clone, Debug, PartialEq)]
 struct Assignment {
+    /// The whole option.
+    text: String,
     /// Names of the tables around the key, from the outermost.
     tables: Vec<String>,
     key: String,
@@ -68,6 +68,7 @@ impl FromStr for Assignment {
             return Err(malformed);
         }
         Ok(Self {
+            text: text.into(),
             key: tables.pop().ok_or(malformed)?,
             tables,
             value: toml_value(value),
@@ -82,10 +83,14 @@ impl Assignment {
             let inner = table
                 .entry(name)
                 .or_insert_with(|| Value::Table(Table::new()));
+            if let Value::String(short) = inner {
+                // A name is the short form of a table, such as that of an optimizer.
+                *inner = Value::Table(Table::from_iter([("name".into(), short.clone().into())]));
+            }
             table = inner.as_table_mut().ok_or_else(|| {
                 Failure::new(format!(
-                    "--set: `{name}` is a single value, so it has no key `{}`",
-                    self.key
+                    "--set {}: `{name}` is a single value, so it has no key `{}`",
+                    self.text, self.key
                 ))
             })?;
         }
@@ -96,9 +101,6 @@ impl Assignment {
 
 #[cfg(test)]
 mod tests {
-    use ls_core::model::ModelConfig;
-    use ls_train::config::RunNetwork;
-
     use super::*;
 
     fn set(assignments: &[&str]) -> Result<RunConfig, String> {
@@ -120,21 +122,31 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((config.seed, config.data.dataset.as_str()), (8, "mnist"));
-        assert_eq!(config.model, {
-            let mut expected = RunConfig::default().model;
-            if let RunNetwork::Library(ModelConfig::Mlp(mlp)) = &mut expected {
-                mlp.hidden = vec![3, 4];
-            }
-            expected
-        });
+        let model = Table::try_from(&config.model).unwrap();
+        assert_eq!(model["hidden"], Value::from(vec![3, 4]));
         assert_eq!(set(&[]).unwrap(), RunConfig::default());
+    }
+
+    #[test]
+    fn a_name_becomes_a_table_where_a_key_below_it_is_set() {
+        let assignments = ["method={name=\"backprop\"}", "method.optimizer.beta_1=0.95"];
+        let method = Table::try_from(set(&assignments).unwrap().method).unwrap();
+        assert_eq!(method["optimizer"]["name"].as_str(), Some("adam"));
+        assert_eq!(method["optimizer"]["beta_1"].as_float(), Some(0.95));
+    }
+
+    #[test]
+    fn a_key_may_complete_an_earlier_one() {
+        let assignments = ["method.name=foof", "method={name=\"foof\"}"];
+        assert_eq!(set(&assignments).unwrap().method.name(), "foof");
     }
 
     #[test]
     fn an_unknown_key_is_refused_with_the_known_ones() {
         let text = set(&["sweps=3"]).unwrap_err();
         assert!(
-            text.starts_with("--set: unknown field `sweps`, expected one of `schema`"),
+            text.starts_with("--set sweps=3: ")
+                && text.contains("unknown field `sweps`, expected one of `schema`"),
             "{text}"
         );
         let text = set(&["method.nothing=3"]).unwrap_err();
@@ -143,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_the_wrong_type_is_refused_with_its_key() {
+    fn a_value_of_the_wrong_type_is_refused_with_its_assignment() {
         let text = set(&["sweeps=many"]).unwrap_err();
         assert!(
             text.contains("expected a whole number") && text.contains("in `sweeps`"),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ls_train::config::{BatchSize, Plan, Precision, RunConfig};
+use ls_train::config::{BatchSize, MethodConfig, Plan, Precision, RunConfig};
 use ls_train::run_dir::RunDir;
 
 use super::method::MethodArgs;
@@ -86,14 +86,16 @@ impl RunArgs {
             Some(file) => RunConfig::read(file)?,
             None => RunConfig::default(),
         };
-        let file_method = self.config.is_some().then(|| config.method.clone());
         set(&mut config.seed, self.seed);
         set(&mut config.batch_size, self.batch_size);
+        if self.config.is_none() {
+            config.method = MethodConfig::suited_to(config.batch_size).into();
+        }
         self.compute.apply(&mut config);
         self.end(&mut config);
         config.data = self.data.config(config.data);
         config.model = self.model.config(config.model)?;
-        config.method = self.method.method(file_method, config.batch_size)?;
+        config.method = self.method.config(config.method)?;
         self.set.apply(config)
     }
 

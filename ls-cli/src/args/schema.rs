@@ -56,6 +56,9 @@ pub(super) fn keys(schema: &Schema) -> Vec<Key> {
 
 fn help(node: &Json) -> String {
     let text = description(node).unwrap_or_default();
+    if text.contains("[default") {
+        return text;
+    }
     match node.get("default") {
         Some(Json::String(name)) => format!("{text} [default: {name}]"),
         Some(value) if !value.is_null() => format!("{text} [default: {value}]"),

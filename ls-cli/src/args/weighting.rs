@@ -1,72 +1,58 @@
-//! The options that choose the weights of the residuals.
+//! The options that choose the weights of the residuals, derived from their configuration.
 
-use clap::{Args, ValueEnum};
-use ls_core::linalg::Norm;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use ls_core::objective::Weighting;
+use schemars::schema_for;
+use toml::Table;
 
-use super::values::refuse;
+use super::derived::{Flag, flags, given};
 use crate::failure::Failure;
 
-/// The options that choose the weights of the residuals.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
-#[command(next_help_heading = "Weighting")]
+/// The weights of the residuals that were given as options.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct WeightingArgs {
-    /// Weights of the residuals: self-adaptive, or fixed (no bound) [default: spectral]
-    #[arg(long, value_enum)]
-    weighting: Option<WeightingName>,
-    /// η of the self-adaptive weights [default: 1]
-    #[arg(long)]
-    eta: Option<f64>,
-    /// ω of the fixed weights [default: 1]
-    #[arg(long)]
-    omega: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WeightingName {
-    /// Self-adaptive, from spectral norms; for convolutions times the overlap of their patches
-    Spectral,
-    /// As spectral, but smaller for convolutions: at most the largest norm at any frequency
-    Frequency,
-    /// Self-adaptive, from Frobenius norms; for convolutions times the overlap of their patches
-    Frobenius,
-    /// One constant for all residuals, no bound
-    Fixed,
-}
-
-impl From<Norm> for WeightingName {
-    fn from(norm: Norm) -> Self {
-        match norm {
-            Norm::Spectral => Self::Spectral,
-            Norm::Frequency => Self::Frequency,
-            Norm::Frobenius => Self::Frobenius,
-        }
-    }
+    settings: Table,
 }
 
 impl WeightingArgs {
-    /// Returns `base` with the given options in place of its own values.
+    /// Returns the weights.
     ///
     /// # Errors
-    /// Exit code 2 for η with fixed weights, and for ω with self-adaptive ones.
-    pub(crate) fn config(&self, base: Weighting) -> Result<Weighting, Failure> {
-        let (name, base_eta, base_omega) = match base {
-            Weighting::SelfAdaptive { norm, eta } => (norm.into(), Some(eta), None),
-            Weighting::Fixed { omega } => (WeightingName::Fixed, None, Some(omega)),
-        };
-        let norm = match self.weighting.unwrap_or(name) {
-            WeightingName::Spectral => Norm::Spectral,
-            WeightingName::Frequency => Norm::Frequency,
-            WeightingName::Frobenius => Norm::Frobenius,
-            WeightingName::Fixed => {
-                refuse("--weighting fixed", &[("--eta", self.eta.is_some())])?;
-                let omega = self.omega.or(base_omega).unwrap_or(1.0);
-                return Ok(Weighting::Fixed { omega });
-            }
-        };
-        let given = [("--omega", self.omega.is_some())];
-        refuse("self-adaptive weights", &given)?;
-        let eta = self.eta.or(base_eta).unwrap_or(1.0);
-        Ok(Weighting::SelfAdaptive { norm, eta })
+    /// Exit code 2 for options that exclude each other, and for values out of range.
+    pub(crate) fn config(&self) -> Result<Weighting, Failure> {
+        let weighting: Weighting = self
+            .settings
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| Failure::new(error.message().trim()))?;
+        weighting.check().map_err(ls_train::Error::from)?;
+        Ok(weighting)
+    }
+}
+
+fn all_flags() -> Vec<Flag> {
+    flags([("weighting", &schema_for!(Weighting))])
+}
+
+impl FromArgMatches for WeightingArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let settings = given(&all_flags(), matches);
+        Ok(Self { settings })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for WeightingArgs {
+    fn augment_args(command: Command) -> Command {
+        let flags = all_flags().into_iter();
+        command.args(flags.map(|flag| flag.arg(1, "Weighting")))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
     }
 }

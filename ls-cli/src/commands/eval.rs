@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use ls_train::Evaluation;
 use ls_train::data::Fingerprint;
+use ls_train::format::{number, percent};
 use ls_train::run_dir::RunDir;
 use serde::Serialize;
 
 use super::support::{Context, load};
 use crate::failure::Failure;
-use crate::ui::format::loss;
 
 /// Measure the network of a run on labelled samples
 #[derive(Debug, Args)]
@@ -95,10 +95,10 @@ pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Fa
 /// Formats the figures, with a line for each class that lists the most frequent wrong predictions.
 fn table(classes: &[String], evaluation: &Evaluation) -> String {
     let mut text = format!(
-        "samples        {}\noriginal loss  {}\naccuracy       {:.2} %\n\n",
+        "samples        {}\noriginal loss  {}\naccuracy       {} %\n\n",
         evaluation.predictions.len(),
-        loss(evaluation.original_loss_mean),
-        100.0 * evaluation.accuracy
+        number(evaluation.original_loss_mean),
+        percent(evaluation.accuracy)
     );
     let width = classes.iter().map(|name| name.chars().count()).max();
     let width = width.unwrap_or(0).max(5);

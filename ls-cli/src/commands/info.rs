@@ -8,7 +8,7 @@ use ls_core::network::Network;
 use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
 use ls_datasets::{Facts, Source};
-use ls_train::config::{ExactConfig, Precision, RunConfig};
+use ls_train::config::{Precision, RunConfig};
 use ls_train::memory::MemoryNeed;
 
 use super::support::{Context, ensure_fits};
@@ -64,8 +64,7 @@ impl InfoArgs {
     fn info(&self) -> Result<Info, Failure> {
         let model = self.model.config(RunConfig::default().model)?;
         let model = model.library()?;
-        let weighting = self.weighting.config(ExactConfig::default().weighting)?;
-        weighting.check().map_err(ls_train::Error::from)?;
+        let weighting = self.weighting.config()?;
         let facts = self.facts()?;
         let shape = ls_train::data::feature_shape(facts.shape);
         let layout = model.layout(shape, facts.classes);

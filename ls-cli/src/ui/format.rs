@@ -1,4 +1,4 @@
-//! Numbers for people.
+//! Bytes, counts and durations for people. Losses and shares have the form of [`ls_train::format`].
 
 use core::time::Duration;
 
@@ -19,26 +19,9 @@ pub(crate) fn duration(duration: Duration) -> String {
     HumanDuration(duration).to_string()
 }
 
-/// Formats a loss: with five decimals where these show enough of it, else with four significant digits.
-pub(crate) fn loss(value: f64) -> String {
-    if value != 0.0 && !(1e-3..1e5).contains(&value.abs()) {
-        format!("{value:.3e}")
-    } else {
-        format!("{value:.5}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn losses_of_every_size_show_significant_digits() {
-        assert_eq!(loss(0.0), "0.00000");
-        assert_eq!(loss(1.25), "1.25000");
-        assert_eq!(loss(2.5e-7), "2.500e-7");
-        assert_eq!(loss(-3e6), "-3.000e6");
-    }
 
     #[test]
     fn bytes_counts_and_durations_have_their_units() {

@@ -1,8 +1,7 @@
 //! The summary of a run as text.
 
+use ls_train::format::{number, percent};
 use ls_train::run_dir::{RunDir, Summary};
-
-use super::format::loss;
 
 /// Formats the figures at the end of a run, with its folder.
 pub(super) fn text(summary: &Summary, run: &RunDir) -> String {
@@ -16,28 +15,32 @@ pub(super) fn text(summary: &Summary, run: &RunDir) -> String {
         summary.seconds,
         summary.stop.name()
     );
-    text += &format!("  original loss   {:>10}\n", loss(train.original_loss()));
+    text += &row("original loss", &number(train.original_loss()));
     if let Some(certificate) = train.get("certificate") {
-        text += &format!("  certificate     {:>10}\n", loss(certificate));
+        text += &row("certificate", &number(certificate));
     }
     if let Some(reason) = &facts.certificate_reason {
         text += &format!("  certificate     {:>10}: {reason}\n", "none");
     }
     if let Some(separated) = train.get("separated_loss") {
-        text += &format!("  separated loss  {:>10}\n", loss(separated));
+        text += &row("separated loss", &number(separated));
     }
-    text += &format!(
-        "  accuracy        {:>9.2}% train, {:.2}% test\n",
-        100.0 * train.accuracy(),
-        100.0 * summary.test_accuracy()
-    );
+    text += &format!("  accuracy        {:>9}% train", percent(train.accuracy()));
+    if summary.test.is_some() {
+        text += &format!(", {}% test", percent(summary.test_accuracy()));
+    }
+    text.push('\n');
     if let Some(validation) = &summary.validation {
         text += &format!(
-            "  validation      {:>9.2}%, loss {}; the weights are those of sweep {}\n",
-            100.0 * validation.accuracy(),
-            loss(validation.original_loss()),
+            "  validation      {:>9}%, loss {}; the weights are those of sweep {}\n",
+            percent(validation.accuracy()),
+            number(validation.original_loss()),
             summary.kept_sweep
         );
     }
     text + &format!("run folder: {}\n", run.path().display())
+}
+
+fn row(name: &str, value: &str) -> String {
+    format!("  {name:<14}  {value:>10}\n")
 }

@@ -70,17 +70,25 @@ impl Default for Weighting {
     }
 }
 
+/// `η` and `ω` where nothing is said.
+const USUAL: f64 = 1.0;
+
+/// Leaves the usual factor out of files, so that the word alone can be replaced by one that takes the other factor.
+fn unusual(factor: f64) -> Option<f64> {
+    Some(factor).filter(|&factor| factor != USUAL)
+}
+
 impl From<Weighting> for WeightingKeys {
     fn from(weighting: Weighting) -> Self {
         let (weighting, eta, omega) = match weighting {
-            Weighting::Fixed { omega } => (WeightingName::Fixed, None, Some(omega)),
+            Weighting::Fixed { omega } => (WeightingName::Fixed, None, unusual(omega)),
             Weighting::SelfAdaptive { norm, eta } => {
                 let name = match norm {
                     Norm::Spectral => WeightingName::Spectral,
                     Norm::Frequency => WeightingName::Frequency,
                     Norm::Frobenius => WeightingName::Frobenius,
                 };
-                (name, Some(eta), None)
+                (name, unusual(eta), None)
             }
         };
         Self {
@@ -103,7 +111,7 @@ impl TryFrom<WeightingKeys> for Weighting {
                 return match keys.eta {
                     Some(_) => Err("eta has no meaning with weighting = \"fixed\""),
                     None => Ok(Self::Fixed {
-                        omega: keys.omega.unwrap_or(1.0),
+                        omega: keys.omega.unwrap_or(USUAL),
                     }),
                 };
             }
@@ -114,7 +122,7 @@ impl TryFrom<WeightingKeys> for Weighting {
             }
             None => Ok(Self::SelfAdaptive {
                 norm,
-                eta: keys.eta.unwrap_or(1.0),
+                eta: keys.eta.unwrap_or(USUAL),
             }),
         }
     }

@@ -1,4 +1,4 @@
-//! From Burn's own layers to stages, and back. Parameters get new identities, and are trainable.
+//! Conversions between Burn's own layers and stages. Parameters get new identities, and are trainable.
 
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -12,8 +12,8 @@ use crate::shape::FeatureShape;
 use crate::{Error, Result};
 
 impl Dense {
-    /// `s(linear(a))` with a copy of the layer's parameters; a layer without a bias gets one of zeros. The stage is trainable, also where
-    /// the layer is frozen.
+    /// Returns `s(linear(a))` with a copy of the layer's parameters; a layer without a bias gets one of zeros. The stage is
+    /// trainable, even if the layer is frozen.
     pub fn from_linear(linear: &Linear, activation: Activation) -> Self {
         let kernel = linear.weight.val().inner();
         let coefficients = Affine {
@@ -23,7 +23,7 @@ impl Dense {
         Self::from_coefficients(coefficients, activation)
     }
 
-    /// The affine part `a W + b`. The activation stays behind.
+    /// Returns the affine part `a W + b`, without the activation.
     pub fn to_linear(&self) -> Linear {
         let Affine { kernel, bias } = self.coefficients();
         Linear {
@@ -34,8 +34,8 @@ impl Dense {
 }
 
 impl Convolution {
-    /// `pool(s(conv(a)))` with a copy of the layer's parameters; a layer without a bias gets one of zeros. The stage is trainable, also
-    /// where the layer is frozen.
+    /// Returns `pool(s(conv(a)))` with a copy of the layer's parameters; a layer without a bias gets one of zeros. The stage is
+    /// trainable, even if the layer is frozen.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] unless kernel, stride and padding are the same in both directions and on all sides, dilation and
@@ -77,7 +77,7 @@ impl Convolution {
         Self::from_coefficients(config, input, Affine { kernel, bias })
     }
 
-    /// The convolution `w * a + b` on `[samples, c_in, height, width]`. Activation and pooling stay behind.
+    /// Returns the convolution `w * a + b` on `[samples, c_in, height, width]`, without activation and pooling.
     pub fn to_conv2d(&self) -> Conv2d {
         let weight = self.weight.val().inner();
         let [c_out, c_in, height, width] = weight.dims();
@@ -108,7 +108,7 @@ fn bias_or_zeros<const D: usize>(
     }
 }
 
-/// A size that stages know once, where Burn's layers know it for rows and columns.
+/// Returns the common size of rows and columns, which may differ in Burn's layers but not in stages.
 fn same_in_both(
     field: &'static str,
     [rows, columns]: [usize; 2],
@@ -118,7 +118,7 @@ fn same_in_both(
     Ok(rows)
 }
 
-/// Zeros on every side.
+/// Returns the number of zeros on every side.
 fn padding(padding: &PaddingConfig2d, kernel: usize, stride: usize) -> Result<usize> {
     match *padding {
         PaddingConfig2d::Valid => Ok(0),

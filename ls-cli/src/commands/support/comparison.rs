@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ls_train::experiment::{self, Case, ExperimentOptions, ExperimentProgress, RunResult};
+use ls_train::format::number;
 
 use super::folder::remove_if_empty;
 use crate::failure::Failure;
@@ -47,6 +48,6 @@ fn line(progress: &ExperimentProgress<'_>, elapsed: Duration) -> String {
         result.contender,
         result.setting,
         result.seed,
-        format::loss(result.original_loss())
+        number(result.original_loss())
     )
 }
