@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use burn::module::Module;
-use ls_core::fit::{Batches, Fit, FitConfig, FitState, Limits, Stop};
+use ls_core::fit::{Batches, Fit, FitConfig, FitState, Limits};
 use ls_core::method::{Method, Task};
 use ls_core::network::Network;
 
@@ -15,7 +15,7 @@ use crate::config::{
 use crate::data::Splits;
 use crate::observe::burn::MetricLogs;
 use crate::observe::{History, WriteCheckpoints, WriteSummary};
-use crate::run_dir::{Checkpoint, RunDir, RunFacts, Summary};
+use crate::run_dir::{Checkpoint, HistoryTable, RunDir, RunFacts, Summary};
 use crate::session::{Session, Start};
 use crate::{Error, Result, device};
 
@@ -173,10 +173,25 @@ impl<'p> Training<'p> {
         }
         self.start_folder(&run, &config, session.start)?;
         let signal = session.signal.clone();
-        self.observe(&mut fit, session, &run, &config, facts);
+        self.observe(&mut fit, session, &run, &config, facts.clone());
         let result = fit.run(&signal);
+        let state = fit.state().clone();
         let network = fit.into_network();
-        finish(result, network, run)
+        let stop = match result {
+            Ok(stop) => stop,
+            Err(error) => {
+                run.save_model(&network)?;
+                return Err(error);
+            }
+        };
+        // The file of the summary is not read again: its parser rounds.
+        let history = HistoryTable::read(run.path())?;
+        let summary = Summary::new(facts, &history, &state, stop)?;
+        Ok(Outcome {
+            summary,
+            network,
+            run,
+        })
     }
 
     /// The network of the application, which must suit the samples, or the plan's.
@@ -418,17 +433,4 @@ fn label(
         _ => {}
     }
     label
-}
-
-/// The end of a run: its summary, or its error with the weights before it.
-fn finish(result: Result<Stop>, network: Network, run: RunDir) -> Result<Outcome> {
-    if let Err(error) = result {
-        run.save_model(&network)?;
-        return Err(error);
-    }
-    Ok(Outcome {
-        summary: RunDir::read_summary(run.path())?,
-        network,
-        run,
-    })
 }

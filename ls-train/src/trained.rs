@@ -36,7 +36,7 @@ const CHUNK: usize = 4096;
 /// let trained = Trained::load(&run, &device)?;
 /// let digits = Source::DIGITS.load(None, &SplitRule::default())?;
 /// let evaluation = trained.evaluate(&digits.test, &device)?;
-/// assert_eq!(evaluation.accuracy, summary.test.accuracy);
+/// assert_eq!(evaluation.accuracy, summary.test_accuracy());
 /// # Ok(())
 /// # }
 /// ```

@@ -24,14 +24,16 @@ impl SetArgs {
     /// # Errors
     /// Exit code 2 for a key or a value that configurations do not have.
     pub(crate) fn apply(&self, mut config: RunConfig) -> Result<RunConfig, Failure> {
-        let mut table = Table::try_from(&config)
-            .map_err(|error| Failure::new(format!("cannot write the configuration: {error}")))?;
+        let unwritten = |error| Failure::new(format!("cannot write the configuration: {error}"));
+        let mut table = Table::try_from(&config).map_err(unwritten)?;
         // A later key may complete an earlier one, so that only failures without a success after them count.
         let mut failures = Vec::new();
         for assignment in &self.assignments {
             assignment.apply(&mut table)?;
             match RunConfig::from_table(table.clone()) {
                 Ok(complete) => {
+                    // Keys that were left out, as of another method, take their usual values.
+                    table = Table::try_from(&complete).map_err(unwritten)?;
                     config = complete;
                     failures.clear();
                 }
@@ -158,7 +160,7 @@ mod tests {
     fn a_value_of_the_wrong_type_is_refused_with_its_assignment() {
         let text = set(&["sweeps=many"]).unwrap_err();
         assert!(
-            text.contains("expected a whole number") && text.contains("in `sweeps`"),
+            text.starts_with("--set sweeps=many: ") && text.contains("expected a whole number"),
             "{text}"
         );
         let text = set(&["seed.x=1"]).unwrap_err();

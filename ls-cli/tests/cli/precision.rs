@@ -27,7 +27,7 @@ fn loss(summary: &Value, split: &str) -> f64 {
 /// One column of a run's history, by sweep.
 fn column(run: &Path, name: &str) -> Vec<f64> {
     let text = fs::read_to_string(run.join("history.csv")).unwrap();
-    let mut lines = text.lines();
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
     let place = lines
         .next()
         .unwrap()
@@ -67,7 +67,7 @@ fn every_method_resumes_in_f64_bit_for_bit_and_is_evaluated_in_it() {
     let folder = folder.path();
     let methods: [&[&str]; 5] = [
         &["--method", "exact"],
-        &["--method", "exact", "--batch-size", "100"],
+        &["--method", "foof", "--batch-size", "100"],
         &["--method", "alternating", "--activation", "tanh"],
         &[
             "--method",

@@ -70,6 +70,8 @@ fn every_method_gets_its_charts_and_nothing_else() {
                 ("residuals", 2),
                 ("accuracy", 2),
                 ("steps", 2),
+                ("trials", 2),
+                ("condition", 3),
             ],
         ),
         (
@@ -82,12 +84,22 @@ fn every_method_gets_its_charts_and_nothing_else() {
                 "--validation",
                 "50",
             ],
-            &[("losses", 5), ("residuals", 1), ("accuracy", 3)],
+            &[
+                ("losses", 5),
+                ("residuals", 1),
+                ("accuracy", 3),
+                ("trials", 2),
+            ],
         ),
         (
             "backprop",
             &["--method", "backprop", "--validation", "50"],
-            &[("losses", 3), ("accuracy", 3)],
+            &[
+                ("losses", 3),
+                ("accuracy", 3),
+                ("learning-rate", 1),
+                ("trials", 1),
+            ],
         ),
         (
             "cnn",
@@ -97,6 +109,8 @@ fn every_method_gets_its_charts_and_nothing_else() {
                 ("residuals", 3),
                 ("accuracy", 2),
                 ("steps", 2),
+                ("trials", 2),
+                ("condition", 4),
             ],
         ),
     ];
@@ -140,8 +154,8 @@ fn several_runs_are_compared_and_their_charts_can_be_written_to_files() {
     let written: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(written["report"], "both.html");
     let plots = written["plots"].as_array().unwrap();
-    // The overlay, four charts of `exact` and two of `backprop`.
-    assert_eq!(plots.len(), 2 * (1 + 4 + 2));
+    // The overlay, six charts of `exact` and four of `backprop`.
+    assert_eq!(plots.len(), 2 * (1 + 6 + 4));
     for plot in plots {
         let bytes = fs::read(folder.path().join(plot.as_str().unwrap())).unwrap();
         assert!(
@@ -151,7 +165,7 @@ fn several_runs_are_compared_and_their_charts_can_be_written_to_files() {
     }
     let page = fs::read_to_string(folder.path().join("both.html")).unwrap();
     assert_eq!(charts(&page)[0], ("overlay".into(), 2));
-    assert_eq!(charts(&page).len(), 1 + 4 + 2);
+    assert_eq!(charts(&page).len(), 1 + 6 + 4);
     assert!(page.contains("<a href=\"#run-2\">b</a>"), "{page}");
     assert_self_contained(&page);
 }

@@ -202,9 +202,8 @@ fn configurations_come_out_as_they_went_in_and_options_override_them() {
         &[
             "--model",
             "cnn",
-            "--recompute",
-            "--batch-size",
-            "100",
+            "--storage",
+            "recomputed",
             "--target-loss",
             "0.1",
         ],

@@ -50,7 +50,7 @@ use crate::figure::{Figure, Figures};
 use crate::method::{Method, ObjectiveLoss, Separated};
 use crate::network::Network;
 use crate::objective::measure;
-use crate::update::NOTICEABLE;
+use crate::update::is_noticeable_decrease;
 
 /// Number of sweeps without a noticeable decrease that end a run of a method which promises descent.
 const STALLED_SWEEPS: usize = 10;
@@ -311,7 +311,7 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
     /// Counts the sweeps without a noticeable decrease of the objective.
     fn watch_objective(&mut self, record: &SweepRecord) {
         let value = self.objective(record);
-        if value < self.state.least * (1.0 - NOTICEABLE) {
+        if is_noticeable_decrease(self.state.least, value) {
             self.state.least = value;
             self.state.waited = 0;
         } else {

@@ -8,7 +8,7 @@ use crate::common::sweeps::{Values, sweep};
 use crate::networks::{BATCH, SAMPLES, networks, split};
 use crate::{moves_by_gradients, original_loss};
 
-fn foof(network: &Network, step: f64) -> (Separated, Foof) {
+pub(crate) fn foof(network: &Network, step: f64) -> (Separated, Foof) {
     let config = FoofConfig {
         step,
         ..FoofConfig::default()

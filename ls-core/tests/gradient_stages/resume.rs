@@ -1,10 +1,11 @@
 //! Saved states: a restored method continues bit for bit.
 
 use ls_core::Error;
-use ls_core::method::{ExactConfig, Method, Separated};
+use ls_core::method::{ExactConfig, FoofConfig, Method, Separated};
 use ls_core::network::Network;
 use ls_core::stage::Activation;
 
+use crate::batches::foof;
 use crate::common::Random;
 use crate::common::sweeps::{Values, sweep};
 use crate::networks::{BATCH, Block, CLASSES, FEATURES, WIDTH, dense, hidden, networks, split};
@@ -24,9 +25,10 @@ fn ways() -> [(&'static str, Box<Start>, Option<usize>); 4] {
         (model, Box::new(method))
     }
     let full = |network: &Network| boxed(exact(network, ExactConfig::default()));
+    let in_batches = |network: &Network| boxed(foof(network, FoofConfig::default().step));
     [
         ("exact", Box::new(full), None),
-        ("exact, mini-batches", Box::new(full), Some(BATCH)),
+        ("foof", Box::new(in_batches), Some(BATCH)),
         (
             "alternating",
             Box::new(|network| boxed(alternating(network))),
@@ -40,12 +42,12 @@ fn ways() -> [(&'static str, Box<Start>, Option<usize>); 4] {
     ]
 }
 
-/// Also behind dropout, which the gradients of guaranteed steps leave out: only mini-batches of `exact` draw.
+/// Also behind dropout, which the gradients of guaranteed steps leave out: only `foof` draws.
 #[test]
 fn a_restored_method_goes_on_bit_for_bit() {
     for (way, start, size) in ways() {
         for (name, network) in networks() {
-            if way == "exact, mini-batches" && has_dropout(&network) {
+            if way == "foof" && has_dropout(&network) {
                 continue;
             }
             let (mut model, mut method) = start(&network);

@@ -14,10 +14,10 @@ pub(super) const RESULTS: &str = "results.csv";
 const KEYS: [&str; 4] = ["case", "contender", "setting", "seed"];
 
 /// A column of figures: its name, and the text of a cell.
-type Column = (&'static str, fn(&RunResult, &Summary) -> String);
+type FigureColumn = (&'static str, fn(&RunResult, &Summary) -> String);
 
 /// Columns of figures, with `diverged` in all of them for a run that did.
-const FIGURES: [Column; 9] = [
+const FIGURES: [FigureColumn; 9] = [
     ("sweeps", |_, s| s.sweeps.to_string()),
     ("seconds", |_, s| format!("{:.3}", s.seconds)),
     ("train_original_loss", |_, s| {
