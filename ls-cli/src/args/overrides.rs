@@ -166,7 +166,7 @@ mod tests {
         let text = set(&["seed.x=1"]).unwrap_err();
         assert_eq!(
             text,
-            "--set: `seed` is a single value, so it has no key `x`"
+            "--set seed.x=1: `seed` is a single value, so it has no key `x`"
         );
     }
 

@@ -135,8 +135,8 @@ fn bounds_hold_in_f64() {
     let of = |name| column(&folder.path().join("r"), name);
     let (original, separated, certificate) = (
         of("train_original_loss"),
-        of("separated_loss"),
-        of("certificate"),
+        of("train_separated_loss"),
+        of("train_certificate"),
     );
     for sweep in 0..original.len() {
         assert!(

@@ -181,7 +181,7 @@ fn a_run_that_has_not_ended_shows_its_history_with_a_note() {
     let history = fs::read_to_string(run.join("history.csv")).unwrap();
     fs::write(run.join("history.csv"), format!("{history}3,0.1,0.")).unwrap();
     let page = report(folder.path(), &["r"], "r/report.html");
-    assert_eq!(charts(&page).len(), 4);
+    assert_eq!(charts(&page).len(), 6);
     assert!(page.contains("the run has not ended;"), "{page}");
     assert!(
         page.contains("mlp 64-16-10 relu") && !page.contains("<img"),

@@ -186,8 +186,21 @@ fn parsed<S: MethodSettings>(name: &str, table: toml::Table) -> Result<S> {
         .try_into()
         .map_err(|error: toml::de::Error| Error::Settings {
             of: format!("method `{name}`"),
-            reason: error.message().trim().replace('\n', " "),
+            reason: with_known_keys::<S>(error.message().trim().replace('\n', " ")),
         })
+}
+
+/// Adds the known keys to the message about an unknown one, which lacks them where settings hold others.
+fn with_known_keys<S: MethodSettings>(message: String) -> String {
+    let schema = schemars::schema_for!(S);
+    let keys = schema.get("properties").and_then(|keys| keys.as_object());
+    match keys {
+        Some(keys) if message.starts_with("unknown field") && !message.contains("expected") => {
+            let keys: Vec<_> = keys.keys().map(|key| format!("`{key}`")).collect();
+            format!("{message}, expected one of {}", keys.join(", "))
+        }
+        _ => message,
+    }
 }
 
 #[cfg(test)]
