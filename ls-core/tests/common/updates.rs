@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::differences::{GRAM_STEP, gram_step};
-use super::reference::Problem;
+use super::reference::{Layer, Problem};
 use super::{device, rows, tensor};
 use burn::tensor::Tensor;
 use ls_core::objective::Weighting;
@@ -81,7 +81,7 @@ impl Update {
 
 /// All numbers of a problem that updates move.
 pub(crate) fn variables(problem: &Problem) -> Vec<f64> {
-    let layers = problem.layers.iter().map(|layer| layer.bordered());
+    let layers = problem.layers.iter().map(Layer::bordered);
     let all = layers.chain(problem.auxiliary.iter().cloned());
     all.flatten().flatten().collect()
 }

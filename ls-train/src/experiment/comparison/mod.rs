@@ -55,7 +55,7 @@ impl ContenderSummary {
             seconds: of_ended(|s| s.seconds),
             original_loss: of_all(|s| s.train.original_loss(), f64::INFINITY),
             train_accuracy: of_all(|s| s.train.accuracy(), 0.0),
-            test_accuracy: of_all(|s| s.test_accuracy(), 0.0),
+            test_accuracy: of_all(Summary::test_accuracy, 0.0),
         }
     }
 }

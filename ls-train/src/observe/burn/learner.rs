@@ -130,9 +130,8 @@ impl DataLoader<Batch> for SplitLoader {
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
-        let range = [start..end];
-        let inputs = self.split.inputs.clone().slice(range.clone());
-        let labels = self.split.labels.clone().slice(range);
+        let inputs = self.split.inputs.clone().narrow(0, start, end - start);
+        let labels = self.split.labels.clone().narrow(0, start, end - start);
         Arc::new(Self::whole(Batch::full(inputs, labels)))
     }
 }
