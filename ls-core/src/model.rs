@@ -134,7 +134,7 @@ impl ModelConfig {
     /// Builds the network.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] or [`Error::ShapeMismatch`] when the stages do not fit each other.
+    /// [`crate::Error::InvalidConfig`] or [`crate::Error::ShapeMismatch`] when the stages do not fit each other.
     pub fn init(
         &self,
         input: FeatureShape,
@@ -185,7 +185,7 @@ impl MlpConfig {
     /// Builds the network.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] for a width of 0 or fewer than two classes.
+    /// [`crate::Error::InvalidConfig`] for a width of 0 or fewer than two classes.
     pub fn init(
         &self,
         input: FeatureShape,

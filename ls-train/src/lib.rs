@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`error`], [`format`] | errors of a run; numbers for people |
+//! | [`error`], [`format`](mod@format) | errors of a run; numbers for people |
 //! | [`config`] | the configuration of a run, as TOML, checked once |
 //! | [`data`] | a data set, or the samples of an application, on a device |
 //! | `device` | devices and precisions that must agree |
@@ -22,7 +22,6 @@
 //!
 //! [`train`] and [`Training`] run a plan in a [`Session`]; a [`Trained`] network is loaded from the run folder.
 
-#[cfg(any(feature = "report", feature = "export"))]
 #[cfg(feature = "chart")]
 pub mod chart;
 pub mod config;
