@@ -58,7 +58,8 @@ pub(super) fn definition(figure: &Figure) -> MetricDefinition {
 pub(super) fn metric_state(figure: &Figure, value: FigureValue) -> Option<MetricState> {
     let number = shown_number(figure, value)?;
     let name = Arc::new(metric_name(figure));
-    let text = format!("epoch {number:.PRECISION$} - batch {number:.PRECISION$}");
+    let shown = crate::format::number(number);
+    let text = format!("epoch {shown} - batch {shown}");
     let entry = SerializedEntry::new(text, number.to_string());
     let entry = MetricEntry::new(MetricId::new(name), entry);
     Some(MetricState::Numeric(
