@@ -27,8 +27,8 @@ use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::stage::{AffineStage, AnyStage};
 use crate::update::{
-    AuxiliaryBlock, GradientStep, GramStep, WeightBlock, armijo_pass, optimize_auxiliary,
-    optimize_weights, restart,
+    AuxiliaryBlock, GradientStep, GramStep, WeightBlock, WeightStep, armijo_pass,
+    optimize_auxiliary, optimize_weights, restart,
 };
 use crate::{Error, Result};
 
@@ -353,32 +353,10 @@ impl Alternating {
             }
             match &mut self.rule {
                 BlockRule::LineSearch { damping } => {
-                    let first = self.memory.weight_steps[l];
-                    let step = if let Some(step) = &mut self.memory.gradient_steps[l] {
-                        step.update_weights(stage, &block, first)?
-                    } else {
-                        let stage = affine_mut(stage, l)?;
-                        let features = stage.input_shape().features();
-                        let longest = match batch.selection {
-                            Selection::All => f64::INFINITY,
-                            _ => GramStep::longest_for(batch.len(), features),
-                        };
-                        let rule = GramStep {
-                            damping: *damping,
-                            longest,
-                        };
-                        // The inputs stand still between the passes of a sweep, and so do their Gram matrices.
-                        let slot = if l == 0 {
-                            &mut self.memory.first_preconditioner
-                        } else {
-                            &mut preconditioners[l]
-                        };
-                        let preconditioner = match slot {
-                            Some(factor) => factor,
-                            None => slot.insert(rule.precondition(&*stage, input.clone())?),
-                        };
-                        rule.update(stage, &block, preconditioner, first)?
-                    };
+                    let damping = *damping;
+                    let memory = &mut self.memory;
+                    let step =
+                        memory.weight_step(l, stage, &block, damping, preconditioners, batch)?;
                     self.memory.weight_steps[l] = step.next;
                     accepted += usize::from(step.accepted.is_some());
                     rejected += usize::from(step.accepted.is_none());
@@ -401,6 +379,42 @@ impl Alternating {
             }
         }
         Ok([accepted, rejected])
+    }
+}
+
+impl Memory {
+    /// Moves the weights of stage `l`, counted from 0, by a step with a line search.
+    fn weight_step(
+        &mut self,
+        l: usize,
+        stage: &mut AnyStage,
+        block: &WeightBlock,
+        damping: f64,
+        preconditioners: &mut [Option<Cholesky>],
+        batch: &Batch,
+    ) -> Result<WeightStep> {
+        let first = self.weight_steps[l];
+        if let Some(step) = &mut self.gradient_steps[l] {
+            return step.update_weights(stage, block, first);
+        }
+        let stage = affine_mut(stage, l)?;
+        let features = stage.input_shape().features();
+        let longest = match batch.selection {
+            Selection::All => f64::INFINITY,
+            _ => GramStep::longest_for(batch.len(), features),
+        };
+        let rule = GramStep { damping, longest };
+        // The inputs keep their values between the passes of a sweep, and so do their Gram matrices.
+        let slot = if l == 0 {
+            &mut self.first_preconditioner
+        } else {
+            &mut preconditioners[l]
+        };
+        let preconditioner = match slot {
+            Some(factor) => factor,
+            None => slot.insert(rule.precondition(&*stage, block.input.clone())?),
+        };
+        rule.update(stage, block, preconditioner, first)
     }
 }
 

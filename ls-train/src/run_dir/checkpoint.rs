@@ -225,24 +225,36 @@ impl CheckpointContents<'_> {
                 None => Ok(()),
             })?;
         }
-        let mut checksums = BTreeMap::new();
-        for name in files {
-            let path = draft.join(&name);
-            checksums.insert(name, checksum(&path)?);
-            sync(&path)?;
-        }
         let header = Header {
             schema: SCHEMA,
             state: snapshot.state.clone(),
             fingerprint: fingerprint.clone(),
             shapes,
             optimizers,
-            checksums,
+            checksums: checksums(draft, files)?,
             config: config.clone(),
             method: state.values,
         };
+        header.write(draft)
+    }
+}
+
+/// Makes the files of a draft last, and returns their checksums by name.
+fn checksums(draft: &Path, files: Vec<String>) -> Result<BTreeMap<String, u32>> {
+    let mut checksums = BTreeMap::new();
+    for name in files {
+        let path = draft.join(&name);
+        checksums.insert(name, checksum(&path)?);
+        sync(&path)?;
+    }
+    Ok(checksums)
+}
+
+impl Header {
+    /// Writes the header, the last file of a draft.
+    fn write(&self, draft: &Path) -> Result<()> {
         let path = draft.join(HEADER);
-        let text = toml::to_string(&header).map_err(|error| Error::file("write", &path, error))?;
+        let text = toml::to_string(self).map_err(|error| Error::file("write", &path, error))?;
         fs::write(&path, text).map_err(|error| Error::file("write", &path, error))?;
         sync(&path)
     }
