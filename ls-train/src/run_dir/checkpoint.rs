@@ -183,10 +183,7 @@ impl CheckpointContents<'_> {
             fingerprint,
         } = self;
         let state = snapshot.method.save()?;
-        if draft.exists() {
-            remove(draft)?;
-        }
-        fs::create_dir_all(draft).map_err(|error| Error::file("create", draft, error))?;
+        create_anew(draft)?;
         let mut files = Vec::new();
         let mut add =
             |name: String, write: &mut dyn FnMut(&Path) -> core::result::Result<(), String>| {
@@ -237,6 +234,14 @@ impl CheckpointContents<'_> {
         };
         header.write(draft)
     }
+}
+
+/// Makes an empty folder, in the place of the one that an interrupted run left.
+fn create_anew(draft: &Path) -> Result<()> {
+    if draft.exists() {
+        remove(draft)?;
+    }
+    fs::create_dir_all(draft).map_err(|error| Error::file("create", draft, error))
 }
 
 /// Makes the files of a draft last, and returns their checksums by name.
