@@ -26,4 +26,5 @@ cargo package --locked --workspace --no-verify --allow-dirty --target-dir "$fold
 } > "$folder/Cargo.toml"
 cp Cargo.lock "$folder"
 rm -r "$folder/target"
-cargo check --locked --workspace --all-targets --manifest-path "$folder/Cargo.toml"
+# Without `--locked`: a package leaves out dev-dependencies without a version, which the lock file names.
+cargo check --offline --workspace --all-targets --manifest-path "$folder/Cargo.toml"

@@ -14,7 +14,7 @@
 //! | [`run_dir`] | the folder of a run |
 //! | [`trained`] | a trained network, ready to be used |
 //! | [`observe`] | observers: history, checkpoints, summary, lines, burn-train's dashboard and metric logs |
-//! | `session`, `run` | one run from plan to run folder |
+//! | `session`, `training_method`, `run` | one run from plan to run folder |
 //! | [`export`] | weights for other programs, one file per format (feature `export`) |
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
 //! | [`report`] | run folders as a page to read (feature `report`) |
@@ -41,11 +41,13 @@ mod run;
 pub mod run_dir;
 mod session;
 pub mod trained;
+mod training_method;
 
 pub use error::{Error, Result};
-pub use run::{Outcome, Training, TrainingMethod, train};
+pub use run::{Outcome, Training, train};
 pub use session::{Session, Start};
 pub use trained::{Evaluation, Prediction, Trained};
+pub use training_method::TrainingMethod;
 
 /// Pages of the guide, so that their code is compiled and run. They are not part of the package.
 #[cfg(doctest)]

@@ -9,14 +9,14 @@ use ls_core::method::{Method, Task};
 use ls_core::network::Network;
 
 use crate::config::{
-    APPLICATION, ApplicationMethod, BatchSize, DataConfig, MethodConfig, Plan, RunConfig,
-    RunMethod, RunNetwork,
+    APPLICATION, ApplicationMethod, BatchSize, DataConfig, Plan, RunConfig, RunMethod, RunNetwork,
 };
 use crate::data::Splits;
 use crate::observe::burn::MetricLogs;
 use crate::observe::{History, WriteCheckpoints, WriteSummary};
 use crate::run_dir::{Checkpoint, HistoryTable, RunDir, RunFacts, Summary};
 use crate::session::{Session, Start};
+use crate::training_method::TrainingMethod;
 use crate::{Error, Result, device};
 
 /// A finished run.
@@ -38,43 +38,6 @@ pub struct Outcome {
 /// As [`Training::run`].
 pub fn train(plan: &Plan, splits: Splits, session: Session<'_>) -> Result<Outcome> {
     Training::new(plan, splits).run(session)
-}
-
-/// The method of a [`Training`].
-pub enum TrainingMethod {
-    /// A method of the library.
-    Library(MethodConfig),
-    /// A method of an application.
-    Application {
-        /// The method, made for the network of the training.
-        method: Box<dyn Method>,
-        /// Settings that must be the same when the run resumes; the run folder keeps them.
-        settings: toml::Table,
-    },
-}
-
-impl From<Box<dyn Method>> for TrainingMethod {
-    fn from(method: Box<dyn Method>) -> Self {
-        Self::Application {
-            method,
-            settings: toml::Table::new(),
-        }
-    }
-}
-
-impl<M: Method + 'static> From<(M, toml::Table)> for TrainingMethod {
-    fn from((method, settings): (M, toml::Table)) -> Self {
-        Self::Application {
-            method: Box::new(method),
-            settings,
-        }
-    }
-}
-
-impl From<MethodConfig> for TrainingMethod {
-    fn from(config: MethodConfig) -> Self {
-        Self::Library(config)
-    }
 }
 
 /// A run in the making: a plan and its data, with a network or a method in place of those that the plan describes.

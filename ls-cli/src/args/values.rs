@@ -3,7 +3,7 @@
 use core::fmt::Display;
 use core::str::FromStr;
 
-use clap::builder::{PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 
 use crate::failure::Failure;
 
@@ -12,7 +12,29 @@ pub(crate) fn named<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(all.iter().map(move |&value| name(value))).try_map(move |text| {
+    let names = all.iter().map(move |&value| name(value));
+    find(PossibleValuesParser::new(names), all, name)
+}
+
+/// Reads one of several named values; `--help` describes each.
+pub(crate) fn described<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+    about: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let values = all
+        .iter()
+        .map(move |&value| PossibleValue::new(name(value)).help(about(value)));
+    find(PossibleValuesParser::new(values), all, name)
+}
+
+/// Finds the value of a name that is one of them.
+fn find<T: Copy + Send + Sync + 'static>(
+    names: PossibleValuesParser,
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    names.try_map(move |text| {
         all.iter()
             .copied()
             .find(|&value| name(value) == text)

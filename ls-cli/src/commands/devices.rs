@@ -32,16 +32,16 @@ pub(crate) struct DevicesArgs {
 /// The devices of this machine, as a program reads them.
 #[derive(Serialize)]
 struct Listing {
-    devices: Vec<Entry>,
+    devices: Vec<DeviceRow>,
     /// Features of the build that would add backends.
     not_compiled_in: Vec<&'static str>,
     /// Backends of the build that find no hardware or no driver.
     without_device: Vec<&'static str>,
 }
 
-/// A device.
+/// A device, as a row of the list.
 #[derive(Serialize)]
-struct Entry {
+struct DeviceRow {
     /// Name for `--device`.
     name: String,
     kind: &'static str,
@@ -85,7 +85,7 @@ impl Listing {
             if present.is_empty() {
                 listing.without_device.push(backend.name);
             }
-            let entries = present.iter().map(|present| Entry::new(present, &host));
+            let entries = present.iter().map(|present| DeviceRow::new(present, &host));
             listing.devices.extend(entries);
         }
         listing
@@ -94,7 +94,7 @@ impl Listing {
     fn table(&self) -> String {
         let heads = ["device", "kind", "hardware", "computes in", "memory"];
         let mut rows = vec![heads.map(str::to_owned)];
-        rows.extend(self.devices.iter().map(Entry::cells));
+        rows.extend(self.devices.iter().map(DeviceRow::cells));
         let width = |column: usize| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             cells.max().unwrap_or(0)
@@ -122,7 +122,7 @@ impl Listing {
     }
 }
 
-impl Entry {
+impl DeviceRow {
     fn new(present: &Present, host: &Host) -> Self {
         let is_host = present.kind.is_host();
         // The questions open the device, and a driver may panic when that happens.

@@ -8,18 +8,13 @@ use ls_train::export::ExportFormat;
 use ls_train::run_dir::RunDir;
 
 use super::support::{Context, load};
-use crate::args::values::named;
+use crate::args::values::described;
 use crate::failure::Failure;
 use crate::ui::format;
 
 /// Write the weights of a run for other programs, without auxiliary variables
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Formats:
-  safetensors  PyTorch's layout: stages.0.weight [d_out, d_in] (convolutions [c_out, c_in, k, k]), stages.0.bias, and so on, the
-               head last, in f32; the metadata hold the stages, the classes and the standardisation of the pixels
-  burn         Burn's own format, for programs that build the network with ls-core, in the precision of the run
-
 Examples:
   layersep export --run runs/mnist-exact-1 --format safetensors
   layersep export --run r --format burn --output network.bpk")]
@@ -28,7 +23,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
     /// Format of the file
-    #[arg(long, value_parser = named(ExportFormat::ALL, ExportFormat::name), default_value = "safetensors")]
+    #[arg(long, value_parser = described(ExportFormat::ALL, ExportFormat::name, ExportFormat::about), default_value = "safetensors")]
     format: ExportFormat,
     /// File to write [default: model.safetensors or model-export.bpk in the run folder]
     #[arg(long, short, value_name = "FILE")]

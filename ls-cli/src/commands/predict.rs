@@ -49,7 +49,7 @@ pub(crate) struct PredictArgs {
 
 /// A prediction as a program reads it, one line of JSON.
 #[derive(Serialize)]
-struct Line<'a> {
+struct PredictionLine<'a> {
     file: String,
     /// Position in the file, from 0.
     index: usize,
@@ -74,7 +74,7 @@ pub(super) fn run(args: &PredictArgs, context: &Context<'_>) -> Result<ExitCode,
         let file = path.display().to_string();
         for (index, prediction) in predictions.iter().enumerate() {
             if args.json {
-                ui.json(&Line {
+                ui.json(&PredictionLine {
                     file: file.clone(),
                     index,
                     class: &trained.preprocessing.classes[prediction.class],

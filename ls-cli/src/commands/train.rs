@@ -104,7 +104,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
 
 /// The summary with its folder, as a program reads it.
 #[derive(Serialize)]
-struct Line<'a> {
+struct RunLine<'a> {
     #[serde(flatten)]
     summary: &'a Summary,
     run: &'a Path,
@@ -153,7 +153,7 @@ impl TrainArgs {
     /// Writes the summary, and a note on how to resume an interrupted run.
     fn finish(&self, outcome: &Outcome, ui: &Ui) -> Result<ExitCode, Failure> {
         if self.json {
-            ui.json(&Line {
+            ui.json(&RunLine {
                 summary: &outcome.summary,
                 run: outcome.run.path(),
             })?;

@@ -4,6 +4,7 @@
 //! [`train`](crate::train) accepts.
 
 mod data;
+mod difference;
 mod method;
 mod network;
 mod precision;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 pub(crate) use data::test_share_not_used;
 pub use data::{APPLICATION, DataConfig};
+pub(crate) use difference::difference;
 pub use ls_core::batch::BatchSize;
 pub use ls_core::method::{
     AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, MethodConfig, OptimizerConfig,

@@ -12,7 +12,7 @@ use crate::{Error, Result, Trained};
 
 pub(super) const FORMAT: ExportFormat = ExportFormat {
     name: "burn",
-    about: "Burn's own format, for programs that build the network with ls-core",
+    about: "Burn's own format, for programs that build the network with ls-core; in the precision of the run",
     file_name: "model-export.bpk",
     write,
 };

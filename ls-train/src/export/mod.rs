@@ -13,7 +13,7 @@ use crate::{Result, Trained};
 pub struct ExportFormat {
     /// Name on the command line.
     pub name: &'static str,
-    /// Purpose of the format, in one line.
+    /// Purpose and contents of the format, for the help.
     pub about: &'static str,
     /// Name of the file inside the folder of its run, unless the user chooses another. It begins with
     /// [`EXPORT_PREFIX`](crate::run_dir::EXPORT_PREFIX), by which a new run in the folder recognizes and removes the old export.
@@ -28,6 +28,11 @@ impl ExportFormat {
     /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         self.name
+    }
+
+    /// Returns the description for the help.
+    pub fn about(self) -> &'static str {
+        self.about
     }
 
     /// Writes the weights of a network to a file. They go to a draft first, which then takes the place of the file, so that nobody

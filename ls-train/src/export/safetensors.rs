@@ -31,7 +31,9 @@ use crate::{Error, Result, Trained};
 
 pub(super) const FORMAT: ExportFormat = ExportFormat {
     name: "safetensors",
-    about: "safetensors in PyTorch's layout, for programs in any language",
+    about: "PyTorch's layout, for programs in any language: stages.0.weight [d_out, d_in] (convolutions [c_out, c_in, k, k]), \
+            stages.0.bias, and so on, the head last, in f32; the metadata hold the stages, the classes and the standardisation of \
+            the pixels",
     file_name: SAFETENSORS_FILE,
     write,
 };

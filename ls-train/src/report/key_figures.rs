@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::format;
 use crate::config::RunConfig;
+use crate::format::number;
 use crate::run_dir::{HistoryTable, SplitFigures, Summary};
 
 /// A card of the page: a figure with its name and a remark.
@@ -87,8 +88,7 @@ impl KeyFigures {
 
     /// Returns the cards of the figures that there are.
     pub(super) fn cards(&self, config: &RunConfig) -> Vec<Card> {
-        let loss =
-            |name, value: Option<f64>, remark| Some(Card::new(name, format::loss(value?), remark));
+        let loss = |name, value: Option<f64>, remark| Some(Card::new(name, number(value?), remark));
         let no_certificate = || {
             let reason = self.certificate_reason.as_ref()?;
             Some(Card::new("Certificate C", "none".into(), reason))

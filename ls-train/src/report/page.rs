@@ -8,6 +8,7 @@ use super::charts::ReportChart;
 use super::format;
 use super::section::RunSection;
 use crate::chart::{AxisScale, Chart, ChartLayout, Curve};
+use crate::format::number;
 use crate::{Error, Result};
 
 const PAGE: &str = "report.html";
@@ -103,8 +104,8 @@ fn comparison(run: &RunSection) -> ComparisonRow {
     let cells = [
         or_dash(figures.sweeps.map(|sweeps| sweeps.to_string())),
         or_dash(figures.seconds.map(format::seconds)),
-        or_dash(figures.original_loss.map(format::loss)),
-        or_dash(figures.certificate.map(format::loss)),
+        or_dash(figures.original_loss.map(number)),
+        or_dash(figures.certificate.map(number)),
     ];
     ComparisonRow {
         folder: run.folder.clone(),
@@ -197,8 +198,8 @@ fn spoken(curve: &Curve) -> String {
             format!(
                 "{}: from {} to {}",
                 curve.name,
-                format::loss(first.1),
-                format::loss(last.1)
+                number(first.1),
+                number(last.1)
             )
         }
         _ => curve.name.clone(),

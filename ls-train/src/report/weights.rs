@@ -3,8 +3,8 @@
 use ls_core::linalg::to_f64;
 use serde::Serialize;
 
-use super::format;
 use super::pictures;
+use crate::format::number;
 use crate::{Result, Trained};
 
 /// Number of units on the page.
@@ -52,7 +52,7 @@ impl WeightPictures {
         Ok(Some(Self {
             about,
             units: d_out,
-            largest: format::loss(largest),
+            largest: number(largest),
             pictures: pictures.collect::<Result<_>>()?,
         }))
     }

@@ -11,6 +11,8 @@
 //! | `arrays.bpk` | arrays of the method |
 //! | `optimizer-<i>.bpk` | states of Burn's optimizers |
 
+mod contents;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,13 +20,14 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, Param};
 use burn::optim::OptimizerRecord;
 use burn::tensor::{Device, Tensor};
-use ls_core::fit::{FitState, Snapshot};
+use ls_core::fit::FitState;
 use ls_core::method::{MethodState, Separated};
 use ls_core::network::Network;
 use serde::{Deserialize, Serialize};
 
+pub use self::contents::CheckpointContents;
 use super::burnpack;
-use crate::config::{RunConfig, SCHEMA};
+use crate::config::{RunConfig, SCHEMA, difference};
 use crate::data::Fingerprint;
 use crate::{Error, Result};
 
@@ -164,107 +167,6 @@ impl Checkpoint {
     }
 }
 
-/// The contents of a checkpoint.
-pub struct CheckpointContents<'a> {
-    /// The run between two sweeps.
-    pub snapshot: Snapshot<'a>,
-    /// Its configuration.
-    pub config: &'a RunConfig,
-    /// Checksums of its data.
-    pub fingerprint: &'a Fingerprint,
-}
-
-impl CheckpointContents<'_> {
-    /// Writes all files into a folder of their own, the header last.
-    fn write(self, draft: &Path) -> Result<()> {
-        let Self {
-            snapshot,
-            config,
-            fingerprint,
-        } = self;
-        let state = snapshot.method.save()?;
-        create_anew(draft)?;
-        let mut files = Vec::new();
-        let mut add =
-            |name: String, write: &mut dyn FnMut(&Path) -> core::result::Result<(), String>| {
-                let path = draft.join(&name);
-                write(&path).map_err(|error| Error::file("write", &path, error))?;
-                files.push(name);
-                Result::Ok(())
-            };
-        add(MODEL.into(), &mut |path| {
-            let model = snapshot.model.clone();
-            model.save_file(path).map_err(|error| error.to_string())
-        })?;
-        if let Some(best) = snapshot.best {
-            add(BEST.into(), &mut |path| {
-                let best = best.clone();
-                best.save_file(path).map_err(|error| error.to_string())
-            })?;
-        }
-        let (shapes, arrays): (Vec<_>, Vec<_>) = state.arrays.into_iter().unzip();
-        let arrays = Arrays {
-            values: arrays.into_iter().map(Param::from_tensor).collect(),
-        };
-        if !shapes.is_empty() {
-            add(ARRAYS.into(), &mut |path| {
-                arrays
-                    .clone()
-                    .save_file(path)
-                    .map_err(|error| error.to_string())
-            })?;
-        }
-        let optimizers = state.optimizers.len();
-        for (i, optimizer) in state.optimizers.into_iter().enumerate() {
-            let mut optimizer = Some(optimizer);
-            add(optimizer_file(i), &mut |path| match optimizer.take() {
-                Some(optimizer) => optimizer.save(path).map_err(|error| error.to_string()),
-                None => Ok(()),
-            })?;
-        }
-        let header = Header {
-            schema: SCHEMA,
-            state: snapshot.state.clone(),
-            fingerprint: fingerprint.clone(),
-            shapes,
-            optimizers,
-            checksums: checksums(draft, files)?,
-            config: config.clone(),
-            method: state.values,
-        };
-        header.write(draft)
-    }
-}
-
-/// Makes an empty folder, in the place of the one that an interrupted run left.
-fn create_anew(draft: &Path) -> Result<()> {
-    if draft.exists() {
-        remove(draft)?;
-    }
-    fs::create_dir_all(draft).map_err(|error| Error::file("create", draft, error))
-}
-
-/// Makes the files of a draft last, and returns their checksums by name.
-fn checksums(draft: &Path, files: Vec<String>) -> Result<BTreeMap<String, u32>> {
-    let mut checksums = BTreeMap::new();
-    for name in files {
-        let path = draft.join(&name);
-        checksums.insert(name, checksum(&path)?);
-        sync(&path)?;
-    }
-    Ok(checksums)
-}
-
-impl Header {
-    /// Writes the header, the last file of a draft.
-    fn write(&self, draft: &Path) -> Result<()> {
-        let path = draft.join(HEADER);
-        let text = toml::to_string(self).map_err(|error| Error::file("write", &path, error))?;
-        fs::write(&path, text).map_err(|error| Error::file("write", &path, error))?;
-        sync(&path)
-    }
-}
-
 /// The folder `checkpoints` of a run.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
@@ -376,43 +278,6 @@ impl Checkpoints {
     }
 }
 
-/// The first key whose value differs, in words; how long a run may go on is no difference.
-fn difference(saved: &RunConfig, given: &RunConfig) -> Option<String> {
-    let table = |config: &RunConfig| {
-        let ends = RunConfig {
-            sweeps: 1,
-            target_loss: None,
-            time_limit: None,
-            patience: None,
-            ..config.clone()
-        };
-        toml::Table::try_from(ends).unwrap_or_default()
-    };
-    differing_key("", &table(saved), &table(given))
-}
-
-fn differing_key(prefix: &str, saved: &toml::Table, given: &toml::Table) -> Option<String> {
-    let keys = saved.keys().chain(given.keys());
-    for key in keys {
-        match (saved.get(key), given.get(key)) {
-            (a, b) if a == b => {}
-            (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => {
-                return differing_key(&format!("{prefix}{key}."), a, b);
-            }
-            (a, b) => {
-                let text = |value: Option<&toml::Value>| {
-                    value.map_or_else(|| "absent".into(), ToString::to_string)
-                };
-                let (a, b) = (text(a), text(b));
-                return Some(format!(
-                    "{prefix}{key} was {a} when it was written, and is {b} now"
-                ));
-            }
-        }
-    }
-    None
-}
-
 fn optimizer_file(i: usize) -> String {
     format!("optimizer-{i}.bpk")
 }
@@ -431,27 +296,4 @@ fn sync(path: &Path) -> Result<()> {
 
 fn remove(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).map_err(|error| Error::file("remove", folder, error))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_changed_setting_is_named_and_a_later_end_is_none() {
-        let config = RunConfig::default();
-        let longer = RunConfig {
-            sweeps: 99,
-            time_limit: Some(1.0),
-            ..config.clone()
-        };
-        assert_eq!(difference(&config, &longer), None);
-        let mut other = config.clone();
-        other.data.dataset = "mnist".into();
-        let found = difference(&config, &other).unwrap();
-        assert_eq!(
-            found,
-            "data.dataset was \"digits\" when it was written, and is \"mnist\" now"
-        );
-    }
 }
