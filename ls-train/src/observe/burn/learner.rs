@@ -26,6 +26,16 @@ pub struct SeparatedLearner {
     pub separated: Separated,
 }
 
+impl SeparatedLearner {
+    /// A learner whose parameters are ready to be trained by burn-train's own strategies, which leave a module made without
+    /// autodiff as it is.
+    pub fn new(separated: Separated) -> Self {
+        Self {
+            separated: separated.train(),
+        }
+    }
+}
+
 /// Figures of one item of a run, with the number of samples that they are means over.
 #[derive(Clone, Debug, Default)]
 pub struct SweepOutput {

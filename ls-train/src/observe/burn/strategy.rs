@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::data::dataloader::Progress;
+use burn::module::Module;
 use burn::train::metric::ItemLazy;
 use burn::train::{
     EventProcessorTraining, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
@@ -60,7 +61,8 @@ impl SupervisedLearningStrategy<SeparatedLearner> for MethodStrategy {
             ..self.config
         };
         let mut events = components.event_processor;
-        let network = learner.model().separated.network;
+        // Methods of `ls-core` work without autodiff and track the parameters that they need.
+        let network = learner.model().separated.network.valid();
         let mut fit = Fit::<Error>::new(method.as_mut(), network, self.data.clone(), config);
         fit.observe(Forward {
             events: &mut events,
