@@ -84,10 +84,11 @@ impl MemoryNeed {
             Some(MethodConfig::Exact(exact)) => {
                 Self::of_exact(layout, input, samples, exact.storage, exact.chunk)
             }
-            Some(MethodConfig::Foof(_) | MethodConfig::Backprop(_)) => Self {
+            Some(method) if !method.has_auxiliary_variables() => Self {
                 auxiliary: Vec::new(),
                 ..Self::of(layout, input, samples, batch)
             },
+            // A method of an application may have them.
             _ => Self::of(layout, input, samples, batch),
         };
         need.in_precision(config.precision)

@@ -36,7 +36,7 @@ Examples:
 A method is `exact`, `foof`, `alternating` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
 split. By default optimizers and `foof` take batches of 100, and the others the whole split. Learning rates are swept on a seed of their own, 0,
 over two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation,
-represents its method. The folder then holds results.csv with every run, comparison.md and comparison.csv, plots of each first seed, and all
+represents its method. The folder then holds results.csv with every run, figures.csv with the figures of every method, comparison.md and comparison.csv, plots of each first seed, and all
 run folders.
 
 With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."

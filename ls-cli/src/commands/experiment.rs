@@ -24,7 +24,7 @@ Examples:
   layersep experiment mnist --data-dir DIR      DIR/mnist and DIR/fashion-mnist hold the files
 
 Learning rates of the baselines are swept on the first seed; the best one represents its contender. The folder then holds
-results.csv with every run, results.md with medians over the seeds, a plot of each case, and all run folders.")]
+results.csv with every run, figures.csv with the figures of every method, results.md with medians over the seeds, a plot of each case, and all run folders.")]
 pub(crate) struct ExperimentArgs {
     /// Name of the experiment
     name: Option<String>,

@@ -25,7 +25,7 @@ pub(crate) struct ExportArgs {
     /// Format of the file
     #[arg(long, value_parser = described(ExportFormat::ALL, ExportFormat::name, ExportFormat::about), default_value = "safetensors")]
     format: ExportFormat,
-    /// File to write [default: model.safetensors or model-export.bpk in the run folder]
+    /// File to write [default: a file in the run folder, named after the format]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing file

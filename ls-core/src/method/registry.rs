@@ -54,6 +54,13 @@ macro_rules! methods {
                 }
             }
 
+            /// Returns whether the method keeps auxiliary variables.
+            pub fn has_auxiliary_variables(&self) -> bool {
+                match self {
+                    $(Self::$variant(settings) => settings.has_auxiliary_variables(),)+
+                }
+            }
+
             /// Starts the method.
             ///
             /// # Errors

@@ -52,6 +52,11 @@ pub trait MethodSettings:
         Ok(())
     }
 
+    /// Returns whether the method keeps auxiliary variables, which take memory: a number for each sample and hidden feature.
+    fn has_auxiliary_variables(&self) -> bool {
+        false
+    }
+
     /// Starts the method.
     ///
     /// # Errors

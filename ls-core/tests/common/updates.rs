@@ -11,8 +11,8 @@ use ls_core::stage::AnyStage;
 use ls_core::update::{AuxiliaryBlock, GradientStep, WeightBlock, armijo_pass};
 
 /// All updates whose objective never rises, by name. A new update is covered by its line here.
-pub(crate) fn all_updates() -> [(&'static str, Update); 3] {
-    [
+pub(crate) fn all_updates() -> Vec<(&'static str, Update)> {
+    vec![
         (
             "Armijo pass",
             Update::Auxiliary(|block, value, first| {

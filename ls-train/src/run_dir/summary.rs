@@ -1,6 +1,7 @@
 //! `summary.json`: the figures of the weights that were kept, and why the run ended.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use ls_core::figure::SplitName;
 use ls_core::fit::{FitState, Stop};
@@ -80,6 +81,17 @@ impl SummaryValue {
         match cell.parse::<f64>() {
             Ok(number) => Self::Number(Some(number).filter(|number| number.is_finite())),
             Err(_) => Self::Word(cell.into()),
+        }
+    }
+}
+
+impl fmt::Display for SummaryValue {
+    /// Writes the number or the word; nothing for a number that is not finite.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(Some(number)) => write!(f, "{number}"),
+            Self::Number(None) => Ok(()),
+            Self::Word(word) => f.write_str(word),
         }
     }
 }

@@ -128,6 +128,10 @@ impl MethodSettings for AlternatingConfig {
         self.check_rule()
     }
 
+    fn has_auxiliary_variables(&self) -> bool {
+        true
+    }
+
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
         let method = Alternating::new(self.clone(), task.network, task.split)?;
         Ok(Box::new(method))

@@ -6,7 +6,7 @@
 //! | `plan` | selection of contenders, checks, number of runs |
 //! | `single_run` | one run |
 //! | `tuning` | choice of a setting |
-//! | `table` | `results.csv` |
+//! | `table` | `results.csv`, `figures.csv` |
 //! | `medians` | `results.md` |
 //! | `plot` | plots of the losses |
 
@@ -30,8 +30,8 @@ use table::{RESULTS, ResultsTable};
 /// A contender with several settings is tuned first: each setting runs once from the tuning seed, and the best one represents the
 /// contender. It is chosen by accuracy on the validation split, or without one by seconds to the target of the case and training loss.
 ///
-/// `observer` hears of every run. The folder then holds `results.csv` with every run, `results.md` with medians over the seeds, a
-/// plot of each case from its first seed (SVG and PNG) and all run folders.
+/// `observer` hears of every run. The folder then holds `results.csv` with every run, `figures.csv` with the last figures of
+/// every run's method, `results.md` with medians over the seeds, a plot of each case from its first seed (SVG and PNG) and all run folders.
 ///
 /// # Errors
 /// [`Error::ResultsExist`] for a folder with results, [`Error::InvalidConfig`] when no contender is selected or a setting is

@@ -1,4 +1,4 @@
-//! `results.csv`: a row per run, written as soon as the run ends.
+//! `results.csv`: a row per run, and `figures.csv`: a row per figure of a method, both written as soon as a run ends.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,9 @@ use crate::{Error, Result};
 
 /// Name of the file.
 pub(super) const RESULTS: &str = "results.csv";
+
+/// Name of the file of the methods' own figures.
+const METHOD_FIGURES: &str = "figures.csv";
 
 /// Columns that identify a run.
 const KEYS: [&str; 4] = ["case", "contender", "setting", "seed"];
@@ -39,44 +42,70 @@ fn optional(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// The file, open for more rows.
+/// The files, open for more rows.
 pub(super) struct ResultsTable {
-    path: PathBuf,
-    writer: csv::Writer<File>,
+    results: TableFile,
+    /// Every method has figures of its own, so each gets a row, not a column.
+    figures: TableFile,
 }
 
 impl ResultsTable {
-    /// Makes the folder, and the file with its header.
+    /// Makes the folder, and the files with their headers.
     ///
     /// # Errors
     /// [`Error::File`] when one of them cannot be written.
     pub(super) fn create(folder: &Path) -> Result<Self> {
-        let path = folder.join(RESULTS);
         fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, error))?;
-        let writer =
-            csv::Writer::from_path(&path).map_err(|error| Error::file("write", &path, error))?;
-        let mut table = Self { path, writer };
-        let figures = FIGURES.iter().map(|(name, _)| *name);
-        table.write(KEYS.into_iter().chain(figures).map(String::from))?;
+        let mut table = Self {
+            results: TableFile::create(folder.join(RESULTS))?,
+            figures: TableFile::create(folder.join(METHOD_FIGURES))?,
+        };
+        let keys = || KEYS.into_iter().map(String::from);
+        let figures = FIGURES.iter().map(|(name, _)| String::from(*name));
+        table.results.write(keys().chain(figures))?;
+        let pair = ["figure", "value"].map(String::from);
+        table.figures.write(keys().chain(pair))?;
         Ok(table)
     }
 
-    /// Appends the row of a run.
+    /// Appends the rows of a run.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be written.
+    /// [`Error::File`] when they cannot be written.
     pub(super) fn append(&mut self, result: &RunResult) -> Result<()> {
-        let keys = [
-            result.case.clone(),
-            result.contender.clone(),
-            result.setting.clone(),
-            result.seed.to_string(),
-        ];
+        let keys = || {
+            [
+                result.case.clone(),
+                result.contender.clone(),
+                result.setting.clone(),
+                result.seed.to_string(),
+            ]
+            .into_iter()
+        };
         let figures = FIGURES.iter().map(|(_, cell)| match &result.summary {
             Some(summary) => cell(result, summary),
             None => "diverged".into(),
         });
-        self.write(keys.into_iter().chain(figures))
+        self.results.write(keys().chain(figures))?;
+        let own = result.summary.iter().flat_map(|summary| &summary.figures);
+        for (name, value) in own {
+            let pair = [name.clone(), value.to_string()];
+            self.figures.write(keys().chain(pair))?;
+        }
+        Ok(())
+    }
+}
+
+struct TableFile {
+    path: PathBuf,
+    writer: csv::Writer<File>,
+}
+
+impl TableFile {
+    fn create(path: PathBuf) -> Result<Self> {
+        let writer = csv::Writer::from_path(&path);
+        let writer = writer.map_err(|error| Error::file("write", &path, error))?;
+        Ok(Self { path, writer })
     }
 
     fn write(&mut self, cells: impl Iterator<Item = String>) -> Result<()> {
