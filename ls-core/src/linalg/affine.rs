@@ -46,6 +46,15 @@ impl Affine {
         }
     }
 
+    /// Returns `V M` for a matrix `M`, `[d_out, d_out]`.
+    pub fn times(&self, matrix: Tensor<2>) -> Self {
+        let row = self.bias.clone().unsqueeze::<2>();
+        Self {
+            kernel: self.kernel.clone().matmul(matrix.clone()),
+            bias: row.matmul(matrix).squeeze_dim(0),
+        }
+    }
+
     /// Returns the sum of entrywise products, `⟨self, other⟩`, `[1]`.
     pub fn inner(&self, other: &Self) -> Tensor<1> {
         (self.kernel.clone() * other.kernel.clone()).sum()

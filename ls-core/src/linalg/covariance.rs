@@ -143,6 +143,19 @@ impl Preconditioner {
         }
     }
 
+    /// Returns the preconditioned form of a gradient in the coefficients, `[Aᵀ G; 1ᵀ G]` or any vector of its shape: the same metric
+    /// as that of [`direction`](Self::direction). Where inputs hardly vary about their mean, rows keep more digits.
+    pub(crate) fn apply(&self, gradient: &Affine) -> Affine {
+        let mean = self.mean.clone().unsqueeze::<2>();
+        let sums = gradient.bias.clone().unsqueeze::<2>();
+        let centred = gradient.kernel.clone() - mean.clone().transpose().matmul(sums);
+        let kernel = self.inverse.apply(centred);
+        Affine {
+            bias: gradient.bias.clone() - mean.matmul(kernel.clone()).squeeze_dim(0),
+            kernel,
+        }
+    }
+
     /// Returns the inverse, or its factor, and the mean.
     pub(crate) fn arrays(&self) -> (Tensor<2>, Tensor<1>) {
         let inverse = match &self.inverse {

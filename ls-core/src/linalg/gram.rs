@@ -6,8 +6,8 @@ use faer::{Mat, Side};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Affine;
 use super::read::to_f64;
+use super::{Affine, Covariance};
 use crate::{Error, Result};
 
 /// Least ridge of [`Ridge::Variance`], relative to the mean square of the inputs: about the error of their variance in f32 sums of
@@ -70,6 +70,14 @@ impl Gram {
     /// Returns the weight `m` of the rows.
     pub fn rows(&self) -> f64 {
         self.rows
+    }
+
+    /// Returns the covariance of the inputs. It loses digits where they hardly vary about their mean, as they do deep in a network.
+    pub(crate) fn covariance(&self) -> Covariance {
+        let mean = self.sums.clone() / self.rows;
+        let column = mean.clone().unsqueeze_dim::<2>(1);
+        let between = column.clone().matmul(column.transpose()) * self.rows;
+        Covariance::from_arrays(self.cross.clone() - between, mean, self.rows)
     }
 
     /// Factors `ÂᵀÂ/m` with a ridge of `μ` in f64 on the host.

@@ -5,6 +5,7 @@ mod convolution;
 mod covariance;
 mod gram;
 mod norm;
+mod output_curvature;
 mod read;
 mod ridge_inverse;
 
@@ -13,4 +14,5 @@ pub use convolution::{ConvolutionNorm, ConvolutionSizes, Operator};
 pub use covariance::{Covariance, Preconditioner};
 pub use gram::{Cholesky, Gram, Ridge};
 pub use norm::{Norm, exact_spectral_norm};
+pub(crate) use output_curvature::{OutputCurvature, OutputMetric};
 pub use read::{mean_f64, scalar_f64, to_f64};

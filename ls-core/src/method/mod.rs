@@ -27,7 +27,7 @@ mod state;
 
 pub use alternating::{Alternating, AlternatingConfig};
 pub use backprop::{Backprop, BackpropConfig, gradients};
-pub use exact::{Candidate, Exact, ExactConfig, FORM, Form, Storage};
+pub use exact::{Candidate, Exact, ExactConfig, FORM, Form, OUTPUT_DAMPING, Storage};
 pub(crate) use figures::counts;
 pub use figures::{ACCEPTED, CONDITION, DAMPING, PENALIZED_LOSS, REJECTED, SCALING, STEP};
 pub use foof::{Foof, FoofConfig};

@@ -2,8 +2,8 @@
 
 use ls_core::figure::{FigureValue, Figures};
 use ls_core::method::{
-    ACCEPTED, CONDITION, Candidate, DAMPING, FORM, Form, PENALIZED_LOSS, REJECTED, SCALING, STEP,
-    Scaling,
+    ACCEPTED, CONDITION, Candidate, DAMPING, FORM, Form, OUTPUT_DAMPING, PENALIZED_LOSS, REJECTED,
+    SCALING, STEP, Scaling,
 };
 use strum::VariantArray;
 
@@ -44,6 +44,7 @@ impl Report for Figures {
             scaling: scalings.find(|own| own.name() == scaling)?,
             step: self.number(&STEP)?,
             damping: self.number(&DAMPING)?,
+            output_damping: self.number(&OUTPUT_DAMPING),
         })
     }
 

@@ -19,7 +19,8 @@ pub use candidate::{Candidate, Form};
 
 use serde::{Deserialize, Serialize};
 
-use arm::{Arm, Patience};
+use arm::Arm;
+pub(super) use arm::Patience;
 use candidate::Accepted;
 use depth::DepthPreset;
 
@@ -36,6 +37,10 @@ pub(super) struct Fixed {
     pub damping: Option<f64>,
     /// The scaling.
     pub scaling: Option<Scaling>,
+    /// `ν`.
+    pub output_damping: Option<f64>,
+    /// Whether displacements have the output side's curvature.
+    pub output_curvature: bool,
 }
 
 /// Decrease of `ln F` in a sweep below which the leading arm looks around and the others challenge it.
@@ -56,6 +61,9 @@ const STEPS: Backtracking = Backtracking {
     // `τ` may grow as the gradients of small losses shrink; a longer step would only add rounding.
     lengths: [0.0, 1e8],
 };
+
+/// `ν` of the first trial.
+const FIRST_OUTPUT_DAMPING: f64 = 0.3;
 
 /// Trials of the leading arm before the sweep turns to the others.
 const TRIALS: usize = 6;
@@ -96,12 +104,14 @@ impl Controller {
             Some(scaling) => vec![scaling],
             None => preset.scalings.to_vec(),
         };
+        let output_damping = fixed.output_damping.unwrap_or(FIRST_OUTPUT_DAMPING);
         let forms = [Form::Corrected, Form::Descent];
         let arm = |(form, scaling)| Arm {
             form,
             scaling,
             step: fixed.step.unwrap_or(FIRST_STEP),
             damping: first_damping,
+            output_damping: fixed.output_curvature.then_some(output_damping),
             walk: if fixed.damping.is_some() { 1.0 } else { 2.0 },
             dampings: preset.dampings,
             gain: 0.0,
@@ -117,6 +127,35 @@ impl Controller {
             fixed,
             first_damping,
         }
+    }
+
+    /// The candidate of the leading arm's last success.
+    pub(super) fn leading(&self) -> Candidate {
+        let arm = &self.arms[self.leader];
+        Candidate {
+            form: arm.form,
+            scaling: arm.scaling,
+            step: arm.step,
+            damping: arm.damping,
+            output_damping: arm.output_damping,
+        }
+    }
+
+    /// Makes a few trials of the leading arm alone: a turn of the fits between steps of another kind.
+    ///
+    /// # Errors
+    /// The first error of `trial`.
+    pub(super) fn brief_sweep(
+        &mut self,
+        before: f64,
+        mut trial: impl FnMut(Candidate) -> Result<f64>,
+    ) -> Result<Option<Accepted>> {
+        let mut trials = Trials {
+            before,
+            fixed_step: self.fixed.step,
+            trial: &mut trial,
+        };
+        trials.descend(&mut self.arms[self.leader], CHALLENGER_TRIALS)
     }
 
     /// Makes the trials of one sweep from the loss `before` and returns the accepted candidate, or `None` when no candidate
@@ -221,6 +260,7 @@ impl<T: FnMut(Candidate) -> Result<f64>> Trials<'_, T> {
                 scaling: arm.scaling,
                 step,
                 damping: walked.take().unwrap_or(arm.damping),
+                output_damping: arm.output_damping,
             };
             Ok(((self.trial)(candidate)?, candidate))
         })?;

@@ -46,6 +46,7 @@ fn fixed_values_are_kept() {
         step: Some(0.5),
         damping: Some(0.1),
         scaling: Some(Scaling::None),
+        ..Fixed::default()
     };
     let mut controller = Controller::new(fixed, 3);
     for i in 0..5 {

@@ -8,10 +8,13 @@
 //! that a result does not depend on the number of threads.
 
 mod fits;
+mod gradients;
+mod inputs;
+mod work;
 
-pub(super) use fits::FirstStage;
+pub(super) use gradients::{Gradients, SumsOf};
+pub(super) use inputs::FirstStage;
 
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -22,11 +25,10 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::linalg::{Affine, Ridge, to_f64};
-use crate::method::backward::{Backward, Parameters, backward, output, response};
+use crate::method::backward::{output, response};
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::network::Network;
 use crate::objective::cross_entropy;
-use crate::update::add_gradients;
 
 /// What a full-batch sweep keeps of its samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +51,8 @@ pub(super) struct FullBatchSettings {
     pub ridge: Ridge,
     /// `λ`.
     pub weight_decay: f64,
+    /// Whether backward passes gather the curvature of the output side.
+    pub output_curvature: bool,
 }
 
 /// One tensor per chunk.
@@ -67,7 +71,7 @@ pub(super) struct FullBatch<'a> {
     wave: usize,
 }
 
-/// A iterate in the space of weights, with what a forward pass found there.
+/// An iterate in the space of weights, with what a forward pass found there.
 pub(super) struct Iterate {
     /// `V_1, …, V_L`; `None` for a stage that is not fitted, whose weights are those of the network.
     pub coefficients: Vec<Option<Affine>>,
@@ -78,30 +82,6 @@ pub(super) struct Iterate {
     /// Estimates of the condition of each stage's Gram matrix with its ridge, NaN where a stage has none; empty where nothing
     /// was fitted.
     pub conditions: Vec<f64>,
-}
-
-/// `∂ce_n/∂u_l` at a iterate, or `∂ce_n/∂h_l` of a stage that is not fitted.
-pub(super) struct Gradients {
-    /// By stage and chunk; empty when recomputed.
-    stored: Vec<Chunks>,
-    /// Sum of the squares of each stage's entries.
-    squares: Vec<f64>,
-    /// Rows and columns of each stage's entries.
-    dims: Vec<[usize; 2]>,
-    /// Which stages are.
-    fitted: Vec<bool>,
-    /// `Â_1ᵀ G_1`, which no trial changes: the first stage's inputs stand still. `None` when it is not fitted.
-    first: Option<Affine>,
-}
-
-impl Gradients {
-    /// `τ c_l` of all stages; 0 where a stage has no displacement.
-    pub(super) fn steps(&self, candidate: &Candidate) -> Vec<f64> {
-        let factors = candidate
-            .scaling
-            .factors(&self.squares, &self.dims, &self.fitted);
-        factors.iter().map(|c| candidate.step * c).collect()
-    }
 }
 
 impl<'a> FullBatch<'a> {
@@ -141,7 +121,7 @@ impl<'a> FullBatch<'a> {
         self.evaluate(coefficients.collect(), &[], Vec::new())
     }
 
-    /// Forward pass where the stages from `first` on have changed since a iterate was found, though not their coefficients.
+    /// Forward pass where the stages from `first` on have changed since an iterate was found, though not their coefficients.
     pub(super) fn forward_from(&self, first: usize, iterate: &Iterate) -> Result<Iterate> {
         let known = iterate.responses.get(..first).unwrap_or_default();
         let conditions = iterate.conditions.clone();
@@ -149,7 +129,7 @@ impl<'a> FullBatch<'a> {
     }
 
     /// Forward pass at any coefficients; `known` are the responses of the first stages.
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         coefficients: Vec<Option<Affine>>,
         known: &[Chunks],
@@ -180,68 +160,6 @@ impl<'a> FullBatch<'a> {
         })
     }
 
-    /// Backward pass at a iterate.
-    pub(super) fn backward(&self, iterate: &Iterate) -> Result<Gradients> {
-        let count = self.stages.len();
-        let mut stored = vec![Chunks::new(); count];
-        let mut squares: Vec<Tensor<1>> = Vec::new();
-        let mut dims = vec![[0, 0]; count];
-        let mut first: Option<Affine> = None;
-        self.for_each_chunk(
-            |c| {
-                let gradients = self.gradients(iterate, c);
-                let part = self.stages[0].affine().map(|stage| {
-                    let rows = stage.rows(self.chunks[c].inputs.clone());
-                    Affine::pull_back(rows, gradients[0].clone())
-                });
-                let sums = gradients.iter().map(|g| (g.clone() * g.clone()).sum());
-                let sums = Tensor::cat(sums.collect(), 0);
-                Ok((gradients, part, sums))
-            },
-            |(gradients, part, sums)| {
-                if let Some(part) = part {
-                    add(&mut first, part, |sum, part| sum.plus(&part));
-                }
-                squares.push(sums);
-                for (l, gradient) in gradients.into_iter().enumerate() {
-                    let [rows, columns] = gradient.dims();
-                    dims[l] = [dims[l][0] + rows, columns];
-                    if self.settings.storage == Storage::Stored {
-                        stored[l].push(gradient);
-                    }
-                }
-            },
-        )?;
-        // Leaves the device once per sweep: a number for each stage and chunk.
-        let squares = to_f64(Tensor::stack::<2>(squares, 0))?;
-        let total = |l: usize| squares.iter().skip(l).step_by(count).sum();
-        Ok(Gradients {
-            stored,
-            squares: (0..count).map(total).collect(),
-            dims,
-            fitted: self.stages.iter().map(MethodStage::is_fitted).collect(),
-            first,
-        })
-    }
-
-    /// `∂F/∂θ` of the stages that are not fitted, at a iterate.
-    pub(super) fn parameter_gradients(&self, iterate: &Iterate) -> Result<GradientsParams> {
-        let mut sum = GradientsParams::new();
-        self.for_each_chunk(
-            |c| {
-                Ok(self
-                    .backward_pass(iterate, c, Parameters::Measured)
-                    .parameters)
-            },
-            |parts| {
-                for (own, part) in self.stages.iter().zip(parts) {
-                    add_gradients(own.stage, &mut sum, &part, 1.0 / self.samples as f64);
-                }
-            },
-        )?;
-        Ok(sum)
-    }
-
     /// The targets seen after the activations, `a_l = post(u*_l)`, of the hidden stages; `h_l` of those that are not fitted, which have no displacement.
     pub(super) fn targets(
         &self,
@@ -250,7 +168,7 @@ impl<'a> FullBatch<'a> {
         candidate: &Candidate,
     ) -> Result<Vec<Tensor<2>>> {
         let hidden = self.stages.len() - 1;
-        let steps = gradients.steps(candidate);
+        let displacements = gradients.displacements(candidate)?;
         let mut targets = vec![Chunks::new(); hidden];
         self.for_each_chunk(
             |c| {
@@ -260,7 +178,7 @@ impl<'a> FullBatch<'a> {
                 let pairs = us.into_iter().zip(gs).take(hidden).enumerate();
                 let target = |(l, (u, g)): (usize, (Tensor<2>, Tensor<2>))| {
                     input = match self.stages[l].affine() {
-                        Some(stage) => stage.post(u - g * steps[l], &input),
+                        Some(stage) => stage.post(u + displacements[l].of(g), &input),
                         None => u,
                     };
                     input.clone()
@@ -275,6 +193,21 @@ impl<'a> FullBatch<'a> {
         )?;
         let whole = |chunks| Tensor::cat(chunks, 0);
         Ok(targets.into_iter().map(whole).collect())
+    }
+
+    /// Outputs of the hidden stages at an iterate.
+    pub(super) fn feasible(&self, iterate: &Iterate) -> Result<Vec<Tensor<2>>> {
+        let mut outputs = vec![Chunks::new(); self.stages.len() - 1];
+        self.for_each_chunk(
+            |c| Ok(self.inputs(iterate, c)),
+            |inputs| {
+                for (chunks, input) in outputs.iter_mut().zip(inputs.into_iter().skip(1)) {
+                    chunks.push(input);
+                }
+            },
+        )?;
+        let whole = |chunks| Tensor::cat(chunks, 0);
+        Ok(outputs.into_iter().map(whole).collect())
     }
 
     /// `F + λ/2 Σ ‖W_l‖²` from the cross-entropies of all samples.
@@ -292,7 +225,7 @@ impl<'a> FullBatch<'a> {
         Ok(sum / self.samples as f64 + 0.5 * decay * squares)
     }
 
-    /// `u_1, …, u_L` of a chunk at a iterate.
+    /// `u_1, …, u_L` of a chunk at an iterate.
     fn responses(&self, iterate: &Iterate, c: usize) -> Vec<Tensor<2>> {
         match self.settings.storage {
             Storage::Stored => iterate
@@ -301,17 +234,6 @@ impl<'a> FullBatch<'a> {
                 .map(|chunks| chunks[c].clone())
                 .collect(),
             Storage::Recomputed => self.pass(&iterate.coefficients, c, &[]).0,
-        }
-    }
-
-    fn gradients_at(&self, iterate: &Iterate, gradients: &Gradients, c: usize) -> Vec<Tensor<2>> {
-        match self.settings.storage {
-            Storage::Stored => gradients
-                .stored
-                .iter()
-                .map(|chunks| chunks[c].clone())
-                .collect(),
-            Storage::Recomputed => self.gradients(iterate, c),
         }
     }
 
@@ -335,21 +257,10 @@ impl<'a> FullBatch<'a> {
         (responses.collect(), h)
     }
 
-    /// `∂ce_n/∂u_{l,n}` of all stages, of single samples: not divided by their number.
-    fn gradients(&self, iterate: &Iterate, c: usize) -> Vec<Tensor<2>> {
-        self.backward_pass(iterate, c, Parameters::None).gradients
-    }
-
-    fn backward_pass(&self, iterate: &Iterate, c: usize, parameters: Parameters) -> Backward {
-        let pre_activation = |l: usize, input: &Tensor<2>| match self.settings.storage {
-            Storage::Stored => iterate.responses[l][c].clone(),
-            Storage::Recomputed => {
-                let coefficients = iterate.coefficients[l].as_ref();
-                response(&self.stages[l], coefficients, input)
-            }
-        };
-        let chunk = &self.chunks[c];
-        backward(&self.stages, chunk, parameters, pre_activation, |_, _| ())
+    /// Rows of one sample at stage `l`, counted from 0: 1, or the positions of a convolution.
+    pub(super) fn rows_per_sample(&self, l: usize) -> usize {
+        let stage = self.stages[l].affine();
+        stage.map_or(1, |stage| stage.rows_per_sample())
     }
 
     /// Whether any stage is fitted.
@@ -390,6 +301,12 @@ fn add<T>(sum: &mut Option<T>, part: T, plus: impl FnOnce(T, T) -> T) {
         Some(sum) => plus(sum, part),
         None => part,
     });
+}
+
+fn add_some<T>(sum: &mut Option<T>, part: Option<T>, plus: impl FnOnce(T, T) -> T) {
+    if let Some(part) = part {
+        add(sum, part, plus);
+    }
 }
 
 #[cfg(test)]

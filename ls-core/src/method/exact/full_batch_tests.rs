@@ -1,7 +1,8 @@
 //! The sweep of `exact` seen from inside.
 
 use super::super::{Exact, ExactConfig};
-use super::fits::{Aim, KEPT_FACTORS};
+use super::fits::Aim;
+use super::inputs::KEPT_FACTORS;
 use super::*;
 use crate::batch::index_tensor;
 use crate::method::exact::control::Form;
@@ -81,6 +82,7 @@ fn settings(storage: Storage, chunk: usize, ridge: Ridge) -> FullBatchSettings {
         gram_rows: 1 << 14,
         ridge,
         weight_decay: 0.0,
+        output_curvature: true,
     }
 }
 
@@ -114,7 +116,13 @@ struct Slope {
 
 /// Gradients by autodiff through the whole network, with its coefficients and shifts of its pre-activations as leaves;
 /// preconditioners by a factorization in f64.
-fn slopes(network: &Network, batch: &Batch, damping: f64, ridge: Ridge) -> Vec<Slope> {
+fn slopes(
+    network: &Network,
+    batch: &Batch,
+    damping: f64,
+    output_damping: Option<f64>,
+    ridge: Ridge,
+) -> Vec<Slope> {
     let mut h = batch.inputs.clone().autodiff();
     let mut leaves = Vec::new();
     for stage in network.stages() {
@@ -133,14 +141,18 @@ fn slopes(network: &Network, batch: &Batch, damping: f64, ridge: Ridge) -> Vec<S
     let cotangent = cross_entropy::gradient(h.clone().inner(), &batch.labels);
     let samples = batch.len() as f64;
     let gradients = (h * (cotangent / samples)).sum().backward();
-    let slope = |(leaf, shift, rows): (Affine, Tensor<2>, Tensor<2>)| {
+    let head = leaves.len() - 1;
+    let slope = |(l, (leaf, shift, rows)): (usize, (Affine, Tensor<2>, Tensor<2>))| {
         let gradient = matrix(&Affine {
             kernel: leaf.kernel.grad(&gradients).unwrap(),
             bias: leaf.bias.grad(&gradients).unwrap(),
         });
         let own = to_f64(shift.grad(&gradients).unwrap()).unwrap();
-        let squares: f64 = own.iter().map(|g| (samples * g).powi(2)).sum();
         let [m, d] = rows.dims();
+        let columns = own.len() / m;
+        let own = Mat::from_fn(m, columns, |n, j| samples * own[n * columns + j]);
+        let metric = output_metric(&own, output_damping.filter(|_| l < head));
+        let squares = (&own * &metric).squared_norm_l2();
         let rows = to_f64(rows).unwrap();
         let bordered = Mat::from_fn(m, d + 1, |n, i| match i < d {
             true => rows[n * d + i],
@@ -167,31 +179,47 @@ fn slopes(network: &Network, batch: &Batch, damping: f64, ridge: Ridge) -> Vec<S
             }
         }
         Slope {
-            preconditioned: gram.partial_piv_lu().solve(&gradient) * m as f64,
+            preconditioned: gram.partial_piv_lu().solve(&gradient) * metric * m as f64,
             gradient,
-            rms: (squares / own.len() as f64).sqrt(),
+            rms: (squares / (m * columns) as f64).sqrt(),
             row_norm: (squares / m as f64).sqrt(),
             positions: m as f64 / samples,
         }
     };
-    leaves.into_iter().map(slope).collect()
+    leaves.into_iter().enumerate().map(slope).collect()
+}
+
+/// `M = (1 + ν) (G/t + ν I)⁻¹` with `G = gᵀg/m`, the identity without `ν`.
+fn output_metric(g: &Mat<f64>, damping: Option<f64>) -> Mat<f64> {
+    let identity = Mat::<f64>::identity(g.ncols(), g.ncols());
+    let Some(damping) = damping else {
+        return identity;
+    };
+    let moment = g.transpose() * g;
+    let trace: f64 = (0..g.ncols()).map(|j| moment[(j, j)]).sum();
+    let damped = moment * (g.ncols() as f64 / trace) + &identity * damping;
+    damped.partial_piv_lu().solve(&identity) * (1.0 + damping)
 }
 
 fn norm(matrix: &Mat<f64>) -> f64 {
     matrix.norm_l2()
 }
 
-/// `ΔV_l = -τ c_l/p_l P_l ∇F` to first order in `τ`, for `p_l` rows per sample, and so
-/// `F(V + ΔV) = F - τ Σ_l c_l/p_l ⟨∇F, P_l ∇F⟩ + O(τ²)`.
+/// `ΔV_l = -τ c_l/p_l P_l ∇F M_l` to first order in `τ`, for `p_l` rows per sample, and so
+/// `F(V + ΔV) = F - τ Σ_l c_l/p_l ⟨∇F, P_l ∇F M_l⟩ + O(τ²)`.
 #[test]
 fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
     let batch = batch();
-    // Three scalings and two ridges: all pairs come up.
+    // Three scalings, two ridges and two metrics, by turns.
     let mut ridges = [Ridge::Variance, Ridge::SecondMoment].into_iter().cycle();
+    let mut metrics = [Some(0.5), None, Some(0.1), None, Some(2.0)]
+        .into_iter()
+        .cycle();
     for (k, network) in networks().iter().enumerate() {
         for storage in [Storage::Stored, Storage::Recomputed] {
             for &scaling in Scaling::VARIANTS {
                 let ridge = ridges.next().expect("a cycle");
+                let output_damping = metrics.next().expect("a cycle");
                 let samples = FullBatch::new(
                     network,
                     &StageRole::all(network),
@@ -199,12 +227,13 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                     settings(storage, 4, ridge),
                 );
                 let iterate = samples.forward().unwrap();
-                let gradients = samples.backward(&iterate).unwrap();
+                let gradients = samples.backward(&iterate, SumsOf::FirstStage).unwrap();
                 let candidate = |form| Candidate {
                     form,
                     scaling,
                     step: 1.0 / 512.0,
                     damping: 0.1,
+                    output_damping,
                 };
                 let trial = |form| {
                     let mut first = FirstStage::default();
@@ -212,11 +241,13 @@ fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
                     fitted.unwrap().unwrap()
                 };
                 let (descent, corrected) = (trial(Form::Descent), trial(Form::Corrected));
-                let slopes = slopes(network, &batch, 0.1, ridge);
+                let slopes = slopes(network, &batch, 0.1, output_damping, ridge);
                 let head = &slopes[slopes.len() - 1];
                 let (mut decrease, mut correction) = (0.0, 0.0_f64);
                 for (l, slope) in slopes.iter().enumerate() {
-                    let what = format!("network {k}, {storage:?}, {scaling:?}, stage {l}");
+                    let what = format!(
+                        "network {k}, {storage:?}, {scaling:?}, {output_damping:?}, stage {l}"
+                    );
                     let factor = match scaling {
                         Scaling::None => 1.0,
                         Scaling::Rms => head.rms / slope.rms,
@@ -332,12 +363,13 @@ fn trials_of_the_corrected_form_match_the_fixtures() {
                 scaling: serde_json::from_value(record["scaling"].clone()).unwrap(),
                 step: record["tau"].as_f64().unwrap(),
                 damping: record["mu"].as_f64().unwrap(),
+                output_damping: None,
             };
             for (storage, chunk) in [(Storage::Stored, 7), (Storage::Recomputed, 100)] {
                 let settings = settings(storage, chunk, Ridge::SecondMoment);
                 let samples = FullBatch::new(&network, &StageRole::all(&network), &batch, settings);
                 let iterate = samples.forward().unwrap();
-                let gradients = samples.backward(&iterate).unwrap();
+                let gradients = samples.backward(&iterate, SumsOf::FirstStage).unwrap();
                 let mut first = FirstStage::default();
                 let fitted = samples.trial(&iterate, &gradients, &candidate, &mut first);
                 let fitted = fitted.unwrap().unwrap();
@@ -363,20 +395,21 @@ fn kept_factors_of_the_first_stage_give_what_fresh_ones_give() {
         let settings = settings(Storage::Stored, 4, Ridge::Variance);
         let samples = FullBatch::new(&network, &StageRole::all(&network), &batch, settings);
         let iterate = samples.forward().unwrap();
-        let gradients = samples.backward(&iterate).unwrap();
+        let gradients = samples.backward(&iterate, SumsOf::FirstStage).unwrap();
         let update = |damping: f64, first: &mut FirstStage| {
             let candidate = Candidate {
                 form: Form::Corrected,
                 scaling: Scaling::Rms,
                 step: 1.0,
                 damping,
+                output_damping: Some(0.5),
             };
             let aim = Aim {
                 iterate: &iterate,
                 gradients: &gradients,
                 form: candidate.form,
                 damping,
-                steps: gradients.steps(&candidate),
+                displacements: gradients.displacements(&candidate).unwrap(),
             };
             let none = Chunks::new();
             let fitted = samples.fit(0, &aim, &iterate, &none, first);

@@ -20,7 +20,9 @@
 mod control;
 mod full_batch;
 mod gradient_stages;
+mod quasi_newton;
 mod sweeps;
+mod turns;
 
 pub use control::{Candidate, Form};
 pub use full_batch::Storage;
@@ -49,13 +51,19 @@ use crate::{Error, Result};
 /// Form of the fits that a sweep accepted.
 pub const FORM: Figure = Figure::new("Form").detail();
 
+/// Damping `ν` of the output side's curvature in the step that a sweep took.
+pub const OUTPUT_DAMPING: Figure = Figure::new("Output damping").chart("Steps").detail();
+
 /// Settings of [`Exact`].
 ///
 /// | key | meaning | default | range |
 /// | --- | --- | --- | --- |
 /// | `step` | `τ` | found in every sweep | above 0, at most 1e8 |
 /// | `damping` | `μ` | found in every sweep | 1e-9 to 1e6 |
+/// | `output-curvature` | whether the displacements of hidden stages take the metric `M_l` | `true` | |
+/// | `output-damping` | `ν` | found in every sweep | 1e-6 to 1e6 |
 /// | `scaling` | factors `c_l` of the displacements | found in every sweep | `none`, `rms`, `norm` |
+/// | `history` | pairs of the L-BFGS steps between the fits; 0 for fits alone | 20 | 0 to 1000 |
 /// | `storage` | arrays that are kept between the passes | `stored` | `stored`, `recomputed` |
 /// | `chunk` | samples of a chunk | a million entries; sixteen million on an accelerator | 1 or more |
 /// | `ridge` | reference of `μ` | `variance` | `variance`, `second-moment` |
@@ -71,9 +79,16 @@ pub struct ExactConfig {
     /// Damping μ of the Gram matrices, in place of the one found in every sweep
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damping: Option<f64>,
+    /// Whether displacements are transformed by the curvature of the output side [default: true]
+    pub output_curvature: bool,
+    /// Damping ν of the output side's curvature, in place of the one found in every sweep
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_damping: Option<f64>,
     /// Scaling of the displacements, in place of the one found in every sweep
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaling: Option<Scaling>,
+    /// Pairs of the L-BFGS steps between the fits; 0 for fits alone [default: 20]
+    pub history: usize,
     /// Arrays that are kept between the passes of a sweep: `recomputed` is slower and takes less memory [default: stored]
     pub storage: Storage,
     /// Samples that pass through the stages at once [default: by the size of the stages]
@@ -97,7 +112,10 @@ impl Default for ExactConfig {
         Self {
             step: None,
             damping: None,
+            output_curvature: true,
+            output_damping: None,
             scaling: None,
+            history: 20,
             storage: Storage::Stored,
             chunk: None,
             ridge: Ridge::default(),
@@ -123,10 +141,16 @@ impl MethodSettings for ExactConfig {
             let inside = (1e-9..=1e6).contains(&damping);
             ensure(inside, "damping", damping, "from 1e-9 to 1e6")?;
         }
+        if let Some(damping) = self.output_damping {
+            let inside = (1e-6..=1e6).contains(&damping);
+            ensure(inside, "output-damping", damping, "from 1e-6 to 1e6")?;
+        }
         if let Some(chunk) = self.chunk {
             ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
         }
         check_weight_decay(self.weight_decay)?;
+        let history = self.history;
+        ensure(history <= 1000, "history", history as f64, "from 0 to 1000")?;
         let rows = self.gram_rows;
         ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
     }
@@ -140,6 +164,10 @@ impl MethodSettings for ExactConfig {
                 allowed: NEEDS_FULL_BATCH,
             }),
         }
+    }
+
+    fn has_auxiliary_variables(&self) -> bool {
+        true
     }
 
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
@@ -222,7 +250,11 @@ impl Method for Exact {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let mut figures = vec![STEP, DAMPING, FORM, SCALING, ACCEPTED, REJECTED];
+        let mut figures = vec![STEP, DAMPING];
+        if self.config.output_curvature {
+            figures.push(OUTPUT_DAMPING);
+        }
+        figures.extend([FORM, SCALING, ACCEPTED, REJECTED]);
         if self.config.weight_decay > 0.0 {
             figures.push(PENALIZED_LOSS);
         }
@@ -243,6 +275,9 @@ impl Method for Exact {
         let identity = Some(batch.identity());
         if self.seen != identity {
             self.sweeps.forget_samples();
+            if self.seen.is_some() {
+                self.sweeps.forget_history();
+            }
             self.seen = identity;
         }
         self.sweeps.sweep(model, batch)
@@ -250,10 +285,15 @@ impl Method for Exact {
 
     fn save(&self) -> Result<MethodState> {
         let gradient_stages = self.sweeps.gradient_stages.as_ref();
-        let mut state = MethodState::new(&SavedNumbers {
+        let mut state = MethodState::default();
+        let quasi_newton = self.sweeps.quasi_newton.as_ref();
+        let numbers = SavedNumbers {
             controller: self.sweeps.controller.clone(),
             gradient_length: gradient_stages.map(|stages| stages.length),
-        })?;
+            turns: quasi_newton.map(|(turns, _)| turns.clone()),
+            quasi_newton: quasi_newton.map(|(_, memory)| memory.save(&mut state)),
+        };
+        state.values = MethodState::new(&numbers)?.values;
         if let Some(stages) = gradient_stages {
             state.optimizers.push_back(stages.step.to_record());
         }
@@ -265,6 +305,12 @@ impl Method for Exact {
         self.sweeps.controller = saved.controller;
         // The pre-activations are those of a forward pass from the same weights.
         self.sweeps.forget_samples();
+        if let Some((turns, memory)) = &mut self.sweeps.quasi_newton {
+            let pair = saved.turns.zip(saved.quasi_newton);
+            let (saved_turns, saved) = pair.ok_or_else(|| mismatch(&"it has no history"))?;
+            *turns = saved_turns;
+            memory.restore(saved, &mut state)?;
+        }
         if let Some(stages) = &mut self.sweeps.gradient_stages {
             let length = saved.gradient_length;
             stages.length = length.ok_or_else(|| mismatch(&"it knows all stages as affine"))?;
@@ -289,4 +335,9 @@ struct SavedNumbers {
     /// First length of the next gradient step; absent where every stage is fitted or frozen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gradient_length: Option<f64>,
+    /// Whose turn it is; absent where no quasi-Newton steps are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turns: Option<turns::Turns>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quasi_newton: Option<quasi_newton::SavedQuasiNewton>,
 }

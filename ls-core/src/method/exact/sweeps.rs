@@ -3,13 +3,16 @@
 use burn::module::Module;
 
 use super::control::{Candidate, Controller, Fixed};
-use super::full_batch::{FirstStage, FullBatch, FullBatchSettings, Iterate};
+use super::full_batch::{FirstStage, FullBatch, FullBatchSettings, Gradients, Iterate, SumsOf};
 use super::gradient_stages::GradientStages;
-use super::{ExactConfig, FORM};
+use super::quasi_newton::QuasiNewton;
+use super::turns::{Kind, Turns};
+use super::{ExactConfig, FORM, OUTPUT_DAMPING};
 use crate::Result;
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::figure::Figures;
+use crate::linalg::Affine;
 use crate::method::figures::record_conditions;
 use crate::method::stage_role::StageRole;
 use crate::method::stage_role::set_coefficients;
@@ -34,6 +37,10 @@ pub(in crate::method) struct FullBatchSweeps {
     /// The stages that move along gradients; `None` when there are none.
     pub(super) gradient_stages: Option<GradientStages>,
     pub(super) iterate: Option<Iterate>,
+    /// Those of the iterate, where the last step left them.
+    gradients: Option<Gradients>,
+    /// Steps between the fits; `None` where there are none.
+    pub(super) quasi_newton: Option<(Turns, QuasiNewton)>,
 }
 
 impl FullBatchSweeps {
@@ -44,6 +51,8 @@ impl FullBatchSweeps {
             step: config.step,
             damping: config.damping,
             scaling: config.scaling,
+            output_damping: config.output_damping,
+            output_curvature: config.output_curvature,
         };
         Self {
             settings: FullBatchSettings {
@@ -52,12 +61,16 @@ impl FullBatchSweeps {
                 gram_rows: config.gram_rows,
                 ridge: config.ridge,
                 weight_decay: config.weight_decay,
+                output_curvature: config.output_curvature,
             },
             controller: Controller::new(fixed, network.stages().len()),
             first: FirstStage::default(),
             gradient_stages: GradientStages::of(&roles),
+            quasi_newton: has_steps(config, &roles)
+                .then(|| (Turns::new(), QuasiNewton::new(config.history))),
             roles,
             iterate: None,
+            gradients: None,
         }
     }
 
@@ -69,7 +82,15 @@ impl FullBatchSweeps {
     /// Forgets the arrays that belong to the samples of the last sweep.
     pub(super) fn forget_samples(&mut self) {
         self.iterate = None;
+        self.gradients = None;
         self.first = FirstStage::default();
+    }
+
+    /// Forgets all that other samples have taught; the controller starts from where it is.
+    pub(super) fn forget_history(&mut self) {
+        if let Some((_, quasi_newton)) = &mut self.quasi_newton {
+            quasi_newton.forget();
+        }
     }
 
     /// One sweep over a whole split, the same as that of the last sweep unless its samples were forgotten.
@@ -85,7 +106,7 @@ impl FullBatchSweeps {
             None => samples.forward()?,
         };
         let (mut report, mut iterate) = if samples.has_fits() {
-            self.fit(model, &samples, iterate, batch)?
+            self.step(model, &samples, iterate, batch)?
         } else {
             (counts(0, 0), iterate)
         };
@@ -96,6 +117,7 @@ impl FullBatchSweeps {
             report = report.followed_by(counts(taken, found.trials - taken));
             if let Some(best) = found.best {
                 (model.network, iterate) = best.payload;
+                self.gradients = None;
             }
         }
         let penalized = (self.settings.weight_decay > 0.0).then_some(iterate.loss);
@@ -104,20 +126,68 @@ impl FullBatchSweeps {
         Ok(report)
     }
 
-    /// The fits of all stages that are fitted, and the iterate that they lead to: the old one when no trial was accepted.
-    fn fit(
+    /// One step of the kind whose turn it is, and the iterate that it leads to: the old one when no trial was accepted.
+    fn step(
         &mut self,
         model: &mut Separated,
         samples: &FullBatch<'_>,
         iterate: Iterate,
         batch: &Batch,
     ) -> Result<(Figures, Iterate)> {
-        let gradients = samples.backward(&iterate)?;
+        let before = iterate.loss;
+        let turn = match &mut self.quasi_newton {
+            Some((turns, _)) => turns.next(before),
+            None => Kind::Fits,
+        };
+        let sums_of = match turn {
+            Kind::Fits => SumsOf::FirstStage,
+            Kind::QuasiNewton => SumsOf::AllStages,
+        };
+        let known = self.gradients.take();
+        let known = known.filter(|known| turn == Kind::Fits || known.sums_of == sums_of);
+        let gradients = match known {
+            Some(gradients) => gradients,
+            None => samples.backward(&iterate, sums_of)?,
+        };
+        let (taken, work) = match turn {
+            Kind::Fits => self.fit(model, samples, &iterate, &gradients, batch)?,
+            Kind::QuasiNewton => {
+                self.quasi_newton_step(model, samples, &iterate, &gradients, batch)?
+            }
+        };
+        let (report, after) = taken;
+        let gain = after
+            .as_ref()
+            .map_or(0.0, |after| (before / after.loss).ln());
+        if let Some((turns, _)) = &mut self.quasi_newton {
+            turns.learn(turn, gain, work);
+        }
+        let unchanged = after.is_none();
+        let iterate = after.unwrap_or(iterate);
+        if unchanged {
+            self.gradients = Some(gradients);
+        }
+        Ok((report, iterate))
+    }
+
+    /// The fits of all stages that are fitted, with their work.
+    fn fit(
+        &mut self,
+        model: &mut Separated,
+        samples: &FullBatch<'_>,
+        iterate: &Iterate,
+        gradients: &Gradients,
+        batch: &Batch,
+    ) -> Result<Taken> {
         let mut best: Option<(Candidate, Iterate)> = None;
         let (first, mut trials) = (&mut self.first, 0);
-        let accepted = self.controller.sweep(iterate.loss, |candidate| {
+        let is_leading = match &self.quasi_newton {
+            Some((turns, _)) => turns.is_leading(Kind::Fits),
+            None => true,
+        };
+        let trial = |candidate: Candidate| {
             trials += 1;
-            let Some(fitted) = samples.trial(&iterate, &gradients, &candidate, first)? else {
+            let Some(fitted) = samples.trial(iterate, gradients, &candidate, first)? else {
                 return Ok(f64::INFINITY);
             };
             let loss = fitted.loss;
@@ -125,28 +195,84 @@ impl FullBatchSweeps {
                 best = Some((candidate, fitted));
             }
             Ok(loss)
-        })?;
+        };
+        let accepted = match is_leading {
+            true => self.controller.sweep(iterate.loss, trial)?,
+            false => self.controller.brief_sweep(iterate.loss, trial)?,
+        };
+        let parts = samples.work();
+        let work = parts.backward + trials as f64 * parts.trial;
         let Some((accepted, (candidate, fitted))) = accepted.zip(best) else {
-            return Ok((counts(0, trials), iterate));
+            return Ok(((counts(0, trials), None), work));
         };
         debug_assert_eq!(accepted.candidate, candidate);
         if model.auxiliary.stages() > 0 {
-            let auxiliary = samples.targets(&iterate, &gradients, &candidate)?;
+            let auxiliary = samples.targets(iterate, gradients, &candidate)?;
             model.auxiliary.scatter(&batch.selection, auxiliary);
         }
-        for (l, coefficients) in fitted.coefficients.iter().enumerate() {
-            if let Some(coefficients) = coefficients {
-                set_coefficients(&mut model.network, l, coefficients.clone())?;
-            }
-        }
+        set_all(&mut model.network, &fitted.coefficients)?;
         let mut report = counts(1, trials - 1)
             .with(FORM, candidate.form.name())
             .with(SCALING, candidate.scaling.name())
             .with(STEP, candidate.step)
             .with(DAMPING, candidate.damping);
+        report.record_some(OUTPUT_DAMPING, candidate.output_damping);
         record_conditions(&mut report, &fitted.conditions);
-        Ok((report, fitted))
+        Ok(((report, Some(fitted)), work))
     }
+
+    /// One quasi-Newton step, with its work.
+    fn quasi_newton_step(
+        &mut self,
+        model: &mut Separated,
+        samples: &FullBatch<'_>,
+        iterate: &Iterate,
+        gradients: &Gradients,
+        batch: &Batch,
+    ) -> Result<Taken> {
+        let candidate = self.controller.leading();
+        let parts = samples.work();
+        let Some((_, quasi_newton)) = &mut self.quasi_newton else {
+            return Ok(((counts(0, 0), None), 0.0));
+        };
+        let found = quasi_newton.step(samples, iterate, gradients, &candidate, &mut self.first)?;
+        let once = parts.backward + parts.coefficients + 2.0 * parts.metric;
+        let Some(found) = found else {
+            return Ok(((counts(0, 1), None), once + parts.forward));
+        };
+        let refresh = if found.refreshed { parts.inputs } else { 0.0 };
+        let work = once + refresh + found.trials as f64 * parts.forward;
+        if model.auxiliary.stages() > 0 {
+            let feasible = samples.feasible(&found.iterate)?;
+            model.auxiliary.scatter(&batch.selection, feasible);
+        }
+        set_all(&mut model.network, &found.iterate.coefficients)?;
+        let report = counts(1, found.trials - 1)
+            .with(FORM, QUASI_NEWTON)
+            .with(STEP, found.length);
+        self.gradients = Some(found.gradients);
+        Ok(((report, Some(found.iterate)), work))
+    }
+}
+
+/// A report with the iterate that was reached, and the work.
+type Taken = ((Figures, Option<Iterate>), f64);
+
+/// Name of the step in reports.
+const QUASI_NEWTON: &str = "quasi-newton";
+
+/// Whether all stages that move are fitted: only then are the coefficients all that the loss depends on.
+fn has_steps(config: &ExactConfig, roles: &[StageRole]) -> bool {
+    config.history > 0 && !roles.contains(&StageRole::Gradient)
+}
+
+fn set_all(network: &mut Network, coefficients: &[Option<Affine>]) -> Result<()> {
+    for (l, coefficients) in coefficients.iter().enumerate() {
+        if let Some(coefficients) = coefficients {
+            set_coefficients(network, l, coefficients.clone())?;
+        }
+    }
+    Ok(())
 }
 
 fn default_chunk(network: &Network) -> usize {

@@ -7,7 +7,7 @@ use crate::method::Scaling;
 
 /// The wait of an attempt that did not pay for its next turn: one sweep, then two, four, up to [`LONGEST`](Self::LONGEST).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Patience {
+pub(in crate::method::exact) struct Patience {
     wait: u32,
     last: u32,
 }
@@ -15,11 +15,22 @@ pub(super) struct Patience {
 impl Patience {
     const LONGEST: u32 = 8;
 
+    /// A first turn after some sweeps.
+    pub(in crate::method::exact) fn after(wait: u32) -> Self {
+        Self { wait, last: 0 }
+    }
+
     /// Returns whether the turn has come; counts down otherwise.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(in crate::method::exact) fn is_over(&mut self) -> bool {
         let over = self.wait == 0;
         self.wait = self.wait.saturating_sub(1);
         over
+    }
+
+    /// Waits longer after a turn that did not pay, in units of some sweeps.
+    pub(in crate::method::exact) fn learn_in(&mut self, unit: u32) {
+        self.learn(false);
+        self.wait *= unit;
     }
 
     /// Sets the wait after a turn.
@@ -42,6 +53,9 @@ pub(super) struct Arm {
     pub step: f64,
     /// `μ` of the last success.
     pub damping: f64,
+    /// `ν`; `None` without the output side's curvature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_damping: Option<f64>,
     /// Next factor of `μ`: 2, ½, or 1 when it is fixed.
     pub walk: f64,
     /// Least and largest `μ` of the walk.

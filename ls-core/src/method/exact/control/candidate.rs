@@ -35,6 +35,9 @@ pub struct Candidate {
     pub step: f64,
     /// `μ`, relative to the mean diagonal of each Gram matrix.
     pub damping: f64,
+    /// `ν`, relative to the mean diagonal of the second moment of each hidden stage's gradients; `None` for displacements without
+    /// the output side's curvature.
+    pub output_damping: Option<f64>,
 }
 
 /// A candidate that lowers the loss noticeably, and the loss that it reaches.

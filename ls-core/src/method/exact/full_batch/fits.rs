@@ -1,19 +1,15 @@
 //! The fits of a full-batch trial, from front to back, each on the inputs that the fitted stages before it give.
 
 use burn::tensor::Tensor;
-use rand::SeedableRng;
-use rand::rngs::ChaCha12Rng;
 
+use super::gradients::Displacement;
+use super::inputs::{FirstStage, no_samples};
 use super::{Chunks, FullBatch, Gradients, Iterate, Losses, Storage, add};
-use crate::batch::index_tensor;
-use crate::linalg::{Affine, Cholesky, Gram, Ridge};
+use crate::linalg::{Affine, Gram};
 use crate::method::backward::{output, response};
 use crate::method::exact::control::{Candidate, Form};
 use crate::stage::AffineStage;
 use crate::{Error, Result};
-
-/// Factors of the first stage's Gram matrix that are kept; the damping walks between a few values.
-pub(super) const KEPT_FACTORS: usize = 4;
 
 /// What the fits of a trial aim at.
 pub(super) struct Aim<'a> {
@@ -21,40 +17,8 @@ pub(super) struct Aim<'a> {
     pub gradients: &'a Gradients,
     pub form: Form,
     pub damping: f64,
-    /// `τ c_l`.
-    pub steps: Vec<f64>,
-}
-
-/// Factors of the first stage's Gram matrix, by damping: its inputs never change.
-#[derive(Default)]
-pub(in crate::method::exact) struct FirstStage {
-    gram: Option<Gram>,
-    pub(super) factors: Vec<(f64, Cholesky)>,
-}
-
-impl FirstStage {
-    fn factor(
-        &mut self,
-        damping: f64,
-        ridge: Ridge,
-        gram: impl FnOnce() -> Result<Gram>,
-    ) -> Result<&Cholesky> {
-        if let Some(i) = self.factors.iter().position(|(kept, _)| *kept == damping) {
-            let found = self.factors.remove(i);
-            self.factors.push(found);
-        } else {
-            let gram = match &self.gram {
-                Some(gram) => gram,
-                None => self.gram.insert(gram()?),
-            };
-            let factor = gram.clone().factor(damping, ridge)?;
-            if self.factors.len() == KEPT_FACTORS {
-                self.factors.remove(0);
-            }
-            self.factors.push((damping, factor));
-        }
-        Ok(&self.factors[self.factors.len() - 1].1)
-    }
+    /// Displacements of the stages.
+    pub displacements: Vec<Displacement>,
 }
 
 impl FullBatch<'_> {
@@ -78,12 +42,16 @@ impl FullBatch<'_> {
             .iter()
             .map(|chunk| chunk.inputs.clone())
             .collect();
+        let displacements = match gradients.displacements(candidate) {
+            Err(Error::NotPositiveDefinite(_)) => return Ok(None),
+            found => found?,
+        };
         let aim = Aim {
             iterate,
             gradients,
             form: candidate.form,
             damping: candidate.damping,
-            steps: gradients.steps(candidate),
+            displacements,
         };
         let mut losses = Losses::new();
         for l in 0..count {
@@ -115,7 +83,7 @@ impl FullBatch<'_> {
         let Some((stage, old)) = self.stages[l].affine().zip(old) else {
             return Ok(None);
         };
-        let (update, condition) = match &aim.gradients.first {
+        let (update, condition) = match &aim.gradients.sums[0] {
             Some(gradient) if l == 0 => self.solve_first(stage, old, gradient, aim, first)?,
             _ => self.solve(l, stage, old, aim, fitted, inputs)?,
         };
@@ -132,18 +100,11 @@ impl FullBatch<'_> {
         first: &mut FirstStage,
     ) -> Result<(Affine, f64)> {
         let rows = self.rows(stage);
-        let gram = || {
-            let mut gram = None;
-            let rows = |c: usize| stage.rows(self.chunks[c].inputs.clone());
-            self.for_each_chunk(
-                |c| Ok(Gram::from_rows(self.subset(0, c, stage, rows(c)))),
-                |part| add(&mut gram, part, Gram::plus),
-            )?;
-            gram.ok_or_else(no_samples)
-        };
+        let gram = || self.first_gram(stage);
         let factor = first.factor(aim.damping, self.settings.ridge, gram)?;
-        let scale = -aim.steps[0] / rows as f64;
-        let right = self.decayed(stage, old, gradient.scaled(scale), aim.steps[0]);
+        let displacement = &aim.displacements[0];
+        let mean = displacement.of_sum(gradient).scaled(1.0 / rows as f64);
+        let right = self.decayed(stage, old, mean, displacement);
         Ok((factor.solve(&right)?, factor.condition()))
     }
 
@@ -163,7 +124,7 @@ impl FullBatch<'_> {
             |c| {
                 let rows = stage.rows(self.input(l, c, fitted, inputs));
                 let (u, g) = self.at(l, c, aim.iterate, aim.gradients);
-                let mut residual = g * -aim.steps[l];
+                let mut residual = aim.displacements[l].of(g);
                 if aim.form == Form::Corrected {
                     residual = residual + u - old.apply(rows.clone());
                 }
@@ -180,20 +141,26 @@ impl FullBatch<'_> {
         };
         let factor = gram.factor(aim.damping, self.settings.ridge)?;
         let mean = cross.scaled(1.0 / self.rows(stage) as f64);
-        let right = self.decayed(stage, old, mean, aim.steps[l]);
+        let right = self.decayed(stage, old, mean, &aim.displacements[l]);
         Ok((factor.solve(&right)?, factor.condition()))
     }
 
-    /// The right-hand side of a fit, a mean over rows, with the pull of weight decay towards zero: `-τ c_l λ W_l`, in the units of
-    /// a mean over samples as the loss.
-    fn decayed(&self, stage: &dyn AffineStage, old: &Affine, right: Affine, step: f64) -> Affine {
+    /// The right-hand side of a fit, a mean over rows, with the pull of weight decay towards zero: `-τ c_l λ W_l M_l`, in the units
+    /// of a mean over samples as the loss.
+    fn decayed(
+        &self,
+        stage: &dyn AffineStage,
+        old: &Affine,
+        right: Affine,
+        displacement: &Displacement,
+    ) -> Affine {
         if self.settings.weight_decay == 0.0 {
             return right;
         }
         let rows = stage.rows_per_sample() as f64;
-        let pull = -step * self.settings.weight_decay / rows;
+        let pull = displacement.of(old.kernel.clone()) * (self.settings.weight_decay / rows);
         Affine {
-            kernel: right.kernel + old.kernel.clone() * pull,
+            kernel: right.kernel + pull,
             bias: right.bias,
         }
     }
@@ -245,7 +212,7 @@ impl FullBatch<'_> {
         }
     }
 
-    /// `u_l` and `∂ce/∂u_l` of a chunk at a iterate.
+    /// `u_l` and `∂ce/∂u_l` of a chunk at an iterate.
     fn at(
         &self,
         l: usize,
@@ -264,27 +231,4 @@ impl FullBatch<'_> {
             ),
         }
     }
-
-    /// Rows of a stage over all samples: samples, times the positions of a convolution.
-    fn rows(&self, stage: &dyn AffineStage) -> usize {
-        self.samples * stage.rows_per_sample()
-    }
-
-    /// The rows that enter the Gram matrix: all, or a seeded subset of a convolution's patches. The loss is accepted on
-    /// all of them, and any positive definite preconditioner keeps the descent form a descent.
-    fn subset(&self, l: usize, c: usize, stage: &dyn AffineStage, rows: Tensor<2>) -> Tensor<2> {
-        let (total, count) = (self.rows(stage), rows.dims()[0]);
-        if stage.rows_per_sample() == 1 || total <= self.settings.gram_rows {
-            return rows;
-        }
-        let kept = (count * self.settings.gram_rows).div_ceil(total);
-        let mut random = ChaCha12Rng::seed_from_u64((l as u64) << 32 | c as u64);
-        let indices = rand::seq::index::sample(&mut random, count, kept).into_vec();
-        let device = rows.device();
-        rows.select(0, index_tensor(&indices, &device))
-    }
-}
-
-fn no_samples() -> Error {
-    Error::NotPositiveDefinite("there are no samples".into())
 }
