@@ -256,6 +256,8 @@ fn one_exact_sweep_leaves_the_weights_and_the_loss_of_the_fixtures() {
                         storage,
                         chunk,
                         ridge: Ridge::SecondMoment,
+                        output_curvature: false,
+                        history: 0,
                         ..ExactConfig::default()
                     };
                     let problem = fixture.problem();

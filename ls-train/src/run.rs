@@ -93,7 +93,7 @@ impl<'p> Training<'p> {
     }
 
     /// Trains by another method than the plan's: a boxed [`Method`], one with settings to keep in the run folder, or a
-    /// [`MethodConfig`] of the library, which [`MethodConfig::named`] finds by its name. To resume, hand in a method that was made in
+    /// [`MethodConfig`](crate::config::MethodConfig) of the library, which its `named` finds by its name. To resume, hand in a method that was made in
     /// the same way; its memory is replaced by that of the checkpoint.
     #[must_use]
     pub fn method(self, method: impl Into<TrainingMethod>) -> Self {

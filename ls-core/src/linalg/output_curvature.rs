@@ -52,13 +52,15 @@ impl OutputCurvature {
         let mut damped = self.moment.clone();
         (0..d).for_each(|i| damped[(i, i)] += damping);
         let matrix = Cholesky::new(&damped)?.inverse(&self.device) * (1.0 + damping);
-        // `G M = t ((1 + ν) I - ν M)`, so that `tr M G M / t = (1 + ν) tr M - ν |M|²`.
+        // `tr M G M / tr G`.
         let entries = to_f64(matrix.clone())?;
-        let trace: f64 = (0..d).map(|i| entries[i * d + i]).sum();
-        let square: f64 = entries.iter().map(|entry| entry * entry).sum();
+        let metric = Mat::from_fn(d, d, |i, j| entries[i * d + j]);
+        let product = &self.moment * &metric;
+        let rows = (0..d).flat_map(|i| (0..d).map(move |j| (i, j)));
+        let trace: f64 = rows.map(|(i, j)| metric[(j, i)] * product[(i, j)]).sum();
         Ok(OutputMetric {
             matrix,
-            shrinkage: ((1.0 + damping) * trace - damping * square) / d as f64,
+            shrinkage: trace / d as f64,
         })
     }
 }

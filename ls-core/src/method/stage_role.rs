@@ -83,6 +83,19 @@ impl ModuleVisitor for Count {
     }
 }
 
+/// Writes the coefficients of all stages that have new ones.
+pub(super) fn set_all_coefficients(
+    network: &mut Network,
+    coefficients: &[Option<Affine>],
+) -> Result<()> {
+    for (l, coefficients) in coefficients.iter().enumerate() {
+        if let Some(coefficients) = coefficients {
+            set_coefficients(network, l, coefficients.clone())?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes new coefficients of stage `l`, counted from 0.
 pub(super) fn set_coefficients(
     network: &mut Network,

@@ -16,6 +16,9 @@ pub(crate) trait Report {
     /// The accepted step of `exact`.
     fn candidate(&self) -> Option<Candidate>;
     /// The condition of a stage, counted from 1.
+    /// Whether the sweep took a quasi-Newton step.
+    fn is_quasi_newton(&self) -> bool;
+
     fn condition(&self, stage: usize) -> Option<f64>;
     /// The loss with its penalty.
     fn penalized_loss(&self) -> Option<f64>;
@@ -46,6 +49,10 @@ impl Report for Figures {
             damping: self.number(&DAMPING)?,
             output_damping: self.number(&OUTPUT_DAMPING),
         })
+    }
+
+    fn is_quasi_newton(&self) -> bool {
+        self.value(&FORM) == Some(FigureValue::Word("quasi-newton"))
     }
 
     fn condition(&self, stage: usize) -> Option<f64> {

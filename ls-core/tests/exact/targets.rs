@@ -56,6 +56,9 @@ fn auxiliary_variables_are_the_targets_of_the_accepted_step() {
             let config = ExactConfig {
                 scaling: Some(scaling),
                 chunk: Some(7),
+                // The expected targets are those of gradients without a metric; steps between the fits set none.
+                output_curvature: false,
+                history: 0,
                 ..ExactConfig::default()
             };
             let mut run = Run::new(problem.clone(), config);

@@ -220,5 +220,5 @@ fn a_frozen_bottleneck_cannot_reach_the_loss_of_a_trained_one() {
         loss_after_training(bottleneck.clone()),
         loss_after_training(bottleneck.no_grad()),
     );
-    assert!(trained < 0.3 * frozen, "{trained} and {frozen}");
+    assert!(trained < 0.5 * frozen, "{trained} and {frozen}");
 }

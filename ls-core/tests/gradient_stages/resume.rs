@@ -87,8 +87,11 @@ fn a_state_without_gradient_steps_is_for_affine_networks_alone() {
         sweep(&mut method, &mut model, &split(), None);
         method.save().unwrap()
     };
-    // The state has no more than this, as before gradient steps existed.
-    assert_eq!(state().values.keys().collect::<Vec<_>>(), ["controller"]);
+    // No gradient steps, and a memory of quasi-Newton steps without pairs.
+    assert_eq!(
+        state().values.keys().collect::<Vec<_>>(),
+        ["controller", "quasi_newton", "turns"]
+    );
     assert!(state().optimizers.is_empty() && state().arrays.is_empty());
     exact(&affine, ExactConfig::default())
         .1

@@ -440,6 +440,7 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
             let short = ExactConfig {
                 step: Some(1e-4),
                 damping: Some(1e4),
+                history: 0,
                 ..free
             };
             for (config, accepted) in [(free, 1), (short, 0)] {

@@ -19,6 +19,8 @@ use super::control::Candidate;
 use super::full_batch::{FirstStage, FullBatch, Gradients, Iterate, SumsOf};
 use crate::linalg::{Affine, scalar_f64};
 use crate::method::MethodState;
+use crate::method::stage_role::set_all_coefficients;
+use crate::network::Network;
 use crate::update::{AcceptedTrial, Backtracking, Decrease, SearchOutcome, is_noticeable_decrease};
 use crate::{Error, Result};
 
@@ -67,9 +69,11 @@ impl QuasiNewton {
         self.metric = None;
     }
 
-    /// One step from an iterate, in the metric of `candidate`; `None`, and no memory, where none lowers the loss noticeably.
+    /// One step of the network from an iterate at its weights, in the metric of `candidate`; `None`, no move and no memory where no
+    /// step lowers the loss noticeably.
     pub(super) fn step(
         &mut self,
+        network: &mut Network,
         samples: &FullBatch<'_>,
         iterate: &Iterate,
         gradients: &Gradients,
@@ -117,7 +121,11 @@ impl QuasiNewton {
             return Ok(None);
         };
         let reached = best.payload;
-        let after = samples.backward(&reached, SumsOf::AllStages)?;
+        // A backward pass goes through the weights of the network, which are then those of the step.
+        set_all_coefficients(network, &reached.coefficients)?;
+        let after = samples
+            .with(network)
+            .backward(&reached, SumsOf::AllStages)?;
         let change = flat(&samples.coefficient_gradients(&reached, &after)) - gradient.clone();
         // `s = -t H ∇`, so that the model's own change of the gradient is `-t ∇`.
         let model = -gradient * best.length;

@@ -12,10 +12,9 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::figure::Figures;
-use crate::linalg::Affine;
 use crate::method::figures::record_conditions;
 use crate::method::stage_role::StageRole;
-use crate::method::stage_role::set_coefficients;
+use crate::method::stage_role::set_all_coefficients;
 use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts};
 use crate::network::Network;
 
@@ -210,7 +209,7 @@ impl FullBatchSweeps {
             let auxiliary = samples.targets(iterate, gradients, &candidate)?;
             model.auxiliary.scatter(&batch.selection, auxiliary);
         }
-        set_all(&mut model.network, &fitted.coefficients)?;
+        set_all_coefficients(&mut model.network, &fitted.coefficients)?;
         let mut report = counts(1, trials - 1)
             .with(FORM, candidate.form.name())
             .with(SCALING, candidate.scaling.name())
@@ -235,7 +234,14 @@ impl FullBatchSweeps {
         let Some((_, quasi_newton)) = &mut self.quasi_newton else {
             return Ok(((counts(0, 0), None), 0.0));
         };
-        let found = quasi_newton.step(samples, iterate, gradients, &candidate, &mut self.first)?;
+        let found = quasi_newton.step(
+            &mut model.network,
+            samples,
+            iterate,
+            gradients,
+            &candidate,
+            &mut self.first,
+        )?;
         let once = parts.backward + parts.coefficients + 2.0 * parts.metric;
         let Some(found) = found else {
             return Ok(((counts(0, 1), None), once + parts.forward));
@@ -246,7 +252,6 @@ impl FullBatchSweeps {
             let feasible = samples.feasible(&found.iterate)?;
             model.auxiliary.scatter(&batch.selection, feasible);
         }
-        set_all(&mut model.network, &found.iterate.coefficients)?;
         let report = counts(1, found.trials - 1)
             .with(FORM, QUASI_NEWTON)
             .with(STEP, found.length);
@@ -264,15 +269,6 @@ const QUASI_NEWTON: &str = "quasi-newton";
 /// Whether all stages that move are fitted: only then are the coefficients all that the loss depends on.
 fn has_steps(config: &ExactConfig, roles: &[StageRole]) -> bool {
     config.history > 0 && !roles.contains(&StageRole::Gradient)
-}
-
-fn set_all(network: &mut Network, coefficients: &[Option<Affine>]) -> Result<()> {
-    for (l, coefficients) in coefficients.iter().enumerate() {
-        if let Some(coefficients) = coefficients {
-            set_coefficients(network, l, coefficients.clone())?;
-        }
-    }
-    Ok(())
 }
 
 fn default_chunk(network: &Network) -> usize {

@@ -145,3 +145,69 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kinds of some sweeps in which fits and steps gain so much for their work, from a loss.
+    fn run(turns: &mut Turns, loss: f64, sweeps: usize, gains: [f64; 2]) -> Vec<Kind> {
+        let sweep = |_| {
+            let kind = turns.next(loss);
+            let gain = gains[usize::from(kind == Kind::QuasiNewton)];
+            turns.learn(kind, gain, 1.0);
+            kind
+        };
+        (0..sweeps).map(sweep).collect()
+    }
+
+    fn steps(kinds: &[Kind]) -> usize {
+        kinds
+            .iter()
+            .filter(|&&kind| kind == Kind::QuasiNewton)
+            .count()
+    }
+
+    #[test]
+    fn fits_alone_lead_as_long_as_the_loss_is_near_its_first_value() {
+        let mut turns = Turns::new();
+        assert_eq!(steps(&run(&mut turns, 1.0, 30, [0.1, 9.0])), 0);
+        assert!(steps(&run(&mut turns, 0.9 * LATE, 6, [0.1, 9.0])) > 0);
+    }
+
+    #[test]
+    fn the_kind_that_gains_more_for_its_work_leads_and_the_other_is_tried_again() {
+        for (gains, most) in [([0.1, 0.5], Kind::QuasiNewton), ([0.5, 0.1], Kind::Fits)] {
+            let mut turns = Turns::new();
+            run(&mut turns, 1.0, 1, gains);
+            let kinds = run(&mut turns, 1e-3, 200, gains);
+            let led = match most {
+                Kind::Fits => kinds.len() - steps(&kinds),
+                Kind::QuasiNewton => steps(&kinds),
+            };
+            assert!(led > 160 && led < 200, "{most:?}: {led}");
+        }
+    }
+
+    #[test]
+    fn a_leader_that_fails_gives_way_at_once_and_keeps_away_where_the_other_gains() {
+        let mut turns = Turns::new();
+        run(&mut turns, 1.0, 3, [0.5, 0.5]);
+        // Fits stop, far from the minimum.
+        assert_eq!(run(&mut turns, 0.9, 1, [0.0, 0.5]), [Kind::Fits]);
+        let kinds = run(&mut turns, 0.9, 20, [0.0, 0.5]);
+        assert!(steps(&kinds) > 14, "{kinds:?}");
+    }
+
+    #[test]
+    fn what_is_written_down_goes_on_as_if_nothing_had_happened() {
+        let mut turns = Turns::new();
+        run(&mut turns, 1.0, 4, [0.3, 0.2]);
+        run(&mut turns, 0.01, 3, [0.3, 0.2]);
+        let text = toml::to_string(&turns).unwrap();
+        let mut read: Turns = toml::from_str(&text).unwrap();
+        assert_eq!(read, turns);
+        let after = |turns: &mut Turns| run(turns, 0.01, 20, [0.2, 0.3]);
+        assert_eq!(after(&mut read), after(&mut turns));
+    }
+}

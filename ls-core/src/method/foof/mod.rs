@@ -172,6 +172,8 @@ impl Foof {
         let exact = ExactConfig {
             weight_decay: self.config.weight_decay,
             weighting: self.config.weighting,
+            output_curvature: false,
+            history: 0,
             ..ExactConfig::default()
         };
         let mut model = Separated::new(network.clone());

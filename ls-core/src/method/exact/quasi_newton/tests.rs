@@ -10,7 +10,7 @@ use crate::linalg::{Ridge, to_f64};
 use crate::method::Scaling;
 use crate::method::exact::Storage;
 use crate::method::exact::control::Form;
-use crate::method::stage_role::StageRole;
+use crate::method::stage_role::{StageRole, set_coefficients};
 use crate::model::MlpConfig;
 use crate::network::Network;
 use crate::shape::FeatureShape;
@@ -209,9 +209,15 @@ fn steps_lower_the_loss_and_soon_faster_than_the_metric_alone() {
         let mut first = FirstStage::default();
         let mut iterate = samples.forward().unwrap();
         let mut gradients = samples.backward(&iterate, SumsOf::AllStages).unwrap();
+        let mut network = network.clone();
         for _ in 0..25 {
-            let step = memory.step(&samples, &iterate, &gradients, &CANDIDATE, &mut first);
+            let samples = samples.with(&network);
+            let mut moved = network.clone();
+            let step = memory.step(
+                &mut moved, &samples, &iterate, &gradients, &CANDIDATE, &mut first,
+            );
             let Some(step) = step.unwrap() else { break };
+            network = moved;
             assert!(step.iterate.loss < iterate.loss);
             (iterate, gradients) = (step.iterate, step.gradients);
         }
@@ -223,4 +229,62 @@ fn steps_lower_the_loss_and_soon_faster_than_the_metric_alone() {
         reached(20),
         reached(0)
     );
+}
+
+/// A run that resumes makes the forward pass and the backward pass anew: they must be those that a step leaves.
+#[test]
+fn a_step_leaves_the_passes_of_its_weights_bit_for_bit() {
+    let device = Device::flex();
+    let mlp = MlpConfig {
+        hidden: vec![70, 90],
+        activation: Activation::Relu,
+        init: Init::Kaiming,
+    };
+    let mut network = mlp.init(FeatureShape::Flat(64), 10, 1, &device).unwrap();
+    let inputs = TensorData::new(wave(300 * 64, 0.3), [300, 64]);
+    let labels: Vec<i64> = (0..300).map(|n| n % 10).collect();
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [300]), &device);
+    let batch = Batch::full(Tensor::from_data(inputs, &device), labels);
+    let roles = StageRole::all(&network);
+    let settings = FullBatchSettings {
+        chunk: 128,
+        ..settings(0.0)
+    };
+    let mut memory = QuasiNewton::new(5);
+    let mut first = FirstStage::default();
+    for _ in 0..3 {
+        let before = network.clone();
+        let samples = FullBatch::new(&before, &roles, &batch, settings);
+        let iterate = samples.forward().unwrap();
+        let gradients = samples.backward(&iterate, SumsOf::AllStages).unwrap();
+        let step = memory.step(
+            &mut network,
+            &samples,
+            &iterate,
+            &gradients,
+            &CANDIDATE,
+            &mut first,
+        );
+        let step = step.unwrap().unwrap();
+        for (l, coefficients) in step.iterate.coefficients.iter().enumerate() {
+            let coefficients = coefficients.clone().unwrap();
+            // As from a file: row by row.
+            let read = |t: Tensor<1>| Tensor::<1>::from_data(t.into_data(), &device);
+            let dims = coefficients.kernel.dims();
+            let kernel = read(coefficients.kernel.reshape([dims[0] * dims[1]])).reshape(dims);
+            let bias = read(coefficients.bias);
+            set_coefficients(&mut network, l, Affine { kernel, bias }).unwrap();
+        }
+        let samples = FullBatch::new(&network, &roles, &batch, settings);
+        let fresh = samples.forward().unwrap();
+        assert_eq!(fresh.loss.to_bits(), step.iterate.loss.to_bits());
+        let again = samples.backward(&fresh, SumsOf::AllStages).unwrap();
+        let values = |iterate: &Iterate, gradients: &Gradients| {
+            to_f64(flat(&samples.coefficient_gradients(iterate, gradients))).unwrap()
+        };
+        assert_eq!(
+            values(&fresh, &again),
+            values(&step.iterate, &step.gradients)
+        );
+    }
 }
