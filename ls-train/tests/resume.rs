@@ -363,3 +363,24 @@ fn two_processes_do_not_work_in_one_folder() {
     assert_eq!(outcome.summary.sweeps, SWEEPS);
     assert_eq!(fs::read_to_string(run.join("notes.txt")).unwrap(), "mine");
 }
+
+#[test]
+fn quasi_newton_steps_stopped_after_each_sweep_end_where_they_would_have() {
+    // Fits that are held back, so that the steps between them lead.
+    let method = MethodConfig::Exact(ExactConfig {
+        step: Some(4.0),
+        damping: Some(1.0),
+        ..ExactConfig::default()
+    });
+    let config = RunConfig {
+        sweeps: 45,
+        ..small(method, BatchSize::Full)
+    };
+    assert_resumed_equals_uninterrupted("quasi-newton", &config);
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    go(&config, &run, Start::New, false).unwrap();
+    let steps = fs::read_to_string(run.join("history.csv")).unwrap();
+    // Enough of them that a metric is formed anew, and that fits come between.
+    assert!(steps.matches("quasi-newton").count() > 10, "{steps}");
+}

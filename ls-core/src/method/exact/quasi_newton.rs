@@ -30,11 +30,21 @@ use pairs::{Pair, Pairs};
 /// Steps after which the metric is formed anew.
 const REFRESH: usize = 10;
 
-/// Trials along the metric's own direction.
-const TRIALS: usize = 10;
+/// The search along a direction that pairs have made, whose length is near 1.
+const WITH_PAIRS: Backtracking = Backtracking {
+    growth: 1.0,
+    shrink: 2.0,
+    trials: 3,
+    expands: false,
+    lengths: [1.0, 1.0],
+};
 
-/// Trials along a direction that pairs have made.
-const TRIALS_WITH_PAIRS: usize = 3;
+/// The search along the metric's own direction. A longer first step would lower the loss more, and leave a pair that slows the next
+/// ones.
+const METRIC_ALONE: Backtracking = Backtracking {
+    trials: 10,
+    ..WITH_PAIRS
+};
 
 /// Memory of the steps.
 pub(super) struct QuasiNewton {
@@ -102,11 +112,11 @@ impl QuasiNewton {
         // the metric starts alone again.
         while found.is_none() {
             let direction = self.pairs.direction(gradient.clone(), metric)?;
-            let most = match self.pairs.is_empty() {
-                true => TRIALS,
-                false => TRIALS_WITH_PAIRS,
+            let lengths = match self.pairs.is_empty() {
+                true => METRIC_ALONE,
+                false => WITH_PAIRS,
             };
-            let outcome = search(samples, iterate, &gradient, &direction, most)?;
+            let outcome = search(samples, iterate, &gradient, &direction, lengths)?;
             trials += outcome.trials;
             found = outcome.best.map(|best| (direction, best));
             if found.is_none() && self.pairs.is_empty() {
@@ -184,26 +194,19 @@ pub(super) struct SavedQuasiNewton {
     metric: Option<metric::SavedMetric>,
 }
 
-/// Searches for a length from 1 downwards at which the loss falls enough, and noticeably.
+/// Searches for a length at which the loss falls enough, and noticeably.
 fn search(
     samples: &FullBatch<'_>,
     iterate: &Iterate,
     gradient: &Tensor<1>,
     direction: &Tensor<1>,
-    trials: usize,
+    lengths: Backtracking,
 ) -> Result<SearchOutcome<Iterate>> {
-    let search = Backtracking {
-        growth: 1.0,
-        shrink: 2.0,
-        trials,
-        expands: false,
-        lengths: [0.0, 1.0],
-    };
     let condition = Decrease::Sufficient {
         before: iterate.loss,
         slope: inner(direction, gradient)?,
     };
-    let mut outcome = search.run(1.0, condition, |length| {
+    let mut outcome = lengths.run(1.0, condition, |length| {
         let coefficients = moved(&iterate.coefficients, direction, length);
         let reached = samples.evaluate(coefficients, &[], iterate.conditions.clone())?;
         Ok((reached.loss, reached))
