@@ -1,15 +1,17 @@
 //! Method `exact`: restarted separation at the pre-activations with exact weight blocks, in full batch.
 //!
-//! One sweep takes a forward pass, sets targets `u*_l = u_l - τ c_l ∂ce/∂u_l` for all pre-activations by one backward pass,
+//! One sweep takes a forward pass, sets targets `u*_l = u_l - τ c_l ∂ce/∂u_l M_l` for all pre-activations by one backward pass,
 //! and fits every stage to its targets by ridge least squares, front to back, on the inputs that the fitted stages before it
 //! actually give:
 //!
 //! `V_l ← V_l + (ÂᵀÂ/m + μ (tr Σ)/d D)⁻¹ Âᵀ(u*_l - Â V_l)/m`, `Â = [h_{l-1}, 1]`,
 //!
-//! with `Σ` the covariance of the inputs, and `D` the identity without its last entry: the bias is free ([`Ridge`]).
+//! with `Σ` the covariance of the inputs, and `D` the identity without its last entry: the bias is free ([`Ridge`]). The metric `M_l` is
+//! that of the output side's curvature, `(1+ν) (G_l/t_l + ν I)⁻¹` with `G_l` the second moment of the gradients.
 //!
 //! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that loss never rises, and there is
-//! no learning rate; [`control`] finds `τ` and `μ`. Method [`foof`](super::foof) takes single steps of the descent form on batches.
+//! no learning rate; [`control`] finds `τ` and `μ`. Once the fits slow down, sweeps may be steps of L-BFGS in the same layer-wise metric
+//! ([`quasi_newton`]); [`turns`] gives the next sweep to whichever lowers the loss more for its work. Method [`foof`](super::foof) takes single steps of the descent form on batches.
 //!
 //! A stage without the affine view has no pre-activations to fit. Its weights stay in the fits, and it has no displacement.
 //! Afterwards, also where no fit was accepted, all such stages move together by one [`GradientStep`](crate::update::GradientStep) on

@@ -15,6 +15,9 @@ const LATE: f64 = 0.02;
 /// their step again and the memory of quasi-Newton steps fills.
 const FAST: f64 = 0.6;
 
+/// Mean decrease of `ln F` below which a leader is challenged at any loss.
+const CREEP: f64 = 0.05;
+
 /// Two kinds of sweeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -65,8 +68,9 @@ impl Account {
         }
     }
 
-    fn is_fast(self) -> bool {
-        self.gain > FAST * self.sweeps
+    /// Whether the mean decrease of a sweep is at least so much, or not known yet.
+    fn gains(self, least: f64) -> bool {
+        self.gain >= least * self.sweeps
     }
 
     /// Adds a sweep, beside which earlier ones count for a share.
@@ -113,8 +117,8 @@ impl Turns {
     pub(super) fn next(&mut self, loss: f64) -> Kind {
         let challenger = self.leader.other();
         let first = *self.first_loss.get_or_insert(loss);
-        let is_slow = loss <= LATE * first && !self.leading.is_fast();
-        let is_due = is_slow || self.is_stuck;
+        let is_slow = loss <= LATE * first && !self.leading.gains(FAST);
+        let is_due = is_slow || self.is_stuck || !self.leading.gains(CREEP);
         if self.left == 0 && is_due && self.patience.is_over() {
             self.left = challenger.period();
             self.challenging = Account::default();
