@@ -29,6 +29,7 @@ use crate::method::backward::{output, response};
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::network::Network;
 use crate::objective::cross_entropy;
+use crate::stage::AffineStage;
 
 /// What a full-batch sweep keeps of its samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -260,7 +261,7 @@ impl<'a> FullBatch<'a> {
     /// Rows of one sample at stage `l`, counted from 0: 1, or the positions of a convolution.
     pub(super) fn rows_per_sample(&self, l: usize) -> usize {
         let stage = self.stages[l].affine();
-        stage.map_or(1, |stage| stage.rows_per_sample())
+        stage.map_or(1, AffineStage::rows_per_sample)
     }
 
     /// Whether any stage is fitted.

@@ -102,31 +102,8 @@ impl QuasiNewton {
                 Err(error) => return Err(error),
             }
         }
-        let Some(metric) = &self.metric else {
-            return Ok(None);
-        };
         let gradient = flat(&samples.coefficient_gradients(iterate, gradients));
-        let mut trials = 0;
-        let mut found = None;
-        // Where the loss is far from the model that the pairs make of it, even short steps along their direction are rejected: then
-        // the metric starts alone again.
-        while found.is_none() {
-            let direction = self.pairs.direction(gradient.clone(), metric)?;
-            let lengths = match self.pairs.is_empty() {
-                true => METRIC_ALONE,
-                false => WITH_PAIRS,
-            };
-            let outcome = search(samples, iterate, &gradient, &direction, lengths)?;
-            trials += outcome.trials;
-            found = outcome.best.map(|best| (direction, best));
-            if found.is_none() && self.pairs.is_empty() {
-                break;
-            }
-            if found.is_none() {
-                self.pairs.clear();
-            }
-        }
-        let Some((direction, best)) = found else {
+        let Some((direction, best, trials)) = self.descend(samples, iterate, &gradient)? else {
             self.forget();
             return Ok(None);
         };
@@ -149,6 +126,36 @@ impl QuasiNewton {
             trials,
             refreshed,
         }))
+    }
+
+    /// The direction of a step, the trial that was accepted along it, and the number of all trials.
+    ///
+    /// Where the loss is far from the model that the pairs make of it, even short steps along their direction are rejected. Then the
+    /// pairs are dropped, and the metric starts alone again.
+    fn descend(
+        &mut self,
+        samples: &FullBatch<'_>,
+        iterate: &Iterate,
+        gradient: &Tensor<1>,
+    ) -> Result<Option<(Tensor<1>, AcceptedTrial<Iterate>, usize)>> {
+        let Some(metric) = &self.metric else {
+            return Ok(None);
+        };
+        let searches: &[Backtracking] = match self.pairs.is_empty() {
+            true => &[METRIC_ALONE],
+            false => &[WITH_PAIRS, METRIC_ALONE],
+        };
+        let mut trials = 0;
+        for &lengths in searches {
+            let direction = self.pairs.direction(gradient.clone(), metric)?;
+            let outcome = search(samples, iterate, gradient, &direction, lengths)?;
+            trials += outcome.trials;
+            if let Some(best) = outcome.best {
+                return Ok(Some((direction, best, trials)));
+            }
+            self.pairs.clear();
+        }
+        Ok(None)
     }
 
     /// Adds the memory to a saved state.
