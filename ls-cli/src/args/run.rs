@@ -46,7 +46,8 @@ pub(crate) struct RunArgs {
     model: ModelArgs,
     #[command(flatten)]
     method: MethodArgs,
-    /// Samples of a batch: a number, for which `foof` is the default method, or `full`, for which it is `exact` [default: full]
+    /// Samples of a batch: a number, for which `foof` is the default method, or `full`, for which it is `exact` [default: full; 128 for
+    /// `backprop`]
     #[arg(long, value_name = "N|full", help_heading = "Run")]
     batch_size: Option<BatchSize>,
     /// Largest number of sweeps; epochs for `backprop` [default: 30]
@@ -96,6 +97,10 @@ impl RunArgs {
         config.data = self.data.config(config.data);
         config.model = self.model.config(config.model)?;
         config.method = self.method.config(config.method)?;
+        let is_open = self.config.is_none() && self.batch_size.is_none();
+        if let (true, Some(method)) = (is_open, config.method.library()) {
+            config.batch_size = method.usual_batch_size();
+        }
         self.set.apply(config)
     }
 

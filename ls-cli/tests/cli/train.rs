@@ -212,3 +212,36 @@ fn burn_device_is_ignored_with_a_remark() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("BURN_DEVICE is ignored"), "{text}");
 }
+
+#[test]
+fn backprop_takes_batches_of_128_where_nothing_names_a_size() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("open.toml"),
+        "[method]\nname = \"backprop\"\n",
+    )
+    .unwrap();
+    std::fs::write(
+        folder.path().join("full.toml"),
+        "batch-size = \"full\"\n[method]\nname = \"backprop\"\n",
+    )
+    .unwrap();
+    for (arguments, expected) in [
+        (&["--method", "backprop"][..], "batch-size = 128"),
+        (
+            &["--method", "backprop", "--batch-size", "full"],
+            "batch-size = \"full\"",
+        ),
+        (
+            &["--method", "backprop", "--set", "batch-size=32"],
+            "batch-size = 32",
+        ),
+        (&["--method", "alternating"], "batch-size = \"full\""),
+        (&["--config", "open.toml"], "batch-size = 128"),
+        (&["--config", "full.toml"], "batch-size = \"full\""),
+    ] {
+        let output = layersep(folder.path(), &[&["config"], arguments].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+    }
+}

@@ -12,7 +12,7 @@ use super::{
     Task, counts,
 };
 use crate::Result;
-use crate::batch::Batch;
+use crate::batch::{Batch, BatchSize};
 use crate::error::ensure;
 use crate::figure::{Figure, Figures};
 use crate::network::Network;
@@ -44,6 +44,9 @@ pub struct BackpropConfig {
     pub weight_decay: Option<f64>,
 }
 
+/// Samples of a batch where a run names none.
+const USUAL_BATCH_SIZE: usize = 128;
+
 impl MethodSettings for BackpropConfig {
     const NAME: &'static str = "backprop";
     const ABOUT: &'static str = "Gradients through the whole depth and an optimizer: the baseline";
@@ -56,6 +59,11 @@ impl MethodSettings for BackpropConfig {
             Some(decay) => check_weight_decay(decay),
             None => Ok(()),
         }
+    }
+
+    /// One gradient step per epoch would be a baseline that nobody uses.
+    fn usual_batch_size(&self) -> BatchSize {
+        BatchSize::Samples(USUAL_BATCH_SIZE)
     }
 
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {

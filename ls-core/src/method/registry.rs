@@ -54,6 +54,13 @@ macro_rules! methods {
                 }
             }
 
+            /// Returns the size of batches for a run that names none.
+            pub fn usual_batch_size(&self) -> BatchSize {
+                match self {
+                    $(Self::$variant(settings) => settings.usual_batch_size(),)+
+                }
+            }
+
             /// Returns whether the method keeps auxiliary variables.
             pub fn has_auxiliary_variables(&self) -> bool {
                 match self {

@@ -52,6 +52,11 @@ pub trait MethodSettings:
         Ok(())
     }
 
+    /// Returns the size of batches for a run that names none.
+    fn usual_batch_size(&self) -> BatchSize {
+        BatchSize::Full
+    }
+
     /// Returns whether the method keeps auxiliary variables, which take memory: a number for each sample and hidden feature.
     fn has_auxiliary_variables(&self) -> bool {
         false

@@ -184,10 +184,16 @@ impl RunConfig {
         Ok(config.with_suited_method(Some(&table)))
     }
 
-    /// Takes the method that suits the size of the batches, where the file names none.
+    /// Takes the method that suits the size of the batches where the file names no method, and the size that is usual for the method
+    /// where it names no size.
     fn with_suited_method(self, table: Option<&toml::Table>) -> Self {
         if table.is_some_and(|table| table.contains_key("method")) {
-            return self;
+            let names_size = table.is_some_and(|table| table.contains_key("batch-size"));
+            let batch_size = match self.method.library() {
+                Some(method) if !names_size => method.usual_batch_size(),
+                _ => self.batch_size,
+            };
+            return Self { batch_size, ..self };
         }
         let method = MethodConfig::suited_to(self.batch_size).into();
         Self { method, ..self }

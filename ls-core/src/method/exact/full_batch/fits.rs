@@ -103,7 +103,7 @@ impl FullBatch<'_> {
         let gram = || self.first_gram(stage);
         let factor = first.factor(aim.damping, self.settings.ridge, gram)?;
         let displacement = &aim.displacements[0];
-        let mean = displacement.of_sum(gradient).scaled(1.0 / rows as f64);
+        let mean = displacement.of_mean(gradient, rows);
         let right = self.decayed(stage, old, mean, displacement);
         Ok((factor.solve(&right)?, factor.condition()))
     }

@@ -67,11 +67,12 @@ impl Displacement {
         }
     }
 
-    /// The same for a sum over rows, `Âᵀ G`.
-    pub(super) fn of_sum(&self, sum: &Affine) -> Affine {
+    /// The same for a sum over rows, `Âᵀ G`, as a mean over so many of them.
+    pub(super) fn of_mean(&self, sum: &Affine, rows: usize) -> Affine {
+        let scale = -self.step / rows as f64;
         match &self.metric {
-            Some(metric) => sum.times(metric.clone()).scaled(-self.step),
-            None => sum.scaled(-self.step),
+            Some(metric) => sum.times(metric.clone()).scaled(scale),
+            None => sum.scaled(scale),
         }
     }
 }
