@@ -26,6 +26,9 @@ const PATCH_COPIES: u64 = 2;
 /// the gradients of the first.
 const KEPT_COPIES: u64 = 4;
 
+/// A pair of a quasi-Newton step: the step and the change of the gradient.
+const PAIR_COPIES: u64 = 2;
+
 /// Samples of a chunk of `exact` at most, unless a user says otherwise.
 const CHUNK: usize = 2048;
 
@@ -38,7 +41,7 @@ pub struct MemoryNeed {
     pub parameters: u64,
     /// Standardised inputs.
     pub inputs: u64,
-    /// Pre-activations and gradients between the passes of a sweep.
+    /// Pre-activations and gradients between the passes of a sweep, and the pairs of quasi-Newton steps.
     pub kept: u64,
     /// Temporary arrays of the widest block.
     pub working: u64,
@@ -82,7 +85,12 @@ impl MemoryNeed {
         };
         let need = match config.method.library() {
             Some(MethodConfig::Exact(exact)) => {
-                Self::of_exact(layout, input, samples, exact.storage, exact.chunk)
+                let need = Self::of_exact(layout, input, samples, exact.storage, exact.chunk);
+                let history = PAIR_COPIES * exact.history as u64 * need.parameters;
+                Self {
+                    kept: need.kept + history,
+                    ..need
+                }
             }
             Some(method) if !method.has_auxiliary_variables() => Self {
                 auxiliary: Vec::new(),
