@@ -216,12 +216,12 @@ fn burn_device_is_ignored_with_a_remark() {
 #[test]
 fn backprop_takes_batches_of_128_where_nothing_names_a_size() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
+    fs::write(
         folder.path().join("open.toml"),
         "[method]\nname = \"backprop\"\n",
     )
     .unwrap();
-    std::fs::write(
+    fs::write(
         folder.path().join("full.toml"),
         "batch-size = \"full\"\n[method]\nname = \"backprop\"\n",
     )

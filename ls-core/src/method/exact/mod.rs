@@ -63,7 +63,7 @@ pub const OUTPUT_DAMPING: Figure = Figure::new("Output damping").chart("Steps").
 /// | `step` | `τ` | found in every sweep | above 0, at most 1e8 |
 /// | `damping` | `μ` | found in every sweep | 1e-9 to 1e6 |
 /// | `output-curvature` | whether the displacements of hidden stages take the metric `M_l` | `true` | |
-/// | `output-damping` | `ν` | found in every sweep | 1e-6 to 1e6 |
+/// | `output-damping` | `ν` | 0.3 | 1e-6 to 1e6 |
 /// | `scaling` | factors `c_l` of the displacements | found in every sweep | `none`, `rms`, `norm` |
 /// | `history` | pairs of the L-BFGS steps between the fits; 0 for fits alone | 20 | 0 to 1000 |
 /// | `storage` | arrays that are kept between the passes | `stored` | `stored`, `recomputed` |
@@ -83,7 +83,7 @@ pub struct ExactConfig {
     pub damping: Option<f64>,
     /// Whether displacements are transformed by the curvature of the output side [default: true]
     pub output_curvature: bool,
-    /// Damping ν of the output side's curvature, in place of the one found in every sweep
+    /// Damping ν of the output side's curvature [default: 0.3]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_damping: Option<f64>,
     /// Scaling of the displacements, in place of the one found in every sweep
@@ -144,6 +144,12 @@ impl MethodSettings for ExactConfig {
             ensure(inside, "damping", damping, "from 1e-9 to 1e6")?;
         }
         if let Some(damping) = self.output_damping {
+            if !self.output_curvature {
+                return Err(Error::Settings {
+                    of: format!("method `{}`", Self::NAME),
+                    reason: "output-damping has no meaning without output-curvature".into(),
+                });
+            }
             let inside = (1e-6..=1e6).contains(&damping);
             ensure(inside, "output-damping", damping, "from 1e-6 to 1e6")?;
         }
