@@ -106,6 +106,7 @@ mod tests {
             let moved = g.clone().matmul(metric.matrix);
             let squares = |x: Tensor<2>| to_f64((x.clone() * x).sum()).unwrap()[0];
             let expected = squares(moved) / squares(g.clone());
+            // f32 products of six entries, and sums of 1,200 squares.
             assert!(
                 (metric.shrinkage / expected - 1.0).abs() < 1e-4,
                 "{damping}"
@@ -122,6 +123,7 @@ mod tests {
         let distance = to_f64((metric.matrix - Tensor::eye(4, &device)).abs().max()).unwrap()[0];
         // `M - I = (I - G/t)/ν` to first order, and the eigenvalues of `G/t` are at most d.
         assert!(distance < 5e-6, "{distance}");
+        // Twice that, to first order.
         assert!((metric.shrinkage - 1.0).abs() < 1e-5);
     }
 

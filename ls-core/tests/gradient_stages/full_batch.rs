@@ -207,7 +207,12 @@ fn a_frozen_bottleneck_cannot_reach_the_loss_of_a_trained_one() {
     let loss_after_training = |first: Hidden| {
         let stages = [vec![AnyStage::custom(first)], rest.to_vec()].concat();
         let network = Network::new(stages).unwrap();
-        let mut method = Exact::new(ExactConfig::default(), &network).unwrap();
+        // The curvature of the output side lets a frozen stage be fitted around, too.
+        let config = ExactConfig {
+            output_curvature: false,
+            ..ExactConfig::default()
+        };
+        let mut method = Exact::new(config, &network).unwrap();
         let mut model = Separated::new(network);
         for _ in 0..40 {
             method.sweep(&mut model, &batch).unwrap();
@@ -220,5 +225,5 @@ fn a_frozen_bottleneck_cannot_reach_the_loss_of_a_trained_one() {
         loss_after_training(bottleneck.clone()),
         loss_after_training(bottleneck.no_grad()),
     );
-    assert!(trained < 0.5 * frozen, "{trained} and {frozen}");
+    assert!(trained < 0.3 * frozen, "{trained} and {frozen}");
 }

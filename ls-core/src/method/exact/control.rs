@@ -63,7 +63,7 @@ const STEPS: Backtracking = Backtracking {
 };
 
 /// `ν`: less stops deep relu networks early, more lowers the loss less in a sweep.
-const OUTPUT_DAMPING: f64 = 0.3;
+const USUAL_OUTPUT_DAMPING: f64 = 0.3;
 
 /// Trials of the leading arm before the sweep turns to the others.
 const TRIALS: usize = 6;
@@ -104,7 +104,7 @@ impl Controller {
             Some(scaling) => vec![scaling],
             None => preset.scalings.to_vec(),
         };
-        let output_damping = fixed.output_damping.unwrap_or(OUTPUT_DAMPING);
+        let output_damping = fixed.output_damping.unwrap_or(USUAL_OUTPUT_DAMPING);
         let forms = [Form::Corrected, Form::Descent];
         let arm = |(form, scaling)| Arm {
             form,
@@ -132,13 +132,7 @@ impl Controller {
     /// The candidate of the leading arm's last success.
     pub(super) fn leading(&self) -> Candidate {
         let arm = &self.arms[self.leader];
-        Candidate {
-            form: arm.form,
-            scaling: arm.scaling,
-            step: arm.step,
-            damping: arm.damping,
-            output_damping: arm.output_damping,
-        }
+        arm.candidate(arm.step, arm.damping)
     }
 
     /// Makes a few trials of the leading arm alone: a turn of the fits between steps of another kind.
@@ -255,13 +249,7 @@ impl<T: FnMut(Candidate) -> Result<f64>> Trials<'_, T> {
         // The walk may be at fault where the first trial fails: the others take the damping of the last success.
         let mut walked = Some(arm.damped(arm.damping * arm.walk));
         let found = search.run(first, condition, |step| {
-            let candidate = Candidate {
-                form: arm.form,
-                scaling: arm.scaling,
-                step,
-                damping: walked.take().unwrap_or(arm.damping),
-                output_damping: arm.output_damping,
-            };
+            let candidate = arm.candidate(step, walked.take().unwrap_or(arm.damping));
             Ok(((self.trial)(candidate)?, candidate))
         })?;
         if found.trials > 1 {

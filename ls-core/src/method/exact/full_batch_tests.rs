@@ -210,7 +210,7 @@ fn norm(matrix: &Mat<f64>) -> f64 {
 #[test]
 fn a_short_step_of_the_descent_form_is_a_preconditioned_gradient_step() {
     let batch = batch();
-    // Three scalings, two ridges and two metrics, by turns.
+    // Three scalings, two ridges and four metrics, by turns.
     let mut ridges = [Ridge::Variance, Ridge::SecondMoment].into_iter().cycle();
     let mut metrics = [Some(0.5), None, Some(0.1), None, Some(2.0)]
         .into_iter()

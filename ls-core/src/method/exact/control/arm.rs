@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::candidate::{Accepted, Form};
+use super::candidate::{Accepted, Candidate, Form};
 use crate::method::Scaling;
 
 /// The wait of an attempt that did not pay for its next turn: one sweep, then two, four, up to [`LONGEST`](Self::LONGEST).
@@ -69,6 +69,17 @@ pub(super) struct Arm {
 }
 
 impl Arm {
+    /// Returns the candidate of a `τ` and a `μ`.
+    pub(super) fn candidate(&self, step: f64, damping: f64) -> Candidate {
+        Candidate {
+            form: self.form,
+            scaling: self.scaling,
+            step,
+            damping,
+            output_damping: self.output_damping,
+        }
+    }
+
     /// Returns `μ` within its range, or the fixed one.
     pub(super) fn damped(&self, damping: f64) -> f64 {
         if self.walk == 1.0 {

@@ -24,6 +24,13 @@ pub(in crate::method::exact) struct FirstStage {
 }
 
 impl FirstStage {
+    fn gram(&mut self, gram: impl FnOnce() -> Result<Gram>) -> Result<&Gram> {
+        Ok(match &mut self.gram {
+            Some(gram) => gram,
+            empty => empty.insert(gram()?),
+        })
+    }
+
     pub(super) fn factor(
         &mut self,
         damping: f64,
@@ -34,11 +41,7 @@ impl FirstStage {
             let found = self.factors.remove(i);
             self.factors.push(found);
         } else {
-            let gram = match &self.gram {
-                Some(gram) => gram,
-                None => self.gram.insert(gram()?),
-            };
-            let factor = gram.clone().factor(damping, ridge)?;
+            let factor = self.gram(gram)?.clone().factor(damping, ridge)?;
             if self.factors.len() == KEPT_FACTORS {
                 self.factors.remove(0);
             }
@@ -58,11 +61,7 @@ impl FirstStage {
         {
             return Ok(found.clone());
         }
-        let gram = match &self.gram {
-            Some(gram) => gram,
-            None => self.gram.insert(gram()?),
-        };
-        let found = gram.covariance().precondition(damping)?;
+        let found = self.gram(gram)?.covariance().precondition(damping)?;
         self.preconditioner = Some((damping, found.clone()));
         Ok(found)
     }
