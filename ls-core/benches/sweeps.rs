@@ -123,8 +123,11 @@ fn alternating(bencher: Bencher<'_, '_>, name: &str) {
 /// One step of Adam on all samples: what a sweep of the others is to be compared with.
 #[divan::bench(args = MODELS, sample_count = 10)]
 fn adam_full_batch(bencher: Bencher<'_, '_>, name: &str) {
-    sweep(bencher, name, |_, _| {
-        Box::new(Backprop::new(&BackpropConfig::default(), None).expect("valid settings"))
+    sweep(bencher, name, |model, _| {
+        Box::new(
+            Backprop::new(&BackpropConfig::default(), &model.network, None)
+                .expect("valid settings"),
+        )
     });
 }
 

@@ -177,12 +177,12 @@ fn a_record_of_one_network_fills_another() {
     assert_eq!(bits(&changed.load_record(record)), bits(&source));
 }
 
-fn adam() -> Backprop {
+fn adam(network: &Network) -> Backprop {
     let config = BackpropConfig {
         learning_rate: Some(0.01),
         ..BackpropConfig::default()
     };
-    Backprop::new(&config, None).unwrap()
+    Backprop::new(&config, network, None).unwrap()
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn optimizer_steps_move_a_wrapped_stage_as_the_plain_one() {
     let (plain, wrapped) = pair();
     let start = bits(&plain);
     let [plain, wrapped] = [plain, wrapped].map(|network| {
-        let mut method = adam();
+        let mut method = adam(&network);
         let mut model = Separated::new(network);
         for _ in 0..5 {
             method.sweep(&mut model, &batch()).unwrap();
@@ -205,7 +205,7 @@ fn optimizer_steps_move_a_wrapped_stage_as_the_plain_one() {
 fn every_parameter_of_a_block_moves_in_one_step() {
     let before = with_block(1);
     let mut model = Separated::new(before.clone());
-    adam().sweep(&mut model, &batch()).unwrap();
+    adam(&model.network).sweep(&mut model, &batch()).unwrap();
     let (before, after) = (Values::read(&before), Values::read(&model.network));
     assert_eq!(before.0.len(), 3 * 2 + 2 + 2 * 2);
     for (before, after) in before.0.iter().zip(&after.0) {

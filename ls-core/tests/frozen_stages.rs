@@ -232,12 +232,12 @@ fn ways() -> Vec<(&'static str, Box<Start>, Option<usize>)> {
     let foof = |network: &Network| -> Box<dyn Method> {
         Box::new(Foof::new(FoofConfig::default(), network, None).unwrap())
     };
-    let backprop = |_: &Network| -> Box<dyn Method> {
+    let backprop = |network: &Network| -> Box<dyn Method> {
         let config = BackpropConfig {
             learning_rate: Some(1e-2),
             ..BackpropConfig::default()
         };
-        Box::new(Backprop::new(&config, None).unwrap())
+        Box::new(Backprop::new(&config, network, None).unwrap())
     };
     vec![
         ("exact", exact(Storage::Stored), None),

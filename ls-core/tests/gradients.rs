@@ -314,7 +314,7 @@ fn every_weight_and_every_auxiliary_variable_moves_in_the_first_sweep() {
         }
         let mut model = problem.model();
         let start = model.network.clone();
-        Backprop::new(&BackpropConfig::default(), None)
+        Backprop::new(&BackpropConfig::default(), &start, None)
             .unwrap()
             .sweep(&mut model, &batch)
             .unwrap();

@@ -12,8 +12,8 @@ use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
 use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
-    AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig,
-    OptimizerConfig, OptimizerName, RunConfig, Schedule,
+    AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, LbfgsConfig,
+    MethodConfig, OptimizerConfig, OptimizerName, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
 use ls_train::observe::CheckpointRule;
@@ -103,9 +103,8 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
     let backprop = |optimizer: OptimizerName, schedule| {
         MethodConfig::Backprop(BackpropConfig {
             optimizer: optimizer.into(),
-            learning_rate: None,
             schedule,
-            weight_decay: None,
+            ..BackpropConfig::default()
         })
     };
     let adam = Some(OptimizerName::Adam);
@@ -129,6 +128,22 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
             backprop(OptimizerName::Sgd, Schedule::Linear),
             batches,
         ),
+        (
+            "soap, batches",
+            backprop(OptimizerName::Soap, Schedule::Cosine),
+            batches,
+        ),
+        (
+            "muon, batches, warm-up",
+            MethodConfig::Backprop(BackpropConfig {
+                optimizer: OptimizerName::Muon.into(),
+                schedule: Schedule::Linear,
+                warm_up: 7,
+                ..BackpropConfig::default()
+            }),
+            batches,
+        ),
+        ("lbfgs", MethodConfig::Lbfgs(LbfgsConfig::default()), full),
     ]
 }
 
@@ -189,8 +204,7 @@ fn the_best_weights_of_a_validation_split_survive_a_stop() {
         optimizer: OptimizerName::Adam.into(),
         // So large that later sweeps undo what earlier ones achieved.
         learning_rate: Some(0.3),
-        schedule: Schedule::Constant,
-        weight_decay: None,
+        ..BackpropConfig::default()
     });
     let batches = BatchSize::Samples(48);
     for method in [MethodConfig::suited_to(batches), method] {

@@ -13,7 +13,7 @@ use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
     AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig,
-    OptimizerName, RunConfig, RunNetwork, Schedule,
+    OptimizerName, RunConfig, RunNetwork,
 };
 use ls_train::data::Splits;
 use ls_train::{Error, Outcome, Session, train};
@@ -67,9 +67,7 @@ fn exact() -> MethodConfig {
 fn backprop(optimizer: OptimizerName) -> MethodConfig {
     MethodConfig::Backprop(BackpropConfig {
         optimizer: optimizer.into(),
-        learning_rate: None,
-        schedule: Schedule::Constant,
-        weight_decay: None,
+        ..BackpropConfig::default()
     })
 }
 
@@ -412,8 +410,7 @@ fn divergence_is_reported_and_leaves_what_was_computed() {
     let mut config = small(MethodConfig::Backprop(BackpropConfig {
         optimizer: OptimizerName::Sgd.into(),
         learning_rate: Some(1e12),
-        schedule: Schedule::Constant,
-        weight_decay: None,
+        ..BackpropConfig::default()
     }));
     config.sweeps = 50;
     config.model = ModelConfig::Mlp(mlp(Activation::Identity)).into();

@@ -21,7 +21,7 @@ fn unsteady() -> RunConfig {
             optimizer: OptimizerName::Adam.into(),
             learning_rate: Some(0.05),
             schedule: Schedule::Constant,
-            weight_decay: None,
+            ..BackpropConfig::default()
         })
         .into(),
         ..RunConfig::default()

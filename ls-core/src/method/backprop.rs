@@ -1,4 +1,4 @@
-//! Method `backprop`: gradients through the whole depth and an optimizer of Burn, the baseline.
+//! Method `backprop`: gradients through the whole depth and an optimizer, the baseline.
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -25,9 +25,10 @@ const LEARNING_RATE: Figure = Figure::new("Learning rate").detail();
 ///
 /// | key | meaning | default | range |
 /// | --- | --- | --- | --- |
-/// | `optimizer` | an optimizer of Burn, by name or with constants of its own | `adam` | see [`OptimizerConfig`] |
+/// | `optimizer` | an optimizer, by name or with constants of its own | `adam` | see [`OptimizerConfig`] |
 /// | `learning-rate` | rate of the first step | one that suits the optimizer | above 0, at most 1e12 |
 /// | `schedule` | course of the rate over the run | `constant` | `constant`, `linear`, `cosine` |
+/// | `warm-up` | batches over which the rate rises to the first | 0 | 0 or more |
 /// | `weight-decay` | decay of the optimizer | its own | 0 to 1000 |
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -39,6 +40,8 @@ pub struct BackpropConfig {
     pub learning_rate: Option<f64>,
     /// Course of the learning rate over the run [default: constant]
     pub schedule: Schedule,
+    /// Batches over which the learning rate rises linearly, before the schedule starts [default: 0]
+    pub warm_up: usize,
     /// Weight decay of the optimizer [default: its own]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
@@ -67,7 +70,11 @@ impl MethodSettings for BackpropConfig {
     }
 
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
-        Ok(Box::new(Backprop::new(self, task.total_steps)?))
+        Ok(Box::new(Backprop::new(
+            self,
+            task.network,
+            task.total_steps,
+        )?))
     }
 }
 
@@ -89,13 +96,17 @@ impl Backprop {
     ///
     /// # Errors
     /// [`crate::Error::InvalidConfig`] and [`crate::Error::Settings`] for impossible settings.
-    pub fn new(config: &BackpropConfig, total_steps: Option<usize>) -> Result<Self> {
+    pub fn new(
+        config: &BackpropConfig,
+        network: &Network,
+        total_steps: Option<usize>,
+    ) -> Result<Self> {
         config.check()?;
         let usual = config.optimizer.name().learning_rate();
         Ok(Self {
-            optimizer: config.optimizer.init(config.weight_decay)?,
+            optimizer: config.optimizer.init_for(network, config.weight_decay)?,
             learning_rate: config.learning_rate.unwrap_or(usual),
-            schedule: config.schedule.start(total_steps)?,
+            schedule: config.schedule.start_after(config.warm_up, total_steps)?,
         })
     }
 }

@@ -4,7 +4,8 @@ use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, Method, MethodSettings, Task,
+    AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, LbfgsConfig, Method,
+    MethodSettings, Task,
 };
 use crate::batch::BatchSize;
 use crate::{Error, Result};
@@ -116,6 +117,8 @@ methods! {
     Alternating(AlternatingConfig),
     /// Gradients through the whole depth.
     Backprop(BackpropConfig),
+    /// L-BFGS with a strong Wolfe line search, in full batch.
+    Lbfgs(LbfgsConfig),
 }
 
 /// Facts about a method, for help and for options.
@@ -245,8 +248,9 @@ mod tests {
         let read = |text: &str| toml::from_str::<MethodConfig>(text).unwrap_err();
         let unknown = read("name = \"newton\"").to_string();
         assert!(
-            unknown
-                .contains("unknown method `newton`; there are: exact, foof, alternating, backprop"),
+            unknown.contains(
+                "unknown method `newton`; there are: exact, foof, alternating, backprop, lbfgs"
+            ),
             "{unknown}"
         );
         let key = read("name = \"exact\"\nmomentum = 0.9").to_string();

@@ -4,6 +4,7 @@ use burn::optim::lr_scheduler::LrSchedulerConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLrScheduler, ModuleLrSchedulerConfig};
+use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,13 +47,32 @@ impl Schedule {
     /// # Errors
     /// [`Error::Settings`] when Burn refuses it.
     pub(super) fn start(self, total_steps: Option<usize>) -> Result<ScheduledFactor> {
-        let steps = total_steps.map(|steps| steps.max(1));
-        let config: LrSchedulerConfig = match (self, steps) {
-            (Self::Linear, Some(steps)) => LinearLrSchedulerConfig::new(1.0, 0.0, steps).into(),
-            (Self::Cosine, Some(steps)) => CosineAnnealingLrSchedulerConfig::new(1.0, steps).into(),
-            _ => 1.0.into(),
+        self.start_after(0, total_steps)
+    }
+
+    /// Starts the schedule after a warm-up: the factor rises linearly to 1 over so many steps, and then takes its course over the
+    /// rest of the run.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(super) fn start_after(
+        self,
+        warm_up: usize,
+        total_steps: Option<usize>,
+    ) -> Result<ScheduledFactor> {
+        let rest = total_steps.map(|steps| steps.saturating_sub(warm_up).max(1));
+        let course = self.course(rest);
+        let course = match warm_up {
+            0 => course,
+            // The first step is one part of the rise, since a step of length zero would be wasted.
+            steps => {
+                let first = 1.0 / (steps + 1) as f64;
+                let rise = LinearLrSchedulerConfig::new(first, 1.0, steps).into();
+                let both = SequentialLrSchedulerConfig::new(vec![rise, course], vec![steps]);
+                LrSchedulerConfig::Sequential(both)
+            }
         };
-        let scheduler = ModuleLrSchedulerConfig::new(config).init();
+        let scheduler = ModuleLrSchedulerConfig::new(course).init();
         let scheduler = scheduler.map_err(|reason| Error::Settings {
             of: "schedule".into(),
             reason,
@@ -61,6 +81,15 @@ impl Schedule {
             scheduler,
             steps: 0,
         })
+    }
+
+    /// The course over so many steps, from a factor of 1.
+    fn course(self, steps: Option<usize>) -> LrSchedulerConfig {
+        match (self, steps) {
+            (Self::Linear, Some(steps)) => LinearLrSchedulerConfig::new(1.0, 0.0, steps).into(),
+            (Self::Cosine, Some(steps)) => CosineAnnealingLrSchedulerConfig::new(1.0, steps).into(),
+            _ => 1.0.into(),
+        }
     }
 }
 
@@ -115,6 +144,19 @@ mod tests {
                 assert!((found - expected).abs() < 1e-12, "{found} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn a_warm_up_rises_to_one_and_leaves_the_rest_of_the_run_to_the_course() {
+        let mut factor = Schedule::Linear.start_after(3, Some(7)).unwrap();
+        let found: Vec<f64> = (0..7).map(|_| factor.advance()).collect();
+        let expected = [0.25, 0.5, 0.75, 1.0, 0.75, 0.5, 0.25];
+        for (found, expected) in found.iter().zip(expected) {
+            // f64 arithmetic of a few operations.
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        let mut factor = Schedule::Constant.start_after(1, None).unwrap();
+        assert_eq!([factor.advance(), factor.advance()], [0.5, 1.0]);
     }
 
     #[test]

@@ -16,8 +16,8 @@ pub use data::{APPLICATION, DataConfig};
 pub(crate) use difference::difference;
 pub use ls_core::batch::BatchSize;
 pub use ls_core::method::{
-    AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, MethodConfig, OptimizerConfig,
-    OptimizerName, Schedule,
+    AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, LbfgsConfig, MethodConfig,
+    OptimizerConfig, OptimizerName, Schedule,
 };
 pub use method::{ApplicationMethod, RunMethod};
 pub use network::RunNetwork;

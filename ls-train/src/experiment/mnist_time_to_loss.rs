@@ -53,7 +53,7 @@ fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerName, rates: &[f64
                         optimizer: optimizer.into(),
                         learning_rate: Some(learning_rate),
                         schedule,
-                        weight_decay: None,
+                        ..BackpropConfig::default()
                     })
                     .into(),
                     batch_size: BatchSize::Samples(samples),

@@ -5,7 +5,7 @@ use ls_core::fit::Stop;
 use ls_core::objective::Weighting;
 use ls_train::config::{
     AlternatingConfig, BackpropConfig, BatchSize, FoofConfig, MethodConfig, OptimizerConfig,
-    OptimizerName, Schedule,
+    OptimizerName,
 };
 use ls_train::data::Splits;
 use ls_train::run_dir::HistoryTable;
@@ -17,8 +17,7 @@ fn adam() -> MethodConfig {
     MethodConfig::Backprop(BackpropConfig {
         optimizer: OptimizerName::Adam.into(),
         learning_rate: Some(0.01),
-        schedule: Schedule::Constant,
-        weight_decay: None,
+        ..BackpropConfig::default()
     })
 }
 

@@ -1,23 +1,22 @@
-//! Burn's optimizers by name, with Burn's own configurations.
+//! Optimizers by name: those of Burn, with Burn's own configurations, and SOAP.
 
-use burn::config::Config;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    AdaGradConfig, AdamConfig, AdamWConfig, LionConfig, ModuleOptimizer, RmsPropConfig, SgdConfig,
-};
+mod muon;
+mod registry;
+mod soap;
+
+use burn::module::ParamGroup;
+use burn::optim::ModuleOptimizer;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
+pub use soap::{Soap, SoapConfig, SoapState};
+
+use crate::network::Network;
 use crate::{Error, Result};
+use registry::Decay;
 
-/// Momentum of the optimizer `sgd`.
-const MOMENTUM: f64 = 0.9;
-
-/// `ε` of Adam and its kin, as published and as elsewhere. Burn's default of 1e-5 keeps Adam at chance where gradients vanish.
-const EPSILON: f32 = 1e-8;
-
-/// Name of an optimizer of Burn.
+/// Name of an optimizer.
 #[derive(
     Clone,
     Copy,
@@ -45,77 +44,25 @@ pub enum OptimizerName {
     Adam,
     /// Adam with decoupled weight decay.
     AdamW,
+    /// Adan.
+    Adan,
     /// `RMSprop`.
     RmsProp,
     /// `AdaGrad`.
     AdaGrad,
+    /// Adafactor.
+    AdaFactor,
+    /// LAMB.
+    Lamb,
     /// Lion.
     Lion,
-}
-
-/// How a configuration of Burn writes its weight decay.
-enum Decay {
-    /// `weight_decay = { penalty = λ }`, or none.
-    Penalty,
-    /// `weight_decay = λ`.
-    Number,
-}
-
-/// One optimizer: a line of the registry.
-struct Entry {
-    /// Learning rate that is a fair first guess for small networks.
-    learning_rate: f64,
-    decay: Decay,
-    /// Burn's configuration with the usual constants, as a table.
-    defaults: fn() -> Result<toml::Table>,
-    init: fn(toml::Table) -> Result<ModuleOptimizer>,
-}
-
-/// Makes an [`Entry`] from a configuration of Burn.
-macro_rules! entry {
-    ($config:ty, $default:expr, $rate:expr, $decay:ident) => {
-        Entry {
-            learning_rate: $rate,
-            decay: Decay::$decay,
-            defaults: || table(&$default),
-            init: |table| Ok(parsed::<$config>(table)?.init()),
-        }
-    };
+    /// Muon for the kernels of hidden stages, Adam with decoupled weight decay for the rest.
+    Muon,
+    /// SOAP: Adam in the eigenbasis of Shampoo's preconditioner.
+    Soap,
 }
 
 impl OptimizerName {
-    fn entry(self) -> Entry {
-        match self {
-            Self::Gd => entry!(SgdConfig, SgdConfig::new(), 0.3, Penalty),
-            Self::Sgd => entry!(SgdConfig, sgd(), 0.05, Penalty),
-            Self::Adam => entry!(
-                AdamConfig,
-                AdamConfig::new().with_epsilon(EPSILON),
-                1e-3,
-                Penalty
-            ),
-            Self::AdamW => entry!(
-                AdamWConfig,
-                AdamWConfig::new().with_epsilon(EPSILON),
-                1e-3,
-                Number
-            ),
-            Self::RmsProp => entry!(
-                RmsPropConfig,
-                RmsPropConfig::new().with_epsilon(EPSILON),
-                1e-3,
-                Penalty
-            ),
-            Self::AdaGrad => entry!(
-                AdaGradConfig,
-                AdaGradConfig::new().with_epsilon(EPSILON),
-                1e-2,
-                Penalty
-            ),
-            Self::Lion => entry!(LionConfig, LionConfig::new(), 1e-4, Number),
-        }
-    }
-
     /// Returns the name on the command line and in files.
     pub fn name(self) -> &'static str {
         self.into()
@@ -136,17 +83,10 @@ impl OptimizerName {
     }
 }
 
-fn sgd() -> SgdConfig {
-    let momentum = MomentumConfig::new()
-        .with_momentum(MOMENTUM)
-        .with_dampening(0.0);
-    SgdConfig::new().with_momentum(Some(momentum))
-}
-
-/// An optimizer of Burn with its constants.
+/// An optimizer with its constants.
 ///
 /// In files it is a name, `optimizer = "adam"`, or a table of the name and the constants that differ from the usual ones:
-/// `optimizer = { name = "adam", beta_1 = 0.8 }`. The keys are those of Burn's own configuration of the optimizer.
+/// `optimizer = { name = "adam", beta_1 = 0.8 }`. The keys are those of Burn's own configuration of the optimizer, or of [`SoapConfig`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "OptimizerText", into = "OptimizerText")]
 pub struct OptimizerConfig {
@@ -154,6 +94,14 @@ pub struct OptimizerConfig {
     /// Constants that differ from the usual ones.
     constants: toml::Table,
 }
+
+/// Keys of Burn's configurations that are absent from the table of a default.
+const OPTIONAL: [&str; 4] = [
+    "weight_decay",
+    "grad_clipping",
+    "gradient_clipping",
+    "momentum",
+];
 
 impl From<OptimizerName> for OptimizerConfig {
     fn from(name: OptimizerName) -> Self {
@@ -171,7 +119,7 @@ impl OptimizerConfig {
     /// [`Error::Settings`] for a key or a value that the optimizer does not have.
     pub fn new(name: OptimizerName, constants: toml::Table) -> Result<Self> {
         let config = Self { name, constants };
-        config.table(None).and_then(config.name.entry().init)?;
+        config.init(None)?;
         Ok(config)
     }
 
@@ -180,26 +128,35 @@ impl OptimizerConfig {
         self.name
     }
 
-    /// Makes a fresh optimizer, with its own weight decay or the given one.
+    /// Makes a fresh optimizer of any module, with its own weight decay or the given one.
     ///
     /// # Errors
     /// [`Error::Settings`] for a decay beyond f32.
     pub fn init(&self, weight_decay: Option<f64>) -> Result<ModuleOptimizer> {
-        (self.name.entry().init)(self.table(weight_decay)?)
+        (self.name.entry().init)(self.table(weight_decay)?, None)
+    }
+
+    /// Makes a fresh optimizer of a network, as [`init`](Self::init) does. Muon leaves the head to Adam.
+    ///
+    /// # Errors
+    /// As [`init`](Self::init).
+    pub fn init_for(
+        &self,
+        network: &Network,
+        weight_decay: Option<f64>,
+    ) -> Result<ModuleOptimizer> {
+        // By path and not by identity: a run that resumes has its optimizer before its weights.
+        let head = format!(r"^stages\.{}\.", network.hidden());
+        let head = ParamGroup::from_regex(head).ok();
+        (self.name.entry().init)(self.table(weight_decay)?, head)
     }
 
     /// The complete configuration: usual constants, overridden ones, weight decay.
     fn table(&self, weight_decay: Option<f64>) -> Result<toml::Table> {
         let entry = self.name.entry();
         let mut table = (entry.defaults)()?;
-        let optional = [
-            "weight_decay",
-            "grad_clipping",
-            "gradient_clipping",
-            "momentum",
-        ];
         for (key, value) in &self.constants {
-            if !table.contains_key(key) && !optional.contains(&key.as_str()) {
+            if !table.contains_key(key) && !OPTIONAL.contains(&key.as_str()) {
                 let known: Vec<_> = table.keys().map(String::as_str).collect();
                 return Err(Error::Settings {
                     of: format!("optimizer `{}`", self.name.name()),
@@ -278,24 +235,17 @@ impl JsonSchema for OptimizerConfig {
     }
 }
 
-fn table(config: &impl Config) -> Result<toml::Table> {
-    toml::Table::try_from(config).map_err(|error| settings(&error))
-}
-
-fn parsed<C: Config>(table: toml::Table) -> Result<C> {
-    table.try_into().map_err(|error| settings(&error))
-}
-
-fn settings(reason: &dyn core::fmt::Display) -> Error {
-    Error::Settings {
-        of: "optimizer".into(),
-        reason: reason.to_string().trim().replace('\n', " "),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use burn::module::Module;
+    use burn::tensor::{Distribution, Tensor};
+
     use super::*;
+    use crate::batch::Batch;
+    use crate::method::gradients;
+    use crate::model::{MlpConfig, ModelConfig};
+    use crate::shape::FeatureShape;
+    use crate::stage::{Activation, Init};
 
     #[test]
     fn every_optimizer_can_be_made_with_and_without_a_decay() {
@@ -337,12 +287,48 @@ mod tests {
     }
 
     #[test]
+    fn muon_moves_hidden_kernels_by_rotations_and_leaves_the_head_to_adam() {
+        let device = burn::tensor::Device::flex();
+        let (shape, config) = (
+            FeatureShape::Flat(6),
+            MlpConfig {
+                hidden: vec![6],
+                activation: Activation::Tanh,
+                init: Init::Kaiming,
+            },
+        );
+        let network = ModelConfig::Mlp(config).init(shape, 3, 1, &device).unwrap();
+        let muon = OptimizerConfig::from(OptimizerName::Muon);
+        let mut optimizer = muon.init_for(&network, None).unwrap();
+        let batch = Batch::full(
+            Tensor::random([9, 6], Distribution::Normal(0.0, 1.0), &device),
+            Tensor::from_data([0, 1, 2, 0, 1, 2, 0, 1, 2], &device),
+        );
+        let tracked = network.clone().train();
+        let gradients = gradients(&tracked, &batch);
+        let moved = optimizer.step(1.0, tracked, gradients).valid();
+        let step = |l: usize| {
+            let kernel =
+                |network: &Network| network.stages()[l].affine().unwrap().coefficients().kernel;
+            kernel(&network) - kernel(&moved)
+        };
+        // Adam's first step has length 1 in every entry, and Muon's has one singular value.
+        let head = (step(1).abs() - 1.0).abs().max().into_scalar::<f64>();
+        assert!(head < 1e-3, "{head}");
+        let hidden = (step(0).abs() - 1.0).abs().max().into_scalar::<f64>();
+        assert!(hidden > 0.1, "{hidden}");
+    }
+
+    #[test]
     fn adam_and_its_kin_take_the_usual_epsilon() {
         for name in [
             OptimizerName::Adam,
             OptimizerName::AdamW,
+            OptimizerName::Adan,
             OptimizerName::RmsProp,
             OptimizerName::AdaGrad,
+            OptimizerName::Muon,
+            OptimizerName::Soap,
         ] {
             let table = OptimizerConfig::from(name).table(None).unwrap();
             // 1e-8 rounded to f32.
