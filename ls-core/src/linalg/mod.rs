@@ -3,6 +3,7 @@
 mod affine;
 mod convolution;
 mod covariance;
+mod eigenvectors;
 mod gram;
 mod norm;
 mod output_curvature;
@@ -12,6 +13,7 @@ mod ridge_inverse;
 pub use affine::Affine;
 pub use convolution::{ConvolutionNorm, ConvolutionSizes, Operator};
 pub use covariance::{Covariance, Preconditioner};
+pub(crate) use eigenvectors::{eigenvectors, leading_eigenvectors, orthonormal};
 pub use gram::{Cholesky, Gram, Ridge};
 pub use norm::{Norm, exact_spectral_norm};
 pub(crate) use output_curvature::{OutputCurvature, OutputMetric};

@@ -1,92 +1,161 @@
-//! The memory of one stage: covariance of its inputs, preconditioner, velocity.
+//! The memory of one stage: second moments of its inputs and gradients, their eigenvectors, moments of its steps.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::FoofConfig;
+use super::moments::{Directions, Moments};
 use crate::Result;
-use crate::linalg::{Affine, Covariance, Preconditioner};
+use crate::linalg::{Affine, Covariance, eigenvectors, leading_eigenvectors};
 use crate::method::MethodState;
 
-/// Rows of the first stage's inputs that its preconditioner is computed from.
+/// Rows of the first stage's inputs that its basis is computed from.
 const FIRST_STAGE_ROWS: f64 = 8192.0;
+
+/// Wider outputs keep their own coordinates: products with their bases would cost more than the gradient.
+const WIDEST_OUTPUT: usize = 256;
+
+/// Steps after which bases are computed again at the start, when averages still change much.
+const EARLY_STEPS: usize = 3;
 
 /// The memory of one stage.
 #[derive(Default)]
 pub(super) struct Memory {
     /// `Σ_l` and the mean of the inputs.
-    pub average: Option<Covariance>,
-    /// `P_l`.
-    pub preconditioner: Option<Preconditioner>,
-    pub velocity: Option<Affine>,
+    pub inputs: Option<Covariance>,
+    /// `G_l`, the average of `Gᵀ G / m` over batches; `None` for wide outputs.
+    outputs: Option<Tensor<2>>,
+    /// `U_l` and `Q_l`.
+    pub directions: Option<Directions>,
+    pub moments: Option<Moments>,
+    /// Batches taken in.
+    batches: usize,
 }
 
-/// The numbers of the memory of one stage.
+/// The numbers of the memory of one stage, which say which arrays there are.
 #[derive(Serialize, Deserialize)]
 pub(super) struct MemoryValues {
+    batches: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rows: Option<f64>,
+    rows: Option<f64>,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    outputs: bool,
+    /// Steps that the moments hold.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub condition: Option<f64>,
-    /// Ridge of a preconditioner of low rank.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ridge: Option<f64>,
-    pub moves: bool,
+    steps: Option<usize>,
 }
 
 impl Memory {
-    /// Takes in the rows of a batch.
+    /// Takes in the rows of a batch, `[m, d_in]`, and the gradients of their outputs, `[m, d_out]`. Returns whether directions are known;
+    /// where a second moment is not finite they are not, and the memory starts anew.
     pub(super) fn take_in(
         &mut self,
         config: &FoofConfig,
         rows: &Tensor<2>,
+        gradients: &Tensor<2>,
         is_first: bool,
-        refresh: bool,
-    ) -> Result<()> {
-        // The first stage's inputs never change: a few thousand rows tell their covariance.
-        let seen = self.average.as_ref().map_or(0.0, Covariance::rows);
-        if is_first && seen >= FIRST_STAGE_ROWS {
-            return Ok(());
+    ) -> bool {
+        let refresh = self.batches < EARLY_STEPS || self.batches.is_multiple_of(config.refresh);
+        let was_open = self.is_open();
+        self.batches += 1;
+        let settles = self.take_in_inputs(config, rows, is_first);
+        self.take_in_outputs(config, gradients);
+        let known = match refresh || settles {
+            true => self.refresh(config.rank, !is_first || settles || was_open),
+            false => Some(()),
+        };
+        if known.is_none() {
+            *self = Self::default();
+        }
+        known.is_some()
+    }
+
+    /// Computes the eigenvectors, of the inputs only where they may have changed; `None` where a second moment is not finite.
+    fn refresh(&mut self, rank: usize, renew_input: bool) -> Option<()> {
+        let old = self.directions.take();
+        let input = match &old {
+            Some(old) if !renew_input => old.input.clone(),
+            _ => self.input_basis(rank)?,
+        };
+        let output = match &self.outputs {
+            Some(moment) => Some(eigenvectors(moment)?),
+            None => None,
+        };
+        let new = Directions { input, output };
+        if let (Some(moments), Some(old)) = (&mut self.moments, &old) {
+            moments.turn(old, &new);
+        }
+        self.directions = Some(new);
+        Some(())
+    }
+
+    /// Whether more rows of the first stage are to come.
+    fn is_open(&self) -> bool {
+        let seen = self.inputs.as_ref().map_or(0.0, Covariance::rows);
+        seen < FIRST_STAGE_ROWS
+    }
+
+    /// Returns whether the inputs of the first stage are known from now on: they never change.
+    fn take_in_inputs(&mut self, config: &FoofConfig, rows: &Tensor<2>, is_first: bool) -> bool {
+        if is_first && !self.is_open() {
+            return false;
         }
         let own = Covariance::from_rows(rows.clone());
         let past = if is_first { 1.0 } else { config.average };
-        let average = match self.average.take() {
+        self.inputs = Some(match self.inputs.take() {
             Some(average) => average.scaled(past).plus(own),
             None => own,
-        };
-        let settles = is_first && average.rows() >= FIRST_STAGE_ROWS;
-        if refresh || settles || self.preconditioner.is_none() {
-            self.preconditioner = Some(average.clone().precondition(config.damping)?);
+        });
+        is_first && !self.is_open()
+    }
+
+    fn take_in_outputs(&mut self, config: &FoofConfig, gradients: &Tensor<2>) {
+        let [rows, width] = gradients.dims();
+        if width > WIDEST_OUTPUT {
+            return;
         }
-        self.average = Some(average);
-        Ok(())
+        let own = gradients.clone().transpose().matmul(gradients.clone()) / rows as f64;
+        self.outputs = Some(match self.outputs.take() {
+            Some(average) => average * config.average + own * (1.0 - config.average),
+            None => own,
+        });
+    }
+
+    /// `U_l`: all eigenvectors, or the leading ones of wide inputs.
+    fn input_basis(&self, rank: usize) -> Option<Tensor<2>> {
+        let (scatter, _) = self.inputs.as_ref()?.arrays();
+        let [width, _] = scatter.dims();
+        match width > 2 * rank {
+            true => leading_eigenvectors(&scatter, rank),
+            false => eigenvectors(&scatter),
+        }
     }
 
     /// The numbers, which say which arrays there are.
     pub(super) fn values(&self) -> MemoryValues {
-        let preconditioner = self.preconditioner.as_ref();
         MemoryValues {
-            rows: self.average.as_ref().map(Covariance::rows),
-            condition: preconditioner.map(Preconditioner::condition),
-            ridge: preconditioner.and_then(Preconditioner::ridge),
-            moves: self.velocity.is_some(),
+            batches: self.batches,
+            rows: self.inputs.as_ref().map(Covariance::rows),
+            outputs: self.outputs.is_some(),
+            steps: self.moments.as_ref().map(Moments::steps),
         }
     }
 
     /// Adds the arrays to a saved state, in the order in which [`restored`](Self::restored) takes them.
     pub(super) fn push_arrays(&self, state: &mut MethodState) {
-        if let Some(average) = &self.average {
-            let (scatter, mean) = average.arrays();
+        if let (Some(inputs), Some(directions)) = (&self.inputs, &self.directions) {
+            let (scatter, mean) = inputs.arrays();
             state.push(scatter);
             state.push(mean);
+            state.push(directions.input.clone());
         }
-        if let Some(preconditioner) = &self.preconditioner {
-            let (inverse, mean) = preconditioner.arrays();
-            state.push(inverse);
-            state.push(mean);
+        let basis = self.directions.as_ref().and_then(|own| own.output.clone());
+        if let (Some(outputs), Some(basis)) = (&self.outputs, basis) {
+            state.push(outputs.clone());
+            state.push(basis);
         }
-        if let Some(velocity) = &self.velocity {
-            push_affine(state, velocity);
+        if let Some(moments) = &self.moments {
+            moments.push_arrays(state);
         }
     }
 
@@ -95,21 +164,22 @@ impl Memory {
     /// # Errors
     /// [`crate::Error::MethodState`] when there are fewer.
     pub(super) fn restored(values: &MemoryValues, state: &mut MethodState) -> Result<Self> {
-        let mut memory = Self::default();
+        let mut memory = Self {
+            batches: values.batches,
+            ..Self::default()
+        };
         if let Some(rows) = values.rows {
-            memory.average = Some(Covariance::from_arrays(state.take()?, state.take()?, rows));
+            memory.inputs = Some(Covariance::from_arrays(state.take()?, state.take()?, rows));
+            let input = state.take()?;
+            let mut output = None;
+            if values.outputs {
+                memory.outputs = Some(state.take()?);
+                output = Some(state.take()?);
+            }
+            memory.directions = Some(Directions { input, output });
         }
-        if let Some(condition) = values.condition {
-            let (inverse, mean) = (state.take()?, state.take()?);
-            memory.preconditioner = Some(Preconditioner::from_arrays(
-                inverse,
-                mean,
-                values.ridge,
-                condition,
-            ));
-        }
-        if values.moves {
-            memory.velocity = Some(take_affine(state)?);
+        if let Some(steps) = values.steps {
+            memory.moments = Some(Moments::restored(steps, state)?);
         }
         Ok(memory)
     }

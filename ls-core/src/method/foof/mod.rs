@@ -1,27 +1,32 @@
-//! Method `foof`: a gradient step of every stage, preconditioned by the covariance of its inputs, in batches.
+//! Method `foof`: steps of Adam in the eigenvectors of the second moments of each stage's inputs and gradients, in batches.
 //!
-//! With `G_l = ∂ce_n/∂u_l` of the batch at its forward inputs `A_l`, all stages move at once:
+//! With `G_l = ∂ce_n/∂u_l` of the batch at its forward inputs `A_l`, all stages move at once. `U_l` holds eigenvectors of the covariance
+//! of the inputs, `Q_l` those of `G_lᵀ G_l / m`, both exponential averages over batches; the average of `Σ_1`, whose inputs never change, ends after
+//! the first rows of the split. In the coordinates `u = (a - ā) W + c`,
 //!
-//! `v_l ← β v_l + c_l P_l A_lᵀ G_l / m`,  `W_l ← W_l - τ v_l`,  `P_l = (Σ_l + μ (tr Σ_l)/d I)⁻¹`.
+//! `X = (A_l - ā)ᵀ G_l Q_l / N`,  `M ← β M + (1 - β) X`,  `V ← α V + (1 - α) (U_lᵀ X)²`,
+//! `W_l ← W_l - τ U_l ((U_lᵀ M) / √V) Q_lᵀ`,
 //!
-//! `Σ_l` is the covariance of the inputs, an exponential average over batches corrected for its start; `Σ_1` is computed once, from
-//! the first rows of the split. Inputs are centred, `u = (a - ā) W + c` with `c` moved by its plain gradient, so that the damping
-//! compares with the variation in them. `τ` falls to zero over the run.
+//! with Adam's corrections for the start, and likewise `c`. Of wide inputs `U_l` holds the leading eigenvectors only, and the rest of their
+//! directions share one second moment for each output. `τ` falls to zero over the run; kernels that are larger, and those of deeper
+//! networks, take shorter steps.
 //!
-//! Preconditioning by the inputs of a layer is known as FOOF (Benzing, ICML 2022, arXiv 2201.12250) and ISAAC (arXiv 2305.00604).
-//! This method adds the centring, displacements of one norm at all stages, damping relative to the variance, step lengths by depth,
-//! preconditioners of low rank for wide inputs, safe weights to return to, and its start: one full-batch sweep of
-//! [`exact`](super::exact) on the first batch. All stages move at once otherwise, which deep networks do not survive if the signal
-//! of the inputs, or of the gradients, vanishes on its way through them; fits from front to back bring both to one size everywhere.
+//! The covariance of the inputs is known as FOOF (Benzing, ICML 2022, arXiv 2201.12250) and ISAAC (arXiv 2305.00604), both sides as K-FAC
+//! (Martens and Grosse 2015), second moments in its eigenvectors as EKFAC (George et al. 2018), moments of Adam in those of Shampoo as SOAP (Vyas et al. 2024).
+//! Here the bases come from inputs and gradients and not from kernels, so that they cost little: that of the first stage is computed
+//! once. This method adds the centring, bases of low rank for wide inputs, safe weights to return to, and its start: one full-batch
+//! sweep of [`exact`](super::exact) on the first batch. All stages move at once otherwise, which deep networks do not survive if the
+//! signal of the inputs, or of the gradients, vanishes on its way through them; fits from front to back bring both to one size
+//! everywhere.
 //!
-//! A step is the descent form of a sweep of `exact`, so it needs no targets beyond one step. A decrease of the loss of one batch
-//! says little, and none is asked for. But where the loss of a batch is not finite, or far above that of the first, the weights
+//! A decrease of the loss of one batch says little, and none is asked for. But where the loss of a batch is not finite, or far above that of the first, the weights
 //! return to those of some steps before, and all further steps are half as long.
 //!
 //! Stages without the affine view move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate
 //! that falls and is halved with `τ`; they return with the others. Frozen stages keep their weights.
 
 mod memory;
+mod moments;
 mod pass;
 mod snapshot;
 mod step;
@@ -32,13 +37,12 @@ use serde::{Deserialize, Serialize};
 use step::{SavedSteps, Steps};
 
 use super::exact::{ExactConfig, FullBatchSweeps};
-use super::figures::record_conditions;
 use super::separation::reported_weights;
 use super::settings::check_weight_decay;
 use super::stage_role::StageRole;
 use super::{
-    ACCEPTED, CONDITION, DAMPING, Method, MethodSettings, MethodState, Objective, REJECTED, STEP,
-    Scaling, Schedule, Separated, Task, counts,
+    ACCEPTED, Method, MethodSettings, MethodState, Objective, REJECTED, STEP, Schedule, Separated,
+    Task, counts,
 };
 use crate::batch::{Batch, BatchSize};
 use crate::error::ensure;
@@ -51,33 +55,30 @@ use crate::{Error, Result};
 ///
 /// | key | meaning | default | range |
 /// | --- | --- | --- | --- |
-/// | `step` | `τ` of the first step of a network of three stages | 3 | above 0, at most 1e30 |
-/// | `damping` | `μ`, relative to the mean variance of a stage's inputs | 10 | 1e-9 to 1e6 |
-/// | `scaling` | factors `c_l` of the displacements | `norm` | `none`, `rms`, `norm` |
+/// | `step` | `τ` of the first step of a network of three stages | 5e-3 | above 0, at most 1e30 |
 /// | `schedule` | course of `τ` over the run | `linear` | `constant`, `linear`, `cosine` |
 /// | `momentum` | `β` | 0.9 | 0 to below 1 |
-/// | `average` | weight of the past in the averages of the covariances | 0.9 | 0 to below 1 |
-/// | `refresh` | steps between two factorizations | 10 | 1 or more |
+/// | `average` | weight `α` of the past in the averages of second moments | 0.95 | 0 to below 1 |
+/// | `refresh` | steps between two computations of the eigenvectors | 20 | 1 or more |
+/// | `rank` | eigenvectors of inputs that are more than twice as wide | 64 | 1 or more |
 /// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct FoofConfig {
-    /// Step τ of the first step of a network of three stages; deeper ones take proportionally shorter steps [default: 3]
+    /// Step τ of the first step of a network of three stages; deeper ones take shorter steps [default: 0.005]
     pub step: f64,
-    /// Damping μ, relative to the mean variance of the inputs of a stage [default: 10]
-    pub damping: f64,
-    /// Scaling of the displacements [default: norm]
-    pub scaling: Scaling,
     /// Course of the step over the run [default: linear]
     pub schedule: Schedule,
     /// Momentum β of the steps [default: 0.9]
     pub momentum: f64,
-    /// Weight of earlier batches in the averages of the covariances [default: 0.9]
+    /// Weight of earlier batches in the averages of second moments [default: 0.95]
     pub average: f64,
-    /// Steps between two factorizations of the averages [default: 10]
+    /// Steps between two computations of the eigenvectors [default: 20]
     pub refresh: usize,
+    /// Eigenvectors of the inputs that steps are scaled along, where the inputs are more than twice as wide [default: 64]
+    pub rank: usize,
     /// Learning rate of Adam, which moves stages without the affine view [default: 0.001]
     pub learning_rate: f64,
     /// λ of a penalty λ/2 Σ‖W‖² on the kernels of stages with the affine view [default: 0]
@@ -90,13 +91,12 @@ pub struct FoofConfig {
 impl Default for FoofConfig {
     fn default() -> Self {
         Self {
-            step: 3.0,
-            damping: 10.0,
-            scaling: Scaling::Norm,
+            step: 5e-3,
             schedule: Schedule::Linear,
             momentum: 0.9,
-            average: 0.9,
-            refresh: 10,
+            average: 0.95,
+            refresh: 20,
+            rank: 64,
             learning_rate: 1e-3,
             weight_decay: 0.0,
             weighting: Weighting::default(),
@@ -107,7 +107,7 @@ impl Default for FoofConfig {
 impl MethodSettings for FoofConfig {
     const NAME: &'static str = "foof";
     const ABOUT: &'static str =
-        "Gradients preconditioned by the covariance of each layer's inputs, in batches";
+        "Adam in the eigenvectors of each layer's inputs and gradients, in batches";
 
     fn check(&self) -> Result<()> {
         self.weighting.check()?;
@@ -115,15 +115,15 @@ impl MethodSettings for FoofConfig {
             let inside = length > 0.0 && length <= 1e30;
             ensure(inside, field, length, "greater than 0 and at most 1e30")?;
         }
-        let inside = (1e-9..=1e6).contains(&self.damping);
-        ensure(inside, "damping", self.damping, "from 1e-9 to 1e6")?;
         for (field, share) in [("momentum", self.momentum), ("average", self.average)] {
             let inside = (0.0..1.0).contains(&share);
             ensure(inside, field, share, "from 0 to below 1")?;
         }
         check_weight_decay(self.weight_decay)?;
-        let refresh = self.refresh;
-        ensure(refresh >= 1, "refresh", refresh as f64, "1 or more")
+        for (field, count) in [("refresh", self.refresh), ("rank", self.rank)] {
+            ensure(count >= 1, field, count as f64, "1 or more")?;
+        }
+        Ok(())
     }
 
     fn check_batch_size(&self, size: BatchSize) -> Result<()> {
@@ -142,7 +142,7 @@ impl MethodSettings for FoofConfig {
     }
 }
 
-/// Steps on batches, preconditioned by the covariance of each stage's inputs.
+/// Steps on batches, of Adam in the eigenvectors of each stage's inputs and gradients.
 ///
 /// It promises nothing, but needs no learning rate at its defaults. The steps fall over `total_steps` batches; without that number
 /// they stay long.
@@ -194,10 +194,7 @@ impl Method for Foof {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let mut figures = vec![STEP, DAMPING, ACCEPTED, REJECTED];
-        let stages = 1..=self.steps.stages();
-        figures.extend(stages.map(|l| CONDITION.at(l)));
-        figures
+        vec![STEP, ACCEPTED, REJECTED]
     }
 
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
@@ -210,11 +207,7 @@ impl Method for Foof {
             model.auxiliary.scatter(&batch.selection, step.targets);
         }
         let accepted = usize::from(step.accepted);
-        let mut report = counts(accepted, 1 - accepted)
-            .with(STEP, step.length)
-            .with(DAMPING, self.config.damping);
-        record_conditions(&mut report, &step.conditions);
-        Ok(report)
+        Ok(counts(accepted, 1 - accepted).with(STEP, step.length))
     }
 
     fn save(&self) -> Result<MethodState> {

@@ -32,7 +32,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(parts: &[MethodStage<'_>], batch: &Batch, scaling: Scaling) -> Result<Self> {
+    pub(super) fn new(parts: &[MethodStage<'_>], batch: &Batch) -> Result<Self> {
         let mut inputs = Vec::with_capacity(parts.len());
         let mut responses = Vec::with_capacity(parts.len());
         let Backward {
@@ -62,7 +62,7 @@ impl Pass {
         ))?;
         let dims: Vec<_> = gradients.iter().map(Tensor::dims).collect();
         let fitted: Vec<_> = parts.iter().map(MethodStage::is_fitted).collect();
-        let scales = scaling.factors(&figures[1..], &dims, &fitted);
+        let scales = Scaling::Norm.factors(&figures[1..], &dims, &fitted);
         Ok(Self {
             inputs,
             responses,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FoofConfig;
 use super::memory::{Memory, MemoryValues, push_affine, take_affine};
+use super::moments::{Moments, about_mean};
 use super::pass::Pass;
 use super::snapshot::{SafeWeights, Snapshot};
 use crate::Result;
@@ -17,9 +18,16 @@ use crate::method::stage_role::set_coefficients;
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::method::{MethodState, OptimizerConfig};
 use crate::network::Network;
+use crate::stage::AffineStage;
 
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
+
+/// Step of the targets that reports see, relative to displacements of one norm at all stages, in a network of three stages.
+const TARGET_STEP: f64 = 3.0;
+
+/// Width of kernels that take whole steps.
+const USUAL_WIDTH: f64 = 128.0;
 
 /// What is kept between batches.
 pub(super) struct Steps {
@@ -61,8 +69,6 @@ pub(super) struct Step {
     pub(super) accepted: bool,
     /// `τ`.
     pub(super) length: f64,
-    /// Condition estimates by stage.
-    pub(super) conditions: Vec<f64>,
     /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those that are not fitted.
     pub(super) targets: Vec<Tensor<2>>,
 }
@@ -91,11 +97,6 @@ impl Steps {
             },
             roles,
         })
-    }
-
-    /// Number of stages.
-    pub(super) fn stages(&self) -> usize {
-        self.roles.len()
     }
 
     /// The numbers that the next step needs.
@@ -155,33 +156,30 @@ impl Steps {
         let depth = 3.0 / self.stages.len().max(3) as f64;
         let refresh = self.schedule.steps().is_multiple_of(self.config.refresh);
         let factor = self.factor * self.schedule.advance();
-        let length = self.config.step * depth * factor;
+        let length = self.config.step * depth.sqrt() * factor;
         let adam_rate = self.config.learning_rate * factor;
         let parts = MethodStage::all(network, &self.roles);
-        let pass = Pass::new(&parts, batch, self.config.scaling)?;
+        let pass = Pass::new(&parts, batch)?;
         let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
         let moved = if in_order {
-            self.moved(network, &parts, &pass, [length, adam_rate], refresh)?
+            self.moved(network, &parts, &pass, [length, adam_rate])?
         } else {
             None
         };
         let accepted = moved.is_some();
-        let targets = pass.targets(&parts, length);
+        let targets = pass.targets(&parts, TARGET_STEP * depth * factor);
         if let Some(moved) = moved {
             if refresh {
                 self.safe = SafeWeights::of(&parts);
-            }
-            for (memory, velocity) in self.stages.iter_mut().zip(moved.velocities) {
-                memory.velocity = velocity;
             }
             *network = moved.network;
             self.adam = moved.adam;
         } else {
             self.factor /= 2.0;
             for memory in &mut self.stages {
-                memory.velocity = None;
+                memory.moments = None;
             }
             self.safe.restore(network, &self.roles);
             if self.adam.is_some() {
@@ -191,7 +189,6 @@ impl Steps {
         Ok(Step {
             accepted,
             length,
-            conditions: self.conditions(),
             targets,
         })
     }
@@ -203,39 +200,30 @@ impl Steps {
         parts: &[MethodStage<'_>],
         pass: &Pass,
         [length, adam_rate]: [f64; 2],
-        refresh: bool,
     ) -> Result<Option<Moved>> {
         let mut moved = network.clone();
-        let mut velocities = Vec::with_capacity(self.stages.len());
         let mut check = Tensor::zeros([1], &pass.inputs[0].device());
         for (l, memory) in self.stages.iter_mut().enumerate() {
             let Some(stage) = parts[l].affine() else {
-                velocities.push(None);
                 continue;
             };
             let rows = stage.rows(pass.inputs[l].clone());
-            let count = rows.dims()[0] as f64;
-            memory.take_in(&self.config, &rows, l == 0, refresh)?;
-            let Some(preconditioner) = &memory.preconditioner else {
+            let gradients = pass.gradients[l].clone();
+            if !memory.take_in(&self.config, &rows, &gradients, l == 0) {
+                return Ok(None);
+            }
+            let samples = pass.inputs[l].dims()[0] as f64;
+            let Some(step) = direction(&self.config, memory, stage, [rows, gradients], samples)
+            else {
                 return Ok(None);
             };
-            // A sum over samples, as the rest of the gradient.
-            let decay = self.config.weight_decay * count / stage.rows_per_sample() as f64;
-            let penalty = (decay > 0.0).then(|| stage.coefficients().kernel * decay);
-            let direction = preconditioner
-                .direction(rows, pass.gradients[l].clone(), penalty)
-                .scaled(pass.scales[l] / count);
-            let velocity = match &memory.velocity {
-                Some(last) => last.scaled(self.config.momentum).plus(&direction),
-                None => direction,
-            };
-            let coefficients = stage.coefficients().moved(&velocity, -length);
+            let rate = length * width_factor(&step);
+            let coefficients = stage.coefficients().moved(&step, -rate);
             let sums = [
                 coefficients.kernel.clone().abs().sum(),
                 coefficients.bias.clone().abs().sum(),
             ];
             check = sums.into_iter().fold(check, |check, sum| check + sum);
-            velocities.push(Some(velocity));
             set_coefficients(&mut moved, l, coefficients)?;
         }
         let mut adam = self.adam.clone();
@@ -249,25 +237,47 @@ impl Steps {
         // Leaves the device once per step: a sum that is finite only if every new weight is.
         Ok(scalar_f64(check)?.is_finite().then_some(Moved {
             network: moved,
-            velocities,
             adam,
         }))
-    }
-
-    fn conditions(&self) -> Vec<f64> {
-        let condition = |memory: &Memory| Some(memory.preconditioner.as_ref()?.condition());
-        self.stages
-            .iter()
-            .map(|memory| condition(memory).unwrap_or(f64::NAN))
-            .collect()
     }
 }
 
 /// A network after a step, and what the step leaves to the next.
 struct Moved {
     network: Network,
-    velocities: Vec<Option<Affine>>,
     adam: Option<ModuleOptimizer>,
+}
+
+/// The step of a stage for a rate of 1, from the rows of its inputs and the gradients of their outputs, summed over rows; `None` where
+/// the memory has no directions.
+fn direction(
+    config: &FoofConfig,
+    memory: &mut Memory,
+    stage: &dyn AffineStage,
+    [rows, gradients]: [Tensor<2>; 2],
+    samples: f64,
+) -> Option<Affine> {
+    let (directions, inputs) = (memory.directions.as_ref()?, memory.inputs.as_ref()?);
+    let mean = inputs.arrays().1.unsqueeze::<2>();
+    let outputs = directions.rotated(gradients / samples);
+    let bias = outputs.clone().sum_dim(0);
+    let mut kernel = (rows - mean.clone()).transpose().matmul(outputs);
+    if config.weight_decay > 0.0 {
+        let pull = stage.coefficients().kernel * config.weight_decay;
+        kernel = kernel + directions.rotated(pull);
+    }
+    let start = || Moments::start(directions, &kernel);
+    let moments = memory.moments.get_or_insert_with(start);
+    let step = moments.direction(config, directions, &kernel, bias);
+    Some(about_mean(step, mean))
+}
+
+/// `min(1, √(128/√(d_in d_out)))`: the rate of Adam that suits a kernel falls with its size.
+fn width_factor(step: &Affine) -> f64 {
+    let [inputs, outputs] = step.kernel.dims();
+    (USUAL_WIDTH / ((inputs * outputs) as f64).sqrt())
+        .sqrt()
+        .min(1.0)
 }
 
 /// A fresh Adam for the stages that move along gradients.

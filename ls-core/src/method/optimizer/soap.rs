@@ -11,11 +11,9 @@
 
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use faer::traits::RealField;
-use faer::{Mat, Side};
 use serde::{Deserialize, Serialize};
 
-use crate::linalg::to_f64;
+use crate::linalg::{eigenvectors, orthonormal, to_f64};
 
 /// Constants of [`Soap`].
 ///
@@ -226,12 +224,11 @@ impl Axis {
         let eigenvalues = to_f64((self.basis.clone() * product.clone()).sum_dim(0)).ok()?;
         let mut order: Vec<usize> = (0..d).collect();
         order.sort_by(|&i, &j| eigenvalues[j].total_cmp(&eigenvalues[i]));
-        let product = matrix::<f32>(product)?;
-        // Single precision, as in the authors' program: a basis need not be more exact than the factor.
-        let sorted = Mat::from_fn(d, d, |i, j| product[(i, order[j])]);
-        self.basis = from_matrix(&sorted.qr().compute_thin_Q(), &self.basis);
         let order: Vec<i64> = order.into_iter().map(|i| i as i64).collect();
-        Some(Tensor::from_data(TensorData::new(order, [d]), &device))
+        let order = Tensor::from_data(TensorData::new(order, [d]), &device);
+        // Single precision, as in the authors' program: a basis need not be more exact than the factor.
+        self.basis = orthonormal::<f32>(product.select(1, order.clone()))?;
+        Some(order)
     }
 }
 
@@ -267,58 +264,6 @@ fn along<const D: usize>(tensor: Tensor<D>, axis: usize, matrix: Tensor<2>) -> T
             matrix.transpose().matmul(rows).reshape(dims)
         }
         _ => along(tensor.swap_dims(0, axis), 0, matrix).swap_dims(0, axis),
-    }
-}
-
-/// The eigenvectors of a symmetric matrix as columns, in falling order of the eigenvalues; `None` when it is not finite.
-fn eigenvectors(factor: &Tensor<2>) -> Option<Tensor<2>> {
-    let matrix = matrix::<f64>(factor.clone())?;
-    let d = matrix.nrows();
-    let found = matrix.self_adjoint_eigen(Side::Lower).ok()?;
-    let reversed = Mat::from_fn(d, d, |i, j| found.U()[(i, d - 1 - j)]);
-    Some(from_matrix(&reversed, factor))
-}
-
-/// Reads a square matrix from the device; `None` when it is not finite.
-fn matrix<T: Real>(tensor: Tensor<2>) -> Option<Mat<T>> {
-    let [d, _] = tensor.dims();
-    // Leaves the device: once at the start, and once every few steps.
-    let entries = to_f64(tensor).ok()?;
-    let is_finite = entries.iter().all(|entry| entry.is_finite());
-    is_finite.then(|| Mat::from_fn(d, d, |i, j| T::from_f64(entries[i * d + j])))
-}
-
-/// Sends a square matrix to the device and in the number type of a tensor.
-fn from_matrix<T: Real>(matrix: &Mat<T>, like: &Tensor<2>) -> Tensor<2> {
-    let d = matrix.nrows();
-    let entries = (0..d).flat_map(|i| (0..d).map(move |j| matrix[(i, j)].to_f64()));
-    let data = TensorData::new(entries.collect::<Vec<f64>>(), [d, d]);
-    Tensor::from_data(data.convert_dtype(like.dtype()), &like.device())
-}
-
-/// The two number types of the decompositions.
-trait Real: RealField + Copy {
-    fn from_f64(value: f64) -> Self;
-    fn to_f64(self) -> f64;
-}
-
-impl Real for f64 {
-    fn from_f64(value: f64) -> Self {
-        value
-    }
-
-    fn to_f64(self) -> f64 {
-        self
-    }
-}
-
-impl Real for f32 {
-    fn from_f64(value: f64) -> Self {
-        value as Self
-    }
-
-    fn to_f64(self) -> f64 {
-        self.into()
     }
 }
 
