@@ -25,7 +25,7 @@ use crate::ui::format;
 Examples:
   layersep problem --hidden 64x10 --activation sigmoid
       full batch: the samples and the initial weights
-  layersep problem --dataset mnist --hidden 100,100 --batch-size 250 --epochs 8 --output mnist.safetensors
+  layersep problem --dataset mnist --hidden 100,100 --batch-size 250 --epochs 8 -o mnist.st
       with the order of the batches in eight epochs
   layersep problem --config runs/mnist-foof-1/config.toml
       what a run in a folder started from"
@@ -41,7 +41,8 @@ pub(crate) struct ProblemArgs {
         long,
         short,
         value_name = "FILE",
-        default_value = "problem.safetensors"
+        default_value = "problem.safetensors",
+        help_heading = "File"
     )]
     output: PathBuf,
     /// Replace an existing file
