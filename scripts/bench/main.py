@@ -104,6 +104,16 @@ def data_folders(options, layersep):
     return found
 
 
+def warn_if_busy():
+    """Says so where other programs compute: threads that wait for each other lose more than their share of the time."""
+    try:
+        load = os.getloadavg()[0]
+    except OSError:
+        return
+    if load > 0.5:
+        progress(f"note: other programs are running (load {load:.1f}); close them, since all figures are times")
+
+
 def program(options):
     """Returns the path of `layersep`, built where none is named."""
     if options.layersep:
@@ -137,6 +147,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="layersep-rivals-") as folder:
         layersep = Layersep(program(options), {}, options.threads, folder)
         layersep.data = data_folders(options, layersep)
+        warn_if_busy()
         seeds = [1] if options.quick else list(range(1, options.seeds + 1))
         results = {
             "machine": machine(options.threads),

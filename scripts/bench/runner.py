@@ -31,7 +31,7 @@ class Run:
     """The history of a run: seconds of training, training loss and test accuracy, at first and after every epoch."""
 
     rows: list[tuple[float, float, float]]
-    # Whether the program gave up.
+    # Whether the contender gave up on numbers that are not finite.
     has_failed: bool = False
 
     @property
@@ -74,14 +74,18 @@ def run_rival(entry, setting, case, problem):
     seconds, done, total = 0.0, 0, problem.steps(is_full) * (case.epochs or 0)
     while not is_over(case, run) and not getattr(trainer, "is_stuck", False):
         started = time.perf_counter()
-        for inputs, labels in problem.batches(run.epochs, is_full):
-            if entry.is_linear:
-                trainer.scale(1 - done / total)
-            trainer.step(inputs, labels)
-            done += 1
+        try:
+            for inputs, labels in problem.batches(run.epochs, is_full):
+                if entry.is_linear:
+                    trainer.scale(1 - done / total)
+                trainer.step(inputs, labels)
+                done += 1
+        except RuntimeError:
+            # Decompositions refuse numbers that are not finite; a step that never works has failed in `warm_up`.
+            run.has_failed = True
         seconds += time.perf_counter() - started
         run.rows.append((seconds, *figures(trainer.model, problem)))
-        if not run.rows[-1][1] < limit:
+        if run.has_failed or not run.rows[-1][1] < limit:
             break
     return run
 

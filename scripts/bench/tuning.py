@@ -50,6 +50,15 @@ def tune(axes, score, widest=WIDEST):
     First the start values of each axis are tried, with the others at the best so far; then the neighbours of the best setting on every
     axis, until none is better. `score` takes a setting, a table of names and values, and returns numbers that compare; a setting that
     diverged has infinite ones. Of equal ones lower values win, since it is large ones that diverge.
+
+    >>> rate = rates("rate", 0.01, 0.03, 0.1)
+    >>> best, tried = tune([rate], lambda setting: abs(setting["rate"] - 1))
+    >>> best, [setting["rate"] for setting, _ in tried]
+    ({'rate': 1.0}, [0.01, 0.03, 0.1, 0.3, 1.0, 3.0])
+    >>> tune([rate], lambda setting: float("inf") if setting["rate"] > 1e-4 else 1 / setting["rate"])[0]
+    {'rate': 0.0001}
+    >>> tune([rate, choices("history", 5, 10)], lambda setting: setting["rate"] / setting["history"], widest=0)[0]
+    {'rate': 0.01, 'history': 10}
     """
     tried = {}
 
