@@ -25,17 +25,28 @@ FOLDERS = {"mnist": ("mnist",), "fashion-mnist": ("fashion-mnist",), "cifar10": 
 def arguments():
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="rivals.sh", description=__doc__.splitlines()[0])
+
+    def option(name, about, **settings):
+        parser.add_argument(name, help=about, **settings)
+
     names = ", ".join(case.name for case in cases.ALL)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"cases, or beginnings of their names [default: all that have data]: {names}")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with the folders mnist, fashion-mnist and cifar10 [default: those of `layersep data download`]")
-    parser.add_argument("--seeds", type=whole, default=3, metavar="N", help="run the seeds 1 to N [default: 3]")
-    parser.add_argument("--seconds", type=positive, metavar="S", help="seconds of training in place of each case's own; with epochs as the budget, a limit besides")
-    parser.add_argument("--only", action="append", metavar="PREFIX", help="only contenders whose names begin so, such as exact, adam or lbfgs; may be repeated")
-    parser.add_argument("--threads", type=whole, default=cores(), metavar="N", help="threads of both sides [default: all cores]")
-    parser.add_argument("--layersep", type=Path, metavar="PATH", help="the program [default: built from this clone in release mode]")
-    parser.add_argument("--output", type=Path, default=Path("rivals"), metavar="DIR", help="folder for rivals.md and rivals.json, which are replaced [default: rivals]")
-    parser.add_argument("--quick", action="store_true", help="one seed and tiny budgets, to see that everything runs")
-    parser.add_argument("--python", metavar="PYTHON", help="a Python with the packages of requirements.txt [default: a virtual environment is made]")
+    about = "cases, or the part of their names before a hyphen [default: all that have data]: "
+    option("cases", about + names, nargs="*", metavar="CASE")
+    about = "folder with the folders mnist, fashion-mnist and cifar10 [default: those of `layersep data download`]"
+    option("--data-dir", about, type=Path, metavar="DIR")
+    option("--seeds", "run the seeds 1 to N [default: 3]", type=whole, default=3, metavar="N")
+    about = "seconds of training in place of each case's own; with epochs as the budget, a limit besides"
+    option("--seconds", about, type=positive, metavar="S")
+    about = "only contenders whose names begin so, such as exact, adam or lbfgs; may be repeated"
+    option("--only", about, action="append", metavar="PREFIX")
+    option("--threads", "threads of both sides [default: all cores]", type=whole, default=cores(), metavar="N")
+    option("--layersep", "the program [default: built from this clone in release mode]", type=Path, metavar="PATH")
+    about = "folder for rivals.md and rivals.json, which are replaced [default: rivals]"
+    option("--output", about, type=Path, default=Path("rivals"), metavar="DIR")
+    option("--quick", "one seed and tiny budgets, to see that everything runs", action="store_true")
+    # The shell script takes it; here it stands for the help.
+    about = "a Python with the packages of requirements.txt [default: a virtual environment is made]"
+    option("--python", about, metavar="PYTHON")
     return parser.parse_args()
 
 
@@ -72,7 +83,8 @@ def chosen_cases(options, data):
         chosen += named
     for case in chosen:
         if case.dataset not in data:
-            raise Failure(f"{case.name} needs {case.dataset}; name its folder with --data-dir, or run `layersep data download {case.dataset}`")
+            way = f"name its folder with --data-dir, or run `layersep data download {case.dataset}`"
+            raise Failure(f"{case.name} needs {case.dataset}; {way}")
     if not chosen:
         chosen = [case for case in cases.ALL if case.dataset in data]
         for case in cases.ALL:

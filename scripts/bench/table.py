@@ -17,11 +17,18 @@ def summary(case, name, setting, tried, runs):
     return {
         "name": name,
         "setting": setting,
-        "tried": [{"setting": found, "seconds_to_target": score[0], "final_loss": score[1]} for found, score in tried],
+        "tried": [attempt(case, found, score) for found, score in tried],
         "seeds": list(runs),
         "seconds_to": {loss: spread(values) for loss, values in reached.items()},
         **{quantity: spread(values) for quantity, values in quantities.items()},
     }
+
+
+def attempt(case, setting, score):
+    """Describes a setting that was tried."""
+    seconds, loss = score
+    reached = {"seconds_to_target": seconds} if case.target else {}
+    return {"setting": setting, **reached, "final_loss": loss}
 
 
 def spread(values):
