@@ -15,7 +15,7 @@
 //! | [`trained`] | a trained network, ready to be used |
 //! | [`observe`] | observers: history, checkpoints, summary, lines, burn-train's dashboard and metric logs |
 //! | `session`, `training_method`, `run` | one run from plan to run folder |
-//! | [`export`] | weights for other programs, one file per format (feature `export`) |
+//! | [`export`] | weights for other programs, one file per format, and what a run starts from (feature `export`) |
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
 //! | [`report`] | run folders as a page to read (feature `report`) |
 //! | [`experiment`] | comparisons over contenders and seeds, one file each (feature `experiment`) |

@@ -14,6 +14,7 @@ mod export;
 mod info;
 mod man;
 mod predict;
+mod problem;
 mod registry;
 mod report;
 mod support;
@@ -29,6 +30,7 @@ subcommands! {
         Eval(eval::EvalArgs),
         Predict(predict::PredictArgs),
         Export(export::ExportArgs),
+        Problem(problem::ProblemArgs),
         Report(report::ReportArgs),
         Info(info::InfoArgs),
         Config(config::ConfigArgs),

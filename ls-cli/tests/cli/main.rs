@@ -8,6 +8,7 @@ mod experiment;
 mod info;
 mod manners;
 mod precision;
+mod problem;
 mod report;
 mod resume;
 mod train;

@@ -39,6 +39,11 @@ impl Batches {
         order
     }
 
+    /// Returns the samples of a batch, by their positions in the split.
+    pub fn members(&self, batch: usize) -> &[usize] {
+        &self.members[batch]
+    }
+
     /// Picks a batch from its split; the only batch of a split is the split itself.
     pub fn pick(&self, split: &Batch, batch: usize) -> Batch {
         match self.is_full() {

@@ -1,10 +1,14 @@
 //! Weights in file formats of other programs: one file per format, one line each in [`ExportFormat::ALL`]. No format holds auxiliary
-//! variables.
+//! variables. A [`Problem`] holds what a run starts from.
 
 mod burnpack;
+mod problem;
 mod safetensors;
+mod tensors;
 
 use std::path::Path;
+
+pub use problem::Problem;
 
 use crate::{Result, Trained};
 
