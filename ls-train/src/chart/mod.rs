@@ -78,7 +78,7 @@ pub enum ChartLayout {
     Narrow,
 }
 
-/// Curves between two axes. The horizontal axis, of sweeps or seconds, begins at 0.
+/// Curves between two axes. The horizontal axis, of sweeps or seconds, begins at 0, unless it is logarithmic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     title: String,
