@@ -102,7 +102,7 @@ mod tests {
 
     fn report(timings: &[(&str, [f64; 3])]) -> BenchReport {
         let machine = Machine::this("flex", Precision::F32);
-        let mut report = BenchReport::new(machine, "mlp".into(), "digits", 100, 1e9);
+        let mut report = BenchReport::new(machine, "mlp".into(), "digits", 100);
         let timing = |&(name, [min, median, max]): &(&str, [f64; 3])| {
             Timing::new(name, 3, Spread { median, min, max })
         };

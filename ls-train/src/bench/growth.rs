@@ -119,6 +119,37 @@ pub struct GrowthOptions<'a> {
     pub signal: StopSignal,
 }
 
+impl GrowthOptions<'_> {
+    /// Returns the methods that suit the whole split and batches.
+    fn methods(&self) -> [Sweeps; 2] {
+        let sizes = [BatchSize::Full, BatchSize::Samples(self.batch_size)];
+        sizes.map(|batch_size| Sweeps {
+            method: MethodConfig::suited_to(batch_size),
+            batch_size,
+        })
+    }
+
+    /// Estimates the memory of the largest problem. Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`crate::Error::Core`] for a width that no layer can have.
+    pub fn largest_need(&self) -> Result<MemoryNeed> {
+        let mut largest: Option<MemoryNeed> = None;
+        for (quantity, sizes) in &self.quantities {
+            for &size in sizes {
+                for sweeps in self.methods() {
+                    let need = need(BASE.with(*quantity, size), &sweeps, self.precision)?;
+                    let known = largest.as_ref().map_or(0, MemoryNeed::total);
+                    if need.total() > known {
+                        largest = Some(need);
+                    }
+                }
+            }
+        }
+        Ok(largest.unwrap_or_else(|| MemoryNeed::of(&[], INPUT, 0, 0)))
+    }
+}
+
 /// Seconds and memory against sizes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Growth {
@@ -201,11 +232,7 @@ pub fn growth(
     observer: &mut dyn FnMut(&BenchProgress),
 ) -> Result<Growth> {
     let mut table = GrowthTable::create(options.folder)?;
-    let methods = [BatchSize::Full, BatchSize::Samples(options.batch_size)];
-    let methods = methods.map(|batch_size| Sweeps {
-        method: MethodConfig::suited_to(batch_size),
-        batch_size,
-    });
+    let methods = options.methods();
     let sizes = options.quantities.iter().map(|(_, sizes)| sizes.len());
     let total = methods.len() * sizes.sum::<usize>();
     let mut rows = Vec::new();
@@ -249,14 +276,7 @@ fn measure(
         signal: &options.signal,
     };
     let seconds = sweeps.time(&network, &split, options.seed, &timer)?;
-    let config = RunConfig {
-        batch_size: sweeps.batch_size,
-        precision: options.precision,
-        method: sweeps.method.clone().into(),
-        ..RunConfig::default()
-    };
-    let layout = model.layout(INPUT, gaussian::CLASSES)?;
-    let need = MemoryNeed::of_run(&config, &layout, INPUT, problem.samples);
+    let need = need(problem, sweeps, options.precision)?;
     Ok(GrowthRow {
         series: GrowthSeries {
             quantity,
@@ -266,4 +286,16 @@ fn measure(
         seconds,
         memory: need.total(),
     })
+}
+
+fn need(problem: Problem, sweeps: &Sweeps, precision: Precision) -> Result<MemoryNeed> {
+    let config = RunConfig {
+        batch_size: sweeps.batch_size,
+        precision,
+        method: sweeps.method.clone().into(),
+        ..RunConfig::default()
+    };
+    let layout = problem.model().layout(INPUT, gaussian::CLASSES)?;
+    let samples = problem.samples;
+    Ok(MemoryNeed::of_run(&config, &layout, INPUT, samples))
 }

@@ -7,6 +7,7 @@ use ls_core::linalg::{Affine, Cholesky, Gram, Ridge};
 use ls_core::method::ExactConfig;
 use ls_core::network::Network;
 use ls_core::objective::cross_entropy;
+use ls_core::shape::FeatureShape;
 use ls_core::stage::AnyStage;
 use rayon::prelude::*;
 
@@ -147,7 +148,7 @@ pub(super) fn factors(grams: &[Option<Gram>]) -> Result<Vec<Cholesky>> {
 }
 
 fn numbers_per_sample(stage: &AnyStage) -> usize {
-    let [inputs, outputs] = [stage.input_shape(), stage.output_shape()].map(|s| s.features());
+    let [inputs, outputs] = [stage.input_shape(), stage.output_shape()].map(FeatureShape::features);
     let patches = stage.affine().map_or(0, |affine| {
         let [d_in, d_out] = affine.coefficients().kernel.dims();
         affine.rows_per_sample() * d_in.max(d_out)
@@ -207,7 +208,6 @@ mod tests {
     use ls_core::linalg::to_f64;
     use ls_core::method::gradients;
     use ls_core::model::MlpConfig;
-    use ls_core::shape::FeatureShape;
     use ls_core::stage::{Activation, Dense, Init};
 
     use super::super::gaussian;

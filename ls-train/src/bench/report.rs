@@ -69,12 +69,20 @@ impl Timing {
         }
     }
 
-    /// Adds counted operations, and their share of a rate.
-    pub(super) fn counted(self, operations: Operations, rate: f64) -> Self {
+    /// Adds counted operations.
+    pub(super) fn counted(self, operations: Operations) -> Self {
         Self {
             flops: Some(operations.flops),
             bytes: Some(operations.bytes),
-            share: Some(operations.flops as f64 / self.seconds.median / rate),
+            ..self
+        }
+    }
+
+    /// Adds the share of a rate, where operations are counted.
+    fn with_share(self, rate: f64) -> Self {
+        let share = |flops| flops as f64 / self.seconds.median / rate;
+        Self {
+            share: self.flops.map(share),
             ..self
         }
     }
@@ -98,13 +106,7 @@ struct Signature {
 
 impl BenchReport {
     /// A report without measurements.
-    pub(super) fn new(
-        machine: Machine,
-        network: String,
-        data: &str,
-        samples: usize,
-        matrix_rate: f64,
-    ) -> Self {
+    pub(super) fn new(machine: Machine, network: String, data: &str, samples: usize) -> Self {
         Self {
             format: FORMAT.into(),
             schema: SCHEMA,
@@ -112,9 +114,19 @@ impl BenchReport {
             network,
             data: data.into(),
             samples,
-            matrix_rate,
+            matrix_rate: 0.0,
             timings: Vec::new(),
             skipped: Vec::new(),
+        }
+    }
+
+    /// Takes a rate, and the shares of it.
+    pub(super) fn with_rate(self, rate: f64) -> Self {
+        let timings = self.timings.into_iter();
+        Self {
+            matrix_rate: rate,
+            timings: timings.map(|timing| timing.with_share(rate)).collect(),
+            ..self
         }
     }
 
@@ -160,7 +172,7 @@ mod tests {
 
     fn report() -> BenchReport {
         let machine = Machine::this("flex", Precision::F32);
-        let mut report = BenchReport::new(machine, "mlp 64-8-10 relu".into(), "digits", 100, 4e9);
+        let mut report = BenchReport::new(machine, "mlp 64-8-10 relu".into(), "digits", 100);
         let seconds = Spread {
             median: 0.5,
             min: 0.25,
@@ -171,16 +183,17 @@ mod tests {
             bytes: 12,
         };
         report.timings = vec![
-            Timing::new("forward", 9, seconds).counted(operations, 4e9),
+            Timing::new("forward", 9, seconds).counted(operations),
             Timing::new("exact@full", 9, seconds),
         ];
-        report
+        report.with_rate(4e9)
     }
 
     #[test]
     fn a_share_is_the_rate_of_the_operations_over_that_of_the_machine() {
         // 1e9 operations in 0.5 s are 2e9 per second.
         assert_eq!(report().timings[0].share, Some(0.5));
+        assert_eq!(report().timings[1].share, None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::experiment::Spread;
 use crate::{Error, Result};
 
 /// Measures work on a device.
+#[derive(Clone, Copy)]
 pub(super) struct Timer<'a> {
     /// Number of measurements after one that does not count.
     pub repeats: usize,
