@@ -17,10 +17,10 @@ use super::machine::Machine;
 use super::run::BenchProgress;
 use super::sweeps::Sweeps;
 use super::timer::Timer;
-use crate::Result;
 use crate::config::{BatchSize, Precision, RunConfig};
 use crate::experiment::Spread;
 use crate::memory::MemoryNeed;
+use crate::{Error, Result};
 
 /// A quantity that grows while the others stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +44,23 @@ impl Quantity {
             Self::Samples => "samples",
             Self::Width => "width",
             Self::Depth => "depth",
+        }
+    }
+
+    /// Checks that a size is within reason; a larger one is a typing error.
+    fn check(self, size: usize) -> Result<()> {
+        let (most, allowed) = match self {
+            Self::Samples => (100_000_000, "it must be from 1 to 100,000,000"),
+            Self::Width => (100_000, "it must be from 1 to 100,000"),
+            Self::Depth => (1_000, "it must be from 1 to 1,000"),
+        };
+        match (1..=most).contains(&size) {
+            true => Ok(()),
+            false => Err(Error::InvalidConfig {
+                field: self.name(),
+                value: size.to_string(),
+                allowed,
+            }),
         }
     }
 
@@ -129,11 +146,27 @@ impl GrowthOptions<'_> {
         })
     }
 
+    /// Checks every size.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] or [`Error::Core`], naming the value and what is allowed.
+    fn check(&self) -> Result<()> {
+        for sweeps in self.methods() {
+            sweeps.method.check_batch_size(sweeps.batch_size)?;
+        }
+        let mut quantities = self.quantities.iter();
+        quantities.try_for_each(|(quantity, sizes)| {
+            let mut sizes = sizes.iter();
+            sizes.try_for_each(|&size| quantity.check(size))
+        })
+    }
+
     /// Estimates the memory of the largest problem. Nothing is allocated.
     ///
     /// # Errors
-    /// [`crate::Error::Core`] for a width that no layer can have.
+    /// Those of [`growth`] that a wrong size has.
     pub fn largest_need(&self) -> Result<MemoryNeed> {
+        self.check()?;
         let mut largest: Option<MemoryNeed> = None;
         for (quantity, sizes) in &self.quantities {
             for &size in sizes {
@@ -225,12 +258,13 @@ impl GrowthExponents {
 /// of which every row is written as soon as it is measured, `growth.md`, and a plot of the seconds for each quantity (SVG and PNG).
 ///
 /// # Errors
-/// [`crate::Error::ResultsExist`] for a folder with a table, [`crate::Error::Interrupted`] after a signal, and errors of the methods and of
-/// the device.
+/// [`Error::InvalidConfig`] or [`Error::Core`] for a size that is not possible, [`Error::ResultsExist`] for a folder with a table,
+/// [`Error::Interrupted`] after a signal, and errors of the methods and of the device.
 pub fn growth(
     options: &GrowthOptions<'_>,
     observer: &mut dyn FnMut(&BenchProgress),
 ) -> Result<Growth> {
+    options.check()?;
     let mut table = GrowthTable::create(options.folder)?;
     let methods = options.methods();
     let sizes = options.quantities.iter().map(|(_, sizes)| sizes.len());
