@@ -114,7 +114,7 @@ impl Growth {
     pub fn markdown(&self) -> String {
         let header = ["quantity", "size", "method", "seconds of a sweep", "memory"];
         let mut text = markdown::table(header, self.rows.iter().map(row));
-        text += "\nMedian (minimum to maximum). Memory is the estimate that `layersep info` makes too.\n\n";
+        text += "\nMedian (minimum to maximum). Memory is the estimate that `train --verbose` prints.\n\n";
         let header = [
             "quantity",
             "method",

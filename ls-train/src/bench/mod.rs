@@ -1,7 +1,7 @@
 //! Measurements of speed: seconds of passes and sweeps, their share of the machine's rate, and their growth with the problem.
 //!
-//! [`run`] measures a network on a training split and returns a [`BenchReport`], which is a JSON file too; a [`BenchComparison`] sets a
-//! report against an older one. [`growth`] measures sweeps on random data of growing size and fits exponents.
+//! [`run()`] measures a network on a training split and returns a [`BenchReport`], which is a JSON file too; a [`BenchComparison`] sets a
+//! report against an older one. [`growth()`] measures sweeps on random data of growing size and fits exponents.
 //!
 //! | file | holds |
 //! | --- | --- |

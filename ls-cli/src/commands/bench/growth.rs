@@ -1,8 +1,10 @@
 //! `layersep bench --over`: growth with the problem.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use ls_core::fit::StopSignal;
+use ls_train::Error;
 use ls_train::bench::{self, Growth, GrowthOptions, Quantity};
 use ls_train::config::RunConfig;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use crate::args::values::refuse;
 use crate::args::{ModelArgs, SampleArgs, SetArgs};
 use crate::commands::support::{ensure_fits, new_folder, remove_if_empty, stop_on_signal};
 use crate::device;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
 
 /// Measurements of a row unless the user says otherwise.
@@ -23,7 +25,7 @@ const REPEATS: usize = 3;
 struct Output<'a> {
     #[serde(flatten)]
     growth: &'a Growth,
-    folder: &'a std::path::Path,
+    folder: &'a Path,
 }
 
 /// Measures the growth.
@@ -44,7 +46,7 @@ pub(super) fn run(args: &BenchArgs, ui: &Ui) -> Result<ExitCode, Failure> {
         device: found.device,
         device_name: config.device,
         precision: config.precision,
-        folder: std::path::Path::new(""),
+        folder: Path::new(""),
         signal,
     };
     let need = options.largest_need()?;
@@ -57,11 +59,12 @@ pub(super) fn run(args: &BenchArgs, ui: &Ui) -> Result<ExitCode, Failure> {
     };
     options.folder = &folder;
     let growth = bench::growth(&options, &mut |progress| ui.progress(&line(progress)));
-    if options.signal.is_given() {
+    if matches!(growth, Err(Error::Interrupted)) {
         ui.note(&format!(
             "interrupted; the rows so far are in {}",
             folder.display()
         ));
+        return Ok(ExitCode::from(INTERRUPTED));
     }
     let growth = growth.inspect_err(|_| remove_if_empty(&folder))?;
     if args.json {
