@@ -19,7 +19,7 @@
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
 //! | [`report`] | run folders as a page to read (feature `report`) |
 //! | [`experiment`] | comparisons over contenders and seeds, one file each (feature `experiment`) |
-//! | [`bench`] | seconds of passes and sweeps, their share of the machine's rate, their growth (feature `bench`) |
+//! | [`bench`](mod@bench) | seconds of passes and sweeps, their share of the machine's rate, their growth (feature `bench`) |
 //!
 //! [`train`] and [`Training`] run a plan in a [`Session`]; a [`Trained`] network is loaded from the run folder.
 
