@@ -29,6 +29,8 @@ pub struct TimingRatio {
     pub new: Spread,
     /// Ratio of the medians, new to old: below 1 the new one is faster.
     pub ratio: f64,
+    /// Ratio of the least seconds, which other programs disturb least.
+    pub ratio_of_minima: f64,
     /// Whether the ranges of the two have seconds in common, so that chance may explain the ratio.
     pub ranges_overlap: bool,
 }
@@ -57,6 +59,7 @@ impl TimingRatio {
             old,
             new: seconds,
             ratio: seconds.median / old.median,
+            ratio_of_minima: seconds.min / old.min,
             ranges_overlap: seconds.min <= old.max && old.min <= seconds.max,
         }
     }
@@ -128,6 +131,7 @@ mod tests {
             .map(|r| (r.name.as_str(), r.ratio, r.ranges_overlap))
             .collect();
         assert_eq!(ratios, [("gram", 0.8, false), ("forward", 1.5, true)]);
+        assert_eq!(found.ratios[1].ratio_of_minima, 3.0);
         assert_eq!(found.only_new, ["foof@250"]);
         assert_eq!(found.only_old, ["exact@full"]);
         assert!(found.differences.is_empty());

@@ -212,6 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn a_logarithmic_horizontal_axis_begins_at_the_first_point() {
+        let axis = |label: &str| ChartAxis::new(label, AxisScale::Log);
+        let curve = Curve::new("a law", COLOURS[0], vec![(100.0, 1.0), (1000.0, 10.0)]);
+        let chart = Chart::new("growth", axis("size"), axis("seconds"), vec![curve]);
+        let svg = chart.svg(ChartLayout::Wide).unwrap();
+        for tick in ["100", "200", "500", "1000"] {
+            assert!(
+                svg.contains(&format!("\n{tick}\n")),
+                "no tick {tick}: {svg}"
+            );
+        }
+    }
+
+    #[test]
     fn names_are_escaped() {
         let chart = chart(vec![Curve::new(
             "<script>\"&'",

@@ -24,7 +24,7 @@ pub(super) fn report(report: &BenchReport) -> String {
 
 /// Formats the ratios to an older report.
 pub(super) fn ratios(found: &BenchComparison) -> String {
-    let heads = ["", "old", "new", "new/old", ""];
+    let heads = ["", "old", "new", "new/old", "of minima", ""];
     let mut rows = vec![heads.map(String::from)];
     rows.extend(found.ratios.iter().map(ratio));
     let mut text = format!("\n{}", aligned(&rows));
@@ -81,16 +81,17 @@ fn timing(timing: &Timing) -> [String; 7] {
     ]
 }
 
-fn ratio(ratio: &TimingRatio) -> [String; 5] {
+fn ratio(ratio: &TimingRatio) -> [String; 6] {
     [
         ratio.name.clone(),
         seconds(ratio.old.median),
         seconds(ratio.new.median),
         format!("{:.3}", ratio.ratio),
-        match (ratio.ranges_overlap, ratio.ratio < 1.0) {
-            (true, _) => "ranges overlap".into(),
-            (false, true) => "faster".into(),
-            (false, false) => "slower".into(),
+        format!("{:.3}", ratio.ratio_of_minima),
+        // Ranges that are apart prove nothing: another program may have run in one of the two.
+        match ratio.ranges_overlap {
+            true => "ranges overlap".into(),
+            false => String::new(),
         },
     ]
 }
