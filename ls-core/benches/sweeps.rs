@@ -1,14 +1,18 @@
-//! Seconds of a sweep of every method, and of a report: `cargo bench --workspace --bench sweeps`.
+//! Seconds of passes, of a sweep of every method, and of a report: `cargo bench --workspace --bench sweeps`.
 //!
 //! Samples are Gaussian around a mean for each class, so that nothing but this file is needed. Every sweep starts from the same
-//! point, the network after one sweep, since later ones may need more or fewer trials.
+//! point, the network after one sweep, since later ones may need more or fewer trials. Passes are named as in `layersep bench`; they take all
+//! samples at once, where that command deals them to the threads.
 
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use divan::Bencher;
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::Batch;
+use ls_core::linalg::{Gram, Ridge};
 use ls_core::method::{
-    Alternating, AlternatingConfig, Backprop, BackpropConfig, Exact, ExactConfig, Method, Separated,
+    Alternating, AlternatingConfig, Backprop, BackpropConfig, Exact, ExactConfig, Method,
+    Separated, gradients,
 };
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
 use ls_core::objective::measure;
@@ -103,6 +107,56 @@ fn sweep(
             method.sweep(&mut model, &split).expect("a sweep");
             model
         });
+}
+
+#[divan::bench(args = MODELS, sample_count = 10)]
+fn forward(bencher: Bencher<'_, '_>, name: &str) {
+    let (model, split) = problem(name);
+    bencher.bench_local(|| model.network.forward(split.inputs.clone()));
+}
+
+/// By autodiff, as in `backprop`.
+#[divan::bench(args = MODELS, sample_count = 10)]
+fn forward_backward(bencher: Bencher<'_, '_>, name: &str) {
+    let (model, split) = problem(name);
+    let tracked = model.network.train();
+    bencher.bench_local(|| gradients(&tracked, &split));
+}
+
+/// Returns the rows that the kernels of a network's stages multiply.
+fn rows(model: &Separated, split: &Batch) -> Vec<Tensor<2>> {
+    let mut inputs = vec![split.inputs.clone()];
+    inputs.extend(model.network.activations(split.inputs.clone()));
+    let pairs = model.network.stages().iter().zip(inputs);
+    let rows = pairs.filter_map(|(stage, input)| Some(stage.affine()?.rows(input)));
+    rows.collect()
+}
+
+/// Of rows that are at hand, and of all patches of a convolution.
+#[divan::bench(args = MODELS, sample_count = 10)]
+fn gram(bencher: Bencher<'_, '_>, name: &str) {
+    let (model, split) = problem(name);
+    let rows = rows(&model, &split);
+    bencher.bench_local(|| {
+        rows.iter()
+            .cloned()
+            .map(Gram::from_rows)
+            .collect::<Vec<_>>()
+    });
+}
+
+#[divan::bench(args = MODELS, sample_count = 10)]
+fn factor(bencher: Bencher<'_, '_>, name: &str) {
+    let (model, split) = problem(name);
+    let rows = rows(&model, &split);
+    let grams: Vec<Gram> = rows.into_iter().map(Gram::from_rows).collect();
+    bencher.bench_local(|| {
+        let factors = grams.iter().map(|gram| {
+            let factor = gram.clone().factor(0.1, Ridge::default());
+            factor.expect("positive definite")
+        });
+        factors.collect::<Vec<_>>()
+    });
 }
 
 #[divan::bench(args = MODELS, sample_count = 10)]

@@ -19,9 +19,12 @@
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
 //! | [`report`] | run folders as a page to read (feature `report`) |
 //! | [`experiment`] | comparisons over contenders and seeds, one file each (feature `experiment`) |
+//! | [`bench`](mod@bench) | seconds of passes and sweeps, their share of the machine's rate, their growth (feature `bench`) |
 //!
 //! [`train`] and [`Training`] run a plan in a [`Session`]; a [`Trained`] network is loaded from the run folder.
 
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "chart")]
 pub mod chart;
 pub mod config;

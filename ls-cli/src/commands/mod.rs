@@ -3,6 +3,7 @@
 //! A new command is such a file, its `mod` line, and its line in the list at the end of this file. The commands do not import from each
 //! other; the folder `support` holds the work that several of them share.
 
+mod bench;
 mod compare;
 mod completions;
 mod config;
@@ -38,6 +39,7 @@ subcommands! {
         Devices(devices::DevicesArgs),
         Compare(compare::CompareArgs),
         Experiment(experiment::ExperimentArgs),
+        Bench(bench::BenchArgs),
         Completions(completions::CompletionsArgs),
         Man(man::ManArgs),
     }

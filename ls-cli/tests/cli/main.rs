@@ -1,6 +1,7 @@
 //! The program as a user meets it: one file per command.
 
 mod application;
+mod bench;
 mod compare;
 mod data;
 mod devices;

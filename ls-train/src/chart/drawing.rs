@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::AxisRange;
+use super::axis::{AxisRange, AxisScale};
 use super::{Chart, Curve};
 
 /// Colour of axes and texts.
@@ -113,8 +113,9 @@ fn draw<B: DrawingBackend>(
         area.clone()
     };
     let points = || chart.curves.iter().flat_map(|curve| &curve.points);
-    // Sweeps and seconds begin at 0, also where the curves begin later.
-    let across = points().map(|point| point.0).chain([0.0]);
+    // Sweeps and seconds begin at 0, also where the curves begin later; logarithms have no 0.
+    let zero = (chart.x.scale != AxisScale::Log).then_some(0.0);
+    let across = points().map(|point| point.0).chain(zero);
     let x = AxisRange::around(chart.x.scale, across);
     let y = AxisRange::around(chart.y.scale, points().map(|point| point.1)).padded();
     let mut plane = ChartBuilder::on(&plot)

@@ -78,7 +78,7 @@ pub enum ChartLayout {
     Narrow,
 }
 
-/// Curves between two axes. The horizontal axis, of sweeps or seconds, begins at 0.
+/// Curves between two axes. The horizontal axis, of sweeps or seconds, begins at 0, unless it is logarithmic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     title: String,
@@ -208,6 +208,20 @@ mod tests {
             let svg = chart.svg(layout).unwrap();
             assert_eq!(svg.matches("class=\"curve\"").count(), 2, "{svg}");
             assert!(!svg.contains("http") && svg.contains("10⁻⁸"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn a_logarithmic_horizontal_axis_begins_at_the_first_point() {
+        let axis = |label: &str| ChartAxis::new(label, AxisScale::Log);
+        let curve = Curve::new("a law", COLOURS[0], vec![(100.0, 1.0), (1000.0, 10.0)]);
+        let chart = Chart::new("growth", axis("size"), axis("seconds"), vec![curve]);
+        let svg = chart.svg(ChartLayout::Wide).unwrap();
+        for tick in ["100", "200", "500", "1000"] {
+            assert!(
+                svg.contains(&format!("\n{tick}\n")),
+                "no tick {tick}: {svg}"
+            );
         }
     }
 

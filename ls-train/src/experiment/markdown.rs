@@ -1,7 +1,7 @@
 //! Tables in Markdown.
 
 /// Formats a table from its header and its rows.
-pub(super) fn table<const N: usize>(
+pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {

@@ -7,7 +7,7 @@
 mod base;
 mod comparison;
 mod contender;
-mod markdown;
+pub(crate) mod markdown;
 mod runner;
 mod statistics;
 

@@ -1,6 +1,6 @@
 //! Statistics over seeds.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Confidence of the intervals.
@@ -19,7 +19,7 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Median and range of some values; not numbers for none.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The median.
     pub median: f64,
@@ -31,7 +31,7 @@ pub struct Spread {
 
 impl Spread {
     /// Returns median and range of some values.
-    pub(super) fn new(values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn new(values: impl Iterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.collect();
         // `min` and `max` ignore what is not a number.
         Self {
