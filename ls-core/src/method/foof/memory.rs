@@ -10,13 +10,10 @@ use crate::linalg::{Affine, Covariance, eigenvectors, leading_eigenvectors};
 use crate::method::MethodState;
 
 /// Rows of the first stage's inputs that its basis is computed from.
-const FIRST_STAGE_ROWS: f64 = 8192.0;
+const FIRST_STAGE_ROWS: f64 = 2048.0;
 
 /// Wider outputs keep their own coordinates: products with their bases would cost more than the gradient.
 const WIDEST_OUTPUT: usize = 256;
-
-/// Steps after which bases are computed again at the start, when averages still change much.
-const EARLY_STEPS: usize = 3;
 
 /// The memory of one stage.
 #[derive(Default)]
@@ -28,14 +25,16 @@ pub(super) struct Memory {
     /// `U_l` and `Q_l`.
     pub directions: Option<Directions>,
     pub moments: Option<Moments>,
-    /// Batches taken in.
+    /// Batches taken in, and those before the latest computation of the eigenvectors.
     batches: usize,
+    refreshed: usize,
 }
 
 /// The numbers of the memory of one stage, which say which arrays there are.
 #[derive(Serialize, Deserialize)]
 pub(super) struct MemoryValues {
     batches: usize,
+    refreshed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     rows: Option<f64>,
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
@@ -55,13 +54,18 @@ impl Memory {
         gradients: &Tensor<2>,
         is_first: bool,
     ) -> bool {
-        let refresh = self.batches < EARLY_STEPS || self.batches.is_multiple_of(config.refresh);
         let was_open = self.is_open();
+        // Averages change much while a run is young: after as many batches again.
+        let interval = config.refresh.min(self.refreshed);
+        let refresh = self.batches >= self.refreshed + interval;
+        if refresh {
+            self.refreshed = self.batches;
+        }
         self.batches += 1;
         let settles = self.take_in_inputs(config, rows, is_first);
         self.take_in_outputs(config, gradients);
         let known = match refresh || settles {
-            true => self.refresh(config.rank, !is_first || settles || was_open),
+            true => self.refresh(config.rank, is_first, !is_first || was_open),
             false => Some(()),
         };
         if known.is_none() {
@@ -71,7 +75,7 @@ impl Memory {
     }
 
     /// Computes the eigenvectors, of the inputs only where they may have changed; `None` where a second moment is not finite.
-    fn refresh(&mut self, rank: usize, renew_input: bool) -> Option<()> {
+    fn refresh(&mut self, rank: usize, is_first: bool, renew_input: bool) -> Option<()> {
         let old = self.directions.take();
         let input = match &old {
             Some(old) if !renew_input => old.input.clone(),
@@ -82,8 +86,10 @@ impl Memory {
             None => None,
         };
         let new = Directions { input, output };
+        let inputs = self.inputs.as_ref().filter(|_| is_first);
+        let mean = inputs.map(|inputs| inputs.arrays().1.unsqueeze());
         if let (Some(moments), Some(old)) = (&mut self.moments, &old) {
-            moments.turn(old, &new);
+            moments.turn(old, &new, mean.as_ref());
         }
         self.directions = Some(new);
         Some(())
@@ -135,6 +141,7 @@ impl Memory {
     pub(super) fn values(&self) -> MemoryValues {
         MemoryValues {
             batches: self.batches,
+            refreshed: self.refreshed,
             rows: self.inputs.as_ref().map(Covariance::rows),
             outputs: self.outputs.is_some(),
             steps: self.moments.as_ref().map(Moments::steps),
@@ -166,6 +173,7 @@ impl Memory {
     pub(super) fn restored(values: &MemoryValues, state: &mut MethodState) -> Result<Self> {
         let mut memory = Self {
             batches: values.batches,
+            refreshed: values.refreshed,
             ..Self::default()
         };
         if let Some(rows) = values.rows {

@@ -60,7 +60,7 @@ use crate::{Error, Result};
 /// | `momentum` | `β` | 0.9 | 0 to below 1 |
 /// | `average` | weight `α` of the past in the averages of second moments | 0.95 | 0 to below 1 |
 /// | `refresh` | steps between two computations of the eigenvectors | 20 | 1 or more |
-/// | `rank` | eigenvectors of inputs that are more than twice as wide | 64 | 1 or more |
+/// | `rank` | eigenvectors of inputs that are more than twice as wide | 96 | 1 or more |
 /// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 1 | 1e-6 to 1e6 |
@@ -75,9 +75,9 @@ pub struct FoofConfig {
     pub momentum: f64,
     /// Weight of earlier batches in the averages of second moments [default: 0.95]
     pub average: f64,
-    /// Steps between two computations of the eigenvectors [default: 20]
+    /// Steps between two computations of the eigenvectors, at most [default: 20]
     pub refresh: usize,
-    /// Eigenvectors of the inputs that steps are scaled along, where the inputs are more than twice as wide [default: 64]
+    /// Eigenvectors of the inputs that steps are scaled along, where the inputs are more than twice as wide [default: 96]
     pub rank: usize,
     /// Learning rate of Adam, which moves stages without the affine view [default: 0.001]
     pub learning_rate: f64,
@@ -96,7 +96,7 @@ impl Default for FoofConfig {
             momentum: 0.9,
             average: 0.95,
             refresh: 20,
-            rank: 64,
+            rank: 96,
             learning_rate: 1e-3,
             weight_decay: 0.0,
             weighting: Weighting::default(),

@@ -29,6 +29,32 @@ impl Directions {
         rank < width
     }
 
+    /// `Uᵀ (X - āᵀ s)` for a kernel `X` and a bias `s`, `[r, d_out]`; `Uᵀ X` without a mean.
+    fn along(&self, kernel: &Tensor<2>, bias: &Tensor<2>, mean: Option<&Tensor<2>>) -> Tensor<2> {
+        let inside = self.input.clone().transpose();
+        let along = inside.clone().matmul(kernel.clone());
+        match mean {
+            Some(mean) => along - inside.matmul(mean.clone().transpose()).matmul(bias.clone()),
+            None => along,
+        }
+    }
+
+    /// `U D - āᵀ s`, `[d_in, d_out]`; `U D` without a mean.
+    fn spread(
+        &self,
+        difference: Tensor<2>,
+        bias: Tensor<2>,
+        mean: Option<&Tensor<2>>,
+    ) -> Tensor<2> {
+        match mean {
+            Some(mean) => {
+                let left = Tensor::cat(vec![self.input.clone(), mean.clone().transpose()], 1);
+                left.matmul(Tensor::cat(vec![difference, -bias], 0))
+            }
+            None => self.input.clone().matmul(difference),
+        }
+    }
+
     /// `X Q`.
     pub(super) fn rotated(&self, outputs: Tensor<2>) -> Tensor<2> {
         match &self.output {
@@ -46,11 +72,12 @@ impl Directions {
     }
 }
 
-/// First moments `M` and second moments `V`, with outputs in the coordinates of `Q`.
+/// First moments `M`, as sums that weight a gradient of `k` steps ago by `βᵏ`, and second moments `V`, with outputs in the coordinates of
+/// `Q`.
 pub(super) struct Moments {
     steps: usize,
-    /// Of the kernel, `[d_in, d_out]`, and of the bias, `[1, d_out]`.
-    first: [Tensor<2>; 2],
+    /// Of the kernel, `[d_in, d_out]`, of the bias, `[1, d_out]`, and `Uᵀ M` about the mean of the inputs, `[r, d_out]`.
+    first: [Tensor<2>; 3],
     /// Of the kernel along `U`, `[r, d_out]`; of the rest of its directions, one for each output, `[1, d_out]`; of the bias.
     second: [Tensor<2>; 3],
 }
@@ -63,7 +90,7 @@ impl Moments {
         let zeros = |rows: usize| Tensor::zeros([rows, outputs], (&device, kernel.dtype()));
         Self {
             steps: 0,
-            first: [kernel.zeros_like(), zeros(1)],
+            first: [kernel.zeros_like(), zeros(1), zeros(rank)],
             second: [zeros(rank), zeros(1), zeros(1)],
         }
     }
@@ -74,63 +101,69 @@ impl Moments {
     }
 
     /// Brings the first moments into new coordinates. Second moments stay: eigenvectors keep their order.
-    pub(super) fn turn(&mut self, old: &Directions, new: &Directions) {
+    pub(super) fn turn(&mut self, old: &Directions, new: &Directions, mean: Option<&Tensor<2>>) {
         let turned = |moment: &Tensor<2>| new.rotated(old.rotated_back(moment.clone()));
-        self.first = [turned(&self.first[0]), turned(&self.first[1])];
+        let [kernel, bias] = [turned(&self.first[0]), turned(&self.first[1])];
+        let leading = new.along(&kernel, &bias, mean);
+        self.first = [kernel, bias, leading];
     }
 
-    /// Takes in the gradients of a kernel about the mean of its inputs, and of the bias there, with outputs in the coordinates of `Q`.
-    /// Returns the direction of the step, each of its coordinates about 1 in size, in the stage's own coordinates, before the mean is
-    /// taken into account.
-    pub(super) fn direction(
+    /// Takes in the gradients of a kernel and a bias, with outputs in the coordinates of `Q`. That of the kernel is `Aᵀ G` for a given mean of
+    /// the inputs, which is then taken off the small arrays only, and `(A - ā)ᵀ G` without one. Returns the step for a rate, in the stage's
+    /// own coordinates but about the mean.
+    pub(super) fn step(
         &mut self,
         config: &FoofConfig,
         directions: &Directions,
-        kernel: &Tensor<2>,
-        bias: Tensor<2>,
-    ) -> [Tensor<2>; 2] {
+        [kernel, bias]: [Tensor<2>; 2],
+        mean: Option<&Tensor<2>>,
+        rate: f64,
+    ) -> Step {
         self.steps += 1;
         let (first, second) = (config.momentum, config.average);
-        let mix =
-            |old: &Tensor<2>, new: Tensor<2>, past: f64| old.clone() * past + new * (1.0 - past);
-        let inside = directions.input.clone().transpose();
-        let along = inside.clone().matmul(kernel.clone());
-        let squares = along.clone() * along;
+        let along = directions.along(&kernel, &bias, mean);
+        let squares = along.clone() * along.clone();
         if directions.leaves_rest() {
-            let all = (kernel.clone() * kernel.clone()).sum_dim(0);
             let [width, rank] = directions.input.dims();
+            let all = centred_squares(&kernel, &bias, mean);
             let rest = (all - squares.clone().sum_dim(0)).clamp_min(0.0) / (width - rank) as f64;
-            self.second[1] = mix(&self.second[1], rest, second);
+            self.second[1] = self.second[1].clone() * second + rest * (1.0 - second);
         }
-        self.first = [
-            mix(&self.first[0], kernel.clone(), first),
-            mix(&self.first[1], bias.clone(), first),
-        ];
-        self.second[0] = mix(&self.second[0], squares, second);
-        self.second[2] = mix(&self.second[2], bias.clone() * bias, second);
+        self.first[0] = self.first[0].clone() * first + kernel;
+        self.first[1] = self.first[1].clone() * first + bias.clone();
+        self.first[2] = self.first[2].clone() * first + along;
+        self.second[0] = self.second[0].clone() * second + squares * (1.0 - second);
+        self.second[2] = self.second[2].clone() * second + bias.clone() * bias * (1.0 - second);
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let correction = (1.0 - second.powi(steps)).sqrt() / (1.0 - first.powi(steps));
-        let [kernel, bias] = self.normalized(directions, inside);
-        [kernel, bias].map(|part| directions.rotated_back(part) * correction)
+        let share = (1.0 - first) / (1.0 - first.powi(steps));
+        let t = rate * share * (1.0 - second.powi(steps)).sqrt();
+        self.normalized(directions, mean, t)
     }
 
-    /// `M / (√V + …)`, with inputs back in their own coordinates.
-    fn normalized(&self, directions: &Directions, inside: Tensor<2>) -> [Tensor<2>; 2] {
-        let [kernel, bias] = &self.first;
+    /// `t M / (√V + …)`, with inputs and outputs back in their own coordinates. `t` multiplies small arrays, since passes over a wide
+    /// kernel cost as much as its products.
+    fn normalized(&self, directions: &Directions, mean: Option<&Tensor<2>>, t: f64) -> Step {
+        let [kernel, bias, leading] = &self.first;
         let [along, rest, own] = self.second.each_ref().map(Tensor::clone);
         let floor = along.clone().mean_dim(0).sqrt() * FLOOR + EPSILON;
-        let inverse = |second: Tensor<2>| (second.sqrt() + floor.clone()).recip();
-        let leading = inside.matmul(kernel.clone());
-        let scaled = leading.clone() * inverse(along);
-        let moved = match directions.leaves_rest() {
+        let factor = |second: Tensor<2>| (second.sqrt() + floor.clone()).recip() * t;
+        let scaled = leading.clone() * factor(along);
+        let moved_bias = bias.clone() / (own.sqrt() + EPSILON) * t;
+        let check = scaled.clone().sum() + moved_bias.clone().sum();
+        let kernel = match directions.leaves_rest() {
             true => {
-                let rest = inverse(rest);
-                let difference = scaled - leading * rest.clone();
-                kernel.clone() * rest + directions.input.clone().matmul(difference)
+                let rest = factor(rest);
+                let difference = scaled - leading.clone() * rest.clone();
+                let shift = bias.clone() * rest.clone();
+                kernel.clone() * rest + directions.spread(difference, shift, mean)
             }
             false => directions.input.clone().matmul(scaled),
         };
-        [moved, bias.clone() / (own.sqrt() + EPSILON)]
+        Step {
+            kernel: directions.rotated_back(kernel),
+            bias: directions.rotated_back(moved_bias),
+            check,
+        }
     }
 
     /// Adds the arrays to a saved state.
@@ -147,16 +180,40 @@ impl Moments {
     pub(super) fn restored(steps: usize, state: &mut MethodState) -> Result<Self> {
         Ok(Self {
             steps,
-            first: [state.take()?, state.take()?],
+            first: [state.take()?, state.take()?, state.take()?],
             second: [state.take()?, state.take()?, state.take()?],
         })
     }
 }
 
-/// Moves `u = (a - ā) W + c` by steps of `W` and `c`, as coefficients of `u = a W + b`.
-pub(super) fn about_mean([kernel, bias]: [Tensor<2>; 2], mean: Tensor<2>) -> Affine {
-    Affine {
-        bias: (bias - mean.matmul(kernel.clone())).squeeze_dim(0),
-        kernel,
+/// The sums of squares of `X - āᵀ s` over inputs, `[1, d_out]`.
+fn centred_squares(kernel: &Tensor<2>, bias: &Tensor<2>, mean: Option<&Tensor<2>>) -> Tensor<2> {
+    let squares = (kernel.clone() * kernel.clone()).sum_dim(0);
+    match mean {
+        Some(mean) => {
+            let product = mean.clone().matmul(kernel.clone());
+            let square = mean.clone().matmul(mean.clone().transpose());
+            let own = square.matmul(bias.clone() * bias.clone());
+            squares - bias.clone() * product * 2.0 + own
+        }
+        None => squares,
+    }
+}
+
+/// A step of `W` and `c` in `u = (a - ā) W + c`.
+pub(super) struct Step {
+    kernel: Tensor<2>,
+    bias: Tensor<2>,
+    /// A number that is finite only if the step is, `[1]`: every gradient has a part in it.
+    pub(super) check: Tensor<1>,
+}
+
+impl Step {
+    /// The step of the coefficients of `u = a W + b`.
+    pub(super) fn coefficients(self, mean: Tensor<2>) -> Affine {
+        Affine {
+            bias: (self.bias - mean.matmul(self.kernel.clone())).squeeze_dim(0),
+            kernel: self.kernel,
+        }
     }
 }

@@ -3,22 +3,23 @@
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::FoofConfig;
 use super::memory::{Memory, MemoryValues, push_affine, take_affine};
-use super::moments::{Moments, about_mean};
+use super::moments::{Directions, Moments};
 use super::pass::Pass;
 use super::snapshot::{SafeWeights, Snapshot};
 use crate::Result;
 use crate::batch::Batch;
+use crate::device::runs_on_host;
 use crate::linalg::{Affine, scalar_f64};
 use crate::method::schedule::ScheduledFactor;
 use crate::method::stage_role::set_coefficients;
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::method::{MethodState, OptimizerConfig};
 use crate::network::Network;
-use crate::stage::AffineStage;
 
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
@@ -193,6 +194,34 @@ impl Steps {
         })
     }
 
+    /// The steps of all stages, which do not depend on each other: on the processors of this machine they are computed at the same
+    /// time, since their arrays are too small to keep all of them busy.
+    fn stage_steps(
+        &mut self,
+        parts: &[MethodStage<'_>],
+        pass: &Pass,
+        length: f64,
+    ) -> Vec<StageStep> {
+        let (config, inputs, gradients) = (&self.config, &pass.inputs, &pass.gradients);
+        let one = |(l, memory): (usize, &mut Memory)| match parts[l].affine() {
+            Some(stage) => {
+                let rows = stage.rows(inputs[l].clone());
+                let gradient = Gradient {
+                    rows,
+                    outputs: gradients[l].clone(),
+                    samples: inputs[l].dims()[0] as f64,
+                    is_data: l == 0,
+                };
+                stage_step(config, memory, stage.coefficients(), gradient, length)
+            }
+            None => StageStep::None,
+        };
+        match runs_on_host(&pass.inputs[0].device()) {
+            true => self.stages.par_iter_mut().enumerate().map(one).collect(),
+            false => self.stages.iter_mut().enumerate().map(one).collect(),
+        }
+    }
+
     /// The moved network; `None` when its weights are not finite.
     fn moved(
         &mut self,
@@ -203,28 +232,19 @@ impl Steps {
     ) -> Result<Option<Moved>> {
         let mut moved = network.clone();
         let mut check = Tensor::zeros([1], &pass.inputs[0].device());
-        for (l, memory) in self.stages.iter_mut().enumerate() {
-            let Some(stage) = parts[l].affine() else {
-                continue;
-            };
-            let rows = stage.rows(pass.inputs[l].clone());
-            let gradients = pass.gradients[l].clone();
-            if !memory.take_in(&self.config, &rows, &gradients, l == 0) {
-                return Ok(None);
+        for (l, step) in self
+            .stage_steps(parts, pass, length)
+            .into_iter()
+            .enumerate()
+        {
+            match step {
+                StageStep::None => {}
+                StageStep::Unusable => return Ok(None),
+                StageStep::Moved(coefficients, own) => {
+                    check = check + own;
+                    set_coefficients(&mut moved, l, *coefficients)?;
+                }
             }
-            let samples = pass.inputs[l].dims()[0] as f64;
-            let Some(step) = direction(&self.config, memory, stage, [rows, gradients], samples)
-            else {
-                return Ok(None);
-            };
-            let rate = length * width_factor(&step);
-            let coefficients = stage.coefficients().moved(&step, -rate);
-            let sums = [
-                coefficients.kernel.clone().abs().sum(),
-                coefficients.bias.clone().abs().sum(),
-            ];
-            check = sums.into_iter().fold(check, |check, sum| check + sum);
-            set_coefficients(&mut moved, l, coefficients)?;
         }
         let mut adam = self.adam.clone();
         if let Some(adam) = &mut adam {
@@ -242,42 +262,99 @@ impl Steps {
     }
 }
 
+/// What a step makes of one stage.
+enum StageStep {
+    /// The stage is not fitted.
+    None,
+    /// Second moments or gradients are not finite.
+    Unusable,
+    /// New coefficients, and a number that is finite only if they are.
+    Moved(Box<Affine>, Tensor<1>),
+}
+
 /// A network after a step, and what the step leaves to the next.
 struct Moved {
     network: Network,
     adam: Option<ModuleOptimizer>,
 }
 
-/// The step of a stage for a rate of 1, from the rows of its inputs and the gradients of their outputs, summed over rows; `None` where
-/// the memory has no directions.
-fn direction(
+/// The two factors of the gradient of a stage's kernel.
+struct Gradient {
+    /// Rows of the inputs, `[m, d_in]`.
+    rows: Tensor<2>,
+    /// Gradients of the losses of `samples` by the outputs of each row, `[m, d_out]`.
+    outputs: Tensor<2>,
+    samples: f64,
+    /// Whether the inputs are the samples themselves.
+    is_data: bool,
+}
+
+impl Gradient {
+    /// `(A - ā)ᵀ G`, or `Aᵀ G` of data, and `1ᵀ G`, with outputs in the coordinates of `Q`.
+    fn rotated(self, directions: &Directions, mean: &Tensor<2>) -> [Tensor<2>; 2] {
+        let outputs = directions.rotated(self.outputs / self.samples);
+        let bias = outputs.clone().sum_dim(0);
+        let kernel = match self.is_data {
+            // Data vary as much as their mean, and are wide: moments take the mean off smaller arrays.
+            true => self.rows.transpose().matmul(outputs),
+            // Outputs of deep stages may vary by 1e-4 of their mean, whose product would leave few digits.
+            false => (self.rows - mean.clone()).transpose().matmul(outputs),
+        };
+        [kernel, bias]
+    }
+}
+
+/// Takes a batch into the memory of a stage, and moves its coefficients.
+fn stage_step(
     config: &FoofConfig,
     memory: &mut Memory,
-    stage: &dyn AffineStage,
-    [rows, gradients]: [Tensor<2>; 2],
-    samples: f64,
-) -> Option<Affine> {
+    Affine { kernel, bias }: Affine,
+    gradient: Gradient,
+    length: f64,
+) -> StageStep {
+    if !memory.take_in(config, &gradient.rows, &gradient.outputs, gradient.is_data) {
+        return StageStep::Unusable;
+    }
+    let rate = length * width_factor(&kernel);
+    match step(config, memory, &kernel, gradient, rate) {
+        Some((step, check)) => {
+            let moved = Affine {
+                kernel: kernel - step.kernel,
+                bias: bias - step.bias,
+            };
+            StageStep::Moved(moved.into(), check)
+        }
+        None => StageStep::Unusable,
+    }
+}
+
+/// The step of a stage's coefficients, and a number that is finite only if it is; `None` where the memory has no directions.
+fn step(
+    config: &FoofConfig,
+    memory: &mut Memory,
+    weights: &Tensor<2>,
+    gradient: Gradient,
+    rate: f64,
+) -> Option<(Affine, Tensor<1>)> {
     let (directions, inputs) = (memory.directions.as_ref()?, memory.inputs.as_ref()?);
     let mean = inputs.arrays().1.unsqueeze::<2>();
-    let outputs = directions.rotated(gradients / samples);
-    let bias = outputs.clone().sum_dim(0);
-    let mut kernel = (rows - mean.clone()).transpose().matmul(outputs);
+    let taken_off = gradient.is_data.then_some(&mean);
+    let [mut kernel, bias] = gradient.rotated(directions, &mean);
     if config.weight_decay > 0.0 {
-        let pull = stage.coefficients().kernel * config.weight_decay;
-        kernel = kernel + directions.rotated(pull);
+        kernel = kernel + directions.rotated(weights.clone() * config.weight_decay);
     }
     let start = || Moments::start(directions, &kernel);
     let moments = memory.moments.get_or_insert_with(start);
-    let step = moments.direction(config, directions, &kernel, bias);
-    Some(about_mean(step, mean))
+    let step = moments.step(config, directions, [kernel, bias], taken_off, rate);
+    let check = step.check.clone();
+    Some((step.coefficients(mean), check))
 }
 
 /// `min(1, √(128/√(d_in d_out)))`: the rate of Adam that suits a kernel falls with its size.
-fn width_factor(step: &Affine) -> f64 {
-    let [inputs, outputs] = step.kernel.dims();
-    (USUAL_WIDTH / ((inputs * outputs) as f64).sqrt())
-        .sqrt()
-        .min(1.0)
+fn width_factor(kernel: &Tensor<2>) -> f64 {
+    let [inputs, outputs] = kernel.dims();
+    let width = ((inputs * outputs) as f64).sqrt();
+    (USUAL_WIDTH / width).sqrt().min(1.0)
 }
 
 /// A fresh Adam for the stages that move along gradients.
