@@ -33,10 +33,10 @@ Examples:
   layersep compare --methods foof@250,adam@200 --sweeps 6 --dataset mnist --data-dir DIR --hidden 100,100
       equal sweeps in place of equal seconds
 
-A method is `exact`, `foof`, `alternating` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
+A method is `exact`, `foof`, `alternating`, `lbfgs` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
 split. By default optimizers and `foof` take batches of 100, and the others the whole split. Learning rates are swept on a seed of their own, 0,
-over two decades around the optimizer's usual rate; the best by training loss, or by validation accuracy with --validation,
-represents its method. The folder then holds results.csv with every run, figures.csv with the figures of every method, comparison.md and comparison.csv, plots of each first seed, and all
+around the optimizer's usual rate, and further until the best lies inside; the best by training loss, or by validation accuracy
+with --validation, represents its method. The folder then holds results.csv with every run, figures.csv with the figures of every method, comparison.md and comparison.csv, plots of each first seed, and all
 run folders.
 
 With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."
@@ -85,7 +85,7 @@ pub(crate) struct CompareArgs {
 const BATCH: usize = 100;
 
 /// Multiples of an optimizer's usual rate to try.
-const RATES: [f64; 5] = [0.1, 0.3, 1.0, 3.0, 10.0];
+const RATES: [f64; 3] = [0.3, 1.0, 3.0];
 
 /// One of the compared methods, such as `adam@64`.
 #[derive(Clone, Debug)]
@@ -279,7 +279,11 @@ impl CompareArgs {
                     batch_size: entrant.batch,
                     ..base.clone()
                 };
-                Contender::swept(name, &base, *optimizer, &self.rates(*optimizer))
+                let swept = Contender::swept(name, &base, *optimizer, &self.rates(*optimizer));
+                Contender {
+                    widens: self.rates.is_empty(),
+                    ..swept
+                }
             }
         }
     }
@@ -294,13 +298,13 @@ impl CompareArgs {
         self.rates.clone()
     }
 
-    /// Returns a remark on a baseline whose best rate is the least or the largest of those tried.
+    /// Returns a remark on a baseline whose best rate is the least or the largest of those that --rates names.
     fn end_of_grid(&self, summary: &ContenderSummary) -> Option<String> {
         let entrant = self.methods.iter().find(|e| e.text == summary.contender)?;
-        let Kind::Optimizer(optimizer) = entrant.kind else {
+        let Kind::Optimizer(_) = entrant.kind else {
             return None;
         };
-        let rates = self.rates(optimizer);
+        let rates = &self.rates;
         let rate: f64 = summary.setting.strip_prefix("rate ")?.parse().ok()?;
         let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let largest = rates.iter().copied().fold(0.0, f64::max);

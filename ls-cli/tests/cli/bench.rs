@@ -55,6 +55,7 @@ fn results_are_a_file_that_later_results_are_set_against() {
         "alternating@20",
         "backprop@full",
         "backprop@20",
+        "lbfgs@full",
     ];
     assert_eq!(names, expected);
     // 60 samples through 64 to 8 to 10.

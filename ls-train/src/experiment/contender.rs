@@ -36,6 +36,8 @@ pub struct Contender {
     pub budget: Budget,
     /// Largest number of seeds.
     pub seeds: u64,
+    /// Whether learning rates beyond those of the settings are tried until the best one lies inside.
+    pub widens: bool,
 }
 
 impl Contender {
@@ -46,10 +48,11 @@ impl Contender {
             settings: vec![("-".into(), config)],
             budget: Budget::Seconds,
             seeds: u64::MAX,
+            widens: false,
         }
     }
 
-    /// Makes a contender that backpropagates at several learning rates. Schedule and weight decay are those of `base` where it
+    /// Makes a contender that backpropagates at several learning rates, and at further ones until the best lies inside. Schedule and weight decay are those of `base` where it
     /// configures the same optimizer.
     pub fn swept(
         name: impl Into<String>,
@@ -81,6 +84,7 @@ impl Contender {
             settings: rates.iter().map(setting).collect(),
             budget: Budget::Seconds,
             seeds: u64::MAX,
+            widens: true,
         }
     }
 

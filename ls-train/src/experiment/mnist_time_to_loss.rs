@@ -69,6 +69,7 @@ fn baseline(name: &str, base: &RunConfig, optimizer: OptimizerName, rates: &[f64
         settings,
         budget: Budget::Sweeps,
         seeds: u64::MAX,
+        widens: true,
     };
     lasting(contender, &[4, 6, 9])
 }

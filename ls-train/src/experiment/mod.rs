@@ -19,6 +19,7 @@ mod hundred_layers;
 mod initialization;
 mod mnist;
 mod mnist_time_to_loss;
+mod rivals;
 mod weighting;
 
 pub use comparison::{Comparison, ContenderSummary, PairedDifference};
@@ -50,6 +51,7 @@ impl Experiment {
         cnn_small::EXPERIMENT,
         weighting::EXPERIMENT,
         initialization::EXPERIMENT,
+        rivals::EXPERIMENT,
     ];
 
     /// Returns the experiment of a name.

@@ -12,6 +12,13 @@ use crate::method::MethodState;
 /// Rows of the first stage's inputs that its basis is computed from.
 const FIRST_STAGE_ROWS: f64 = 2048.0;
 
+/// Batches of which one is taken into the covariance of wide inputs: a product as large as that of their gradient.
+const WIDE_INTERVAL: usize = 4;
+
+/// Rows of a batch that second moments are computed from: at least so many where there are more, and so many for each column.
+const LEAST_ROWS: usize = 1024;
+const ROWS_PER_COLUMN: usize = 4;
+
 /// Wider outputs keep their own coordinates: products with their bases would cost more than the gradient.
 const WIDEST_OUTPUT: usize = 256;
 
@@ -61,9 +68,9 @@ impl Memory {
         if refresh {
             self.refreshed = self.batches;
         }
-        self.batches += 1;
         let settles = self.take_in_inputs(config, rows, is_first);
         self.take_in_outputs(config, gradients);
+        self.batches += 1;
         let known = match refresh || settles {
             true => self.refresh(config.rank, is_first, !is_first || was_open),
             false => Some(()),
@@ -106,8 +113,18 @@ impl Memory {
         if is_first && !self.is_open() {
             return false;
         }
-        let own = Covariance::from_rows(rows.clone());
-        let past = if is_first { 1.0 } else { config.average };
+        let [_, width] = rows.dims();
+        let is_wide = width > 2 * config.rank;
+        let past = match (is_first, is_wide) {
+            (true, _) => 1.0,
+            (false, false) => config.average,
+            (false, true) => config.average.powi(WIDE_INTERVAL as i32),
+        };
+        let is_skipped = !self.batches.is_multiple_of(WIDE_INTERVAL) && self.inputs.is_some();
+        if is_wide && !is_first && is_skipped {
+            return false;
+        }
+        let own = Covariance::from_rows(self.sampled(rows));
         self.inputs = Some(match self.inputs.take() {
             Some(average) => average.scaled(past).plus(own),
             None => own,
@@ -116,15 +133,30 @@ impl Memory {
     }
 
     fn take_in_outputs(&mut self, config: &FoofConfig, gradients: &Tensor<2>) {
-        let [rows, width] = gradients.dims();
+        let [_, width] = gradients.dims();
         if width > WIDEST_OUTPUT {
             return;
         }
-        let own = gradients.clone().transpose().matmul(gradients.clone()) / rows as f64;
+        let gradients = self.sampled(gradients);
+        let rows = gradients.dims()[0] as f64;
+        let own = gradients.clone().transpose().matmul(gradients) / rows;
         self.outputs = Some(match self.outputs.take() {
             Some(average) => average * config.average + own * (1.0 - config.average),
             None => own,
         });
+    }
+
+    /// Every k-th row, from another one in each batch, where a convolution has far more positions than a second moment needs.
+    fn sampled(&self, rows: &Tensor<2>) -> Tensor<2> {
+        let [count, width] = rows.dims();
+        let kept = LEAST_ROWS.max(ROWS_PER_COLUMN * width);
+        let every = count / kept;
+        if every < 2 {
+            return rows.clone();
+        }
+        let groups = rows.clone().narrow(0, 0, kept * every);
+        let groups: Tensor<3> = groups.reshape([kept, every, width]);
+        groups.narrow(1, self.batches % every, 1).squeeze_dim(1)
     }
 
     /// `U_l`: all eigenvectors, or the leading ones of wide inputs.

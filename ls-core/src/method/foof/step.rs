@@ -242,7 +242,7 @@ impl Steps {
                 StageStep::Unusable => return Ok(None),
                 StageStep::Moved(coefficients, own) => {
                     check = check + own;
-                    set_coefficients(&mut moved, l, *coefficients)?;
+                    set_coefficients(&mut moved, l, coefficients)?;
                 }
             }
         }
@@ -263,13 +263,17 @@ impl Steps {
 }
 
 /// What a step makes of one stage.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of these per stage and step"
+)]
 enum StageStep {
     /// The stage is not fitted.
     None,
     /// Second moments or gradients are not finite.
     Unusable,
     /// New coefficients, and a number that is finite only if they are.
-    Moved(Box<Affine>, Tensor<1>),
+    Moved(Affine, Tensor<1>),
 }
 
 /// A network after a step, and what the step leaves to the next.
@@ -322,7 +326,7 @@ fn stage_step(
                 kernel: kernel - step.kernel,
                 bias: bias - step.bias,
             };
-            StageStep::Moved(moved.into(), check)
+            StageStep::Moved(moved, check)
         }
         None => StageStep::Unusable,
     }

@@ -28,7 +28,7 @@ use table::{RESULTS, ResultsTable};
 /// Runs all contenders of all cases; returns the results that represent them, without those of the tuning.
 ///
 /// A contender with several settings is tuned first: each setting runs once from the tuning seed, and the best one represents the
-/// contender. It is chosen by accuracy on the validation split, or without one by seconds to the target of the case and training loss.
+/// contender. While it has the least or the largest learning rate of its kind, a further rate is tried. It is chosen by accuracy on the validation split, or without one by seconds to the target of the case and training loss.
 ///
 /// `observer` hears of every run. The folder then holds `results.csv` with every run, `figures.csv` with the last figures of
 /// every run's method, `results.md` with medians over the seeds, a plot of each case from its first seed (SVG and PNG) and all run folders.
@@ -103,15 +103,10 @@ impl Runner<'_> {
         contender: &Contender,
         reference: &[f64],
     ) -> Result<Vec<RunResult>> {
-        let mut tuned = Vec::new();
-        if contender.settings.len() > 1 {
-            for setting in &contender.settings {
-                let seed = self.options.tuning_seed;
-                tuned.push(self.run_setting(case, contender, setting, seed, reference)?);
-            }
-        }
+        let mut settings = contender.settings.clone();
+        let tuned = self.tune(case, contender, &mut settings, reference)?;
         let chosen = tuning::best(&tuned).unwrap_or(0);
-        let Some(setting) = contender.settings.get(chosen) else {
+        let Some(setting) = settings.get(chosen) else {
             return Ok(Vec::new());
         };
         let known = tuned.get(chosen);
@@ -122,6 +117,37 @@ impl Runner<'_> {
                 None => self.run_setting(case, contender, setting, seed, reference),
             })
             .collect()
+    }
+
+    /// Runs every setting of a contender that has several from the tuning seed. Adds further settings while the best one has the least
+    /// or the largest learning rate.
+    fn tune(
+        &mut self,
+        case: &Case,
+        contender: &Contender,
+        settings: &mut Vec<(String, RunConfig)>,
+        reference: &[f64],
+    ) -> Result<Vec<RunResult>> {
+        let mut tuned = Vec::new();
+        if settings.len() < 2 {
+            return Ok(tuned);
+        }
+        let seed = self.options.tuning_seed;
+        let most = settings.len() + tuning::MOST_FURTHER;
+        while tuned.len() < settings.len() {
+            let setting = settings[tuned.len()].clone();
+            tuned.push(self.run_setting(case, contender, &setting, seed, reference)?);
+            let all_done = tuned.len() == settings.len() && settings.len() < most;
+            if all_done
+                && contender.widens
+                && let Some(best) = tuning::best(&tuned)
+                && let Some(further) = tuning::further(settings, best)
+            {
+                settings.push(further);
+                self.total += 1;
+            }
+        }
+        Ok(tuned)
     }
 
     /// Runs one setting from one seed, and records the result.
