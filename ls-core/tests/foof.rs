@@ -88,10 +88,19 @@ fn the_defaults_train_two_to_thirty_stages() {
             let steps = Some(sweeps * SAMPLES / BATCH);
             let config = FoofConfig::default();
             let (mut model, mut method) = start(hidden, activation, config, steps, &split);
+            let members: Vec<usize> = (0..BATCH).collect();
+            let report = method.sweep(&mut model, &split.pick(0, &members));
+            report.expect("a step");
+            let first = original_loss(&model, &split);
             for _ in 0..sweeps {
                 sweep(&mut method, &mut model, &split);
             }
             let loss = original_loss(&model, &split);
+            // The first batch begins with a sweep of `exact`; the steps must gain on it.
+            assert!(
+                loss < 0.7 * first,
+                "{activation:?}, {hidden}: {first} to {loss}"
+            );
             assert!(
                 loss < 0.5 * 3.0_f64.ln(),
                 "{activation:?}, {hidden} stages: {loss}"
@@ -127,7 +136,8 @@ fn steps_that_blow_up_are_refused_counted_and_halved() {
             "{last} after {refused}"
         );
         let loss = original_loss(&model, &split);
-        assert!(loss < 1.1, "it recovers: {loss}");
+        // Half of chance, ln 3.
+        assert!(loss < 0.55, "it recovers: {loss}");
     }
 }
 

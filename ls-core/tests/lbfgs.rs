@@ -1,4 +1,4 @@
-//! L-BFGS: what a sweep promises, and that it is the method of the textbook.
+//! L-BFGS: what a sweep promises.
 
 mod common;
 

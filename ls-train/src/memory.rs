@@ -26,6 +26,9 @@ const PATCH_COPIES: u64 = 2;
 /// the gradients of the first.
 const KEPT_COPIES: u64 = 4;
 
+/// Outputs that a tape keeps until it has been gone back: pre-activations, activations, gradients of both.
+const TAPE_COPIES: u64 = 4;
+
 /// A pair of a quasi-Newton step: the step and the change of the gradient.
 const PAIR_COPIES: u64 = 2;
 
@@ -89,6 +92,17 @@ impl MemoryNeed {
                 let history = PAIR_COPIES * exact.history as u64 * need.parameters;
                 Self {
                     kept: need.kept + history,
+                    ..need
+                }
+            }
+            Some(MethodConfig::Lbfgs(lbfgs)) => {
+                let need = Self::of(layout, input, samples, batch);
+                let features = layout.iter().map(|stage| stage.output.features() as u64);
+                let tape = TAPE_COPIES * samples as u64 * features.sum::<u64>() * FLOAT;
+                let pairs = PAIR_COPIES * lbfgs.history as u64 * need.parameters;
+                Self {
+                    auxiliary: Vec::new(),
+                    kept: tape + pairs,
                     ..need
                 }
             }

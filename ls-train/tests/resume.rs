@@ -114,6 +114,14 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
         ("exact, rms", exact(Some(Scaling::Rms)), full),
         ("foof", foof(0.9), batches),
         ("foof, full batch", foof(0.5), full),
+        (
+            "foof, wide inputs",
+            MethodConfig::Foof(FoofConfig {
+                rank: 2,
+                ..FoofConfig::default()
+            }),
+            batches,
+        ),
         ("alternating", alternating(None), full),
         ("alternating, batches", alternating(None), batches),
         ("alternating, adam", alternating(adam), full),

@@ -264,7 +264,12 @@ fn every_method_starts_from_the_same_weights() {
 fn every_optimizer_lowers_the_original_loss_in_both_methods() {
     let folder = tempfile::tempdir().unwrap();
     for &kind in OptimizerName::VARIANTS {
-        for method in [backprop(kind), alternating(kind)] {
+        let kernels_only = matches!(kind, OptimizerName::Muon | OptimizerName::Soap);
+        let methods = [
+            Some(backprop(kind)),
+            (!kernels_only).then(|| alternating(kind)),
+        ];
+        for method in methods.into_iter().flatten() {
             let name = format!("{}-{}", kind.name(), method.name());
             let mut config = small(method);
             (config.batch_size, config.sweeps) = (BatchSize::Samples(50), 6);

@@ -80,7 +80,7 @@ class Lbfgs:
         """Returns loss and gradient at a point."""
         self.place(point)
         self.model.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(self.model(inputs), labels)
+        loss = functional.cross_entropy(self.model(inputs).double(), labels)
         loss.backward()
         return loss.item(), torch.cat([p.grad.reshape(-1) for p in self.parameters])
 

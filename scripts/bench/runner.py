@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from cases import FULL
 from failure import Failure
 from network import Problem, measure, network
@@ -80,8 +82,8 @@ def run_rival(entry, setting, case, problem):
                     trainer.scale(1 - done / total)
                 trainer.step(inputs, labels)
                 done += 1
-        except RuntimeError:
-            # Decompositions refuse numbers that are not finite; a step that never works has failed in `warm_up`.
+        except torch.linalg.LinAlgError:
+            # Decompositions refuse numbers that are not finite.
             run.has_failed = True
         seconds += time.perf_counter() - started
         run.rows.append((seconds, *figures(trainer.model, problem)))

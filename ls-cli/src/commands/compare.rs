@@ -33,11 +33,11 @@ Examples:
   layersep compare --methods foof@250,adam@200 --sweeps 6 --dataset mnist --data-dir DIR --hidden 100,100
       equal sweeps in place of equal seconds
 
-A method is `exact`, `foof`, `alternating`, `lbfgs` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full the whole
-split. By default optimizers and `foof` take batches of 100, and the others the whole split. Learning rates are swept on a seed of their own, 0,
-around the optimizer's usual rate, and further until the best lies inside; the best by training loss, or by validation accuracy
-with --validation, represents its method. The folder then holds results.csv with every run, figures.csv with the figures of every method, comparison.md and comparison.csv, plots of each first seed, and all
-run folders.
+A method is `exact`, `foof`, `alternating`, `lbfgs` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full
+the whole split. By default optimizers and `foof` take batches of 100, and the others the whole split. Learning rates are swept on a
+seed of their own, 0, around the optimizer's usual rate, and up to eight further ones until the best lies inside; the best by training
+loss, or by validation accuracy with --validation, represents its method. The folder then holds results.csv with every run, figures.csv
+with the figures of every method, comparison.md and comparison.csv, plots of each first seed, and all run folders.
 
 With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."
 )]

@@ -12,7 +12,7 @@ use super::read::to_f64;
 /// Directions that the subspace iteration carries beyond those that it returns.
 const OVERSAMPLING: usize = 16;
 
-/// Products with the matrix in a subspace iteration. Spectra of inputs fall fast: each product squares what is left of the rest.
+/// Products with the matrix in a subspace iteration: each multiplies what is left of the rest by a ratio of eigenvalues.
 const ITERATIONS: usize = 3;
 
 /// Returns the eigenvectors of a symmetric matrix `[d, d]` as columns, in falling order of the eigenvalues; `None` when it is not

@@ -58,6 +58,8 @@ impl MethodSettings for BackpropConfig {
         if let Some(rate) = self.learning_rate {
             check_learning_rate("learning-rate", rate)?;
         }
+        let inside = self.warm_up <= 1_000_000_000;
+        ensure(inside, "warm-up", self.warm_up as f64, "from 0 to 1e9")?;
         match self.weight_decay {
             Some(decay) => check_weight_decay(decay),
             None => Ok(()),

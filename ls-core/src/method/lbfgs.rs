@@ -1,8 +1,10 @@
 //! Method `lbfgs`: the L-BFGS method with a line search by the strong Wolfe conditions, in full batch, a baseline.
 //!
 //! The direction is `-H ∇F`, where `H` approximates the inverse Hessian from the last pairs of steps and differences of gradients
-//! (Nocedal 1980; Nocedal and Wright, Numerical Optimization, algorithms 7.4, 3.5 and 3.6). A sweep is one iteration. The search and the recursion
-//! are Burn's; the loss is summed in f64, and the point that a search ended at is not evaluated again by the next.
+//! (Nocedal 1980; Nocedal and Wright, *Numerical Optimization*, algorithms 7.4, 3.5 and 3.6). A sweep is one iteration. The search and
+//! the recursion are Burn's, which leaves out pairs with `yᵀs ≤ 1e-10`. The loss is summed in f64, and the point that a search ended
+//! at is not evaluated again by the next. A search that finds no smaller loss leaves the weights alone, and the next begins without
+//! pairs, along the gradient.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, LBFGS, LBFGSConfig, LineSearchFn};
@@ -13,19 +15,19 @@ use serde::{Deserialize, Serialize};
 use super::{
     ACCEPTED, Method, MethodSettings, MethodState, Objective, REJECTED, Separated, Task, counts,
 };
-use crate::batch::{Batch, BatchSize};
+use crate::batch::{Batch, BatchIdentity, BatchSize, Selection};
 use crate::error::ensure;
 use crate::figure::{Figure, FigureScale, Figures};
 use crate::linalg::mean_f64;
 use crate::network::Network;
 use crate::objective::cross_entropy;
+use crate::update::{copied, tracked};
 use crate::{Error, Result};
 
 /// Evaluations of loss and gradient in one line search before it gives up.
 const EVALUATIONS: usize = 25;
 
-/// Searches end where the interval is shorter than this in every weight, or the slope flatter: far below what f32 resolves, so that
-/// nothing ends early.
+/// Searches end where the interval is shorter than this in every weight, or the slope flatter: far below what f32 resolves.
 const TOLERANCE: f64 = 1e-15;
 
 /// Evaluations of loss and gradient in the line search of a sweep.
@@ -65,11 +67,7 @@ impl MethodSettings for LbfgsConfig {
     fn check_batch_size(&self, size: BatchSize) -> Result<()> {
         match size {
             BatchSize::Full => Ok(()),
-            BatchSize::Samples(count) => Err(Error::BatchSize {
-                method: Self::NAME,
-                size: count.to_string(),
-                allowed: "differences of gradients need one loss; take the whole split",
-            }),
+            BatchSize::Samples(count) => Err(needs_full_batch(count)),
         }
     }
 
@@ -78,17 +76,42 @@ impl MethodSettings for LbfgsConfig {
     }
 }
 
+fn needs_full_batch(size: usize) -> Error {
+    Error::BatchSize {
+        method: LbfgsConfig::NAME,
+        size: size.to_string(),
+        allowed: "differences of gradients need one loss; leave out the batch size, or use method `backprop`",
+    }
+}
+
 /// The L-BFGS method on the original loss.
+///
+/// Between sweeps it keeps loss and gradient of the point that it ended at. They belong to their batch; nobody else may move the
+/// weights between two sweeps over the same batch. The network behaves as in validation, without dropout.
 pub struct Lbfgs {
+    config: LbfgsConfig,
     optimizer: LBFGS,
-    /// Loss and gradient at the weights that the last sweep ended at.
-    last: Option<Evaluation>,
+    /// Loss and gradient at the weights that the last sweep ended at, and the samples that they belong to.
+    last: Option<(BatchIdentity, Evaluation)>,
 }
 
 /// The loss at a point, a mean over samples, and its gradient.
 struct Evaluation {
     loss: f64,
     gradients: GradientsParams,
+}
+
+impl LbfgsConfig {
+    fn optimizer(&self) -> LBFGS {
+        LBFGSConfig::new()
+            .with_max_iter(1)
+            .with_max_eval(Some(EVALUATIONS))
+            .with_history_size(self.history)
+            .with_tolerance_grad(TOLERANCE)
+            .with_tolerance_change(TOLERANCE)
+            .with_line_search_fn(LineSearchFn::StrongWolfe)
+            .init()
+    }
 }
 
 impl Lbfgs {
@@ -98,43 +121,42 @@ impl Lbfgs {
     /// [`Error::InvalidConfig`] for an impossible setting.
     pub fn new(config: LbfgsConfig) -> Result<Self> {
         config.check()?;
-        let optimizer = LBFGSConfig::new()
-            .with_max_iter(1)
-            .with_max_eval(Some(EVALUATIONS))
-            .with_history_size(config.history)
-            .with_tolerance_grad(TOLERANCE)
-            .with_tolerance_change(TOLERANCE)
-            .with_line_search_fn(LineSearchFn::StrongWolfe);
         Ok(Self {
-            optimizer: optimizer.init(),
+            optimizer: config.optimizer(),
+            config,
             last: None,
         })
     }
 }
 
 impl Evaluation {
-    /// Loss and gradient of a network whose parameters are tracked. Parameters that the loss does not depend on, such as those of
-    /// frozen stages, have gradient zero, as the recursion needs one for each.
-    fn new(tracked: &Network, batch: &Batch) -> Result<Self> {
-        let logits = tracked.forward(batch.inputs.clone());
+    /// Loss and gradient of a network whose parameters are tracked. A loss that is not a number counts as infinite, from which a
+    /// search turns back.
+    fn new(network: &Network, batch: &Batch) -> Result<Self> {
+        let logits = network.forward(batch.inputs.clone());
         let plain = logits.clone().inner();
         let loss = mean_f64(cross_entropy::per_sample(plain.clone(), &batch.labels))?;
         let cotangent = cross_entropy::gradient(plain, &batch.labels) / batch.len() as f64;
         let surrogate = (logits * cotangent).sum();
         let gradients = match surrogate.is_tracked() {
-            true => GradientsParams::from_grads(surrogate.backward(), tracked),
+            true => GradientsParams::from_grads(surrogate.backward(), network),
             false => GradientsParams::new(),
         };
-        let mut completed = Completed { gradients };
-        tracked.visit(&mut completed);
         Ok(Self {
-            loss,
-            gradients: completed.gradients,
+            loss: if loss.is_nan() { f64::INFINITY } else { loss },
+            gradients: completed(gradients, network),
         })
     }
 }
 
-/// Gradients with zeros where there are none.
+/// Adds zeros for the parameters that the loss does not depend on, such as those of frozen stages: the recursion needs a number for
+/// each.
+fn completed(gradients: GradientsParams, network: &Network) -> GradientsParams {
+    let mut completed = Completed { gradients };
+    network.visit(&mut completed);
+    completed.gradients
+}
+
 struct Completed {
     gradients: GradientsParams,
 }
@@ -148,27 +170,38 @@ impl ModuleVisitor for Completed {
     }
 }
 
-/// The gradients of a network as an own set; Burn's cannot be cloned.
-struct Copied<'a> {
-    from: &'a GradientsParams,
-    to: GradientsParams,
+/// The points that one line search has evaluated, the start first.
+struct Search<'a> {
+    batch: &'a Batch,
+    points: Vec<Evaluation>,
+    /// Whether the start is known before the search asks for it.
+    knows_start: bool,
+    failure: Option<Error>,
 }
 
-impl ModuleVisitor for Copied<'_> {
-    fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.from.get::<D>(parameter.id) {
-            self.to.register(parameter.id, gradient);
+impl Search<'_> {
+    /// Answers the search with loss and gradient at a point. After a failure of the device all slopes vanish, which ends the search.
+    fn evaluate(&mut self, network: &Network) -> (f64, GradientsParams) {
+        if !core::mem::take(&mut self.knows_start) && self.failure.is_none() {
+            match Evaluation::new(network, self.batch) {
+                Ok(point) => self.points.push(point),
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        match (&self.failure, self.points.last()) {
+            (None, Some(point)) => (point.loss, copied(network, &point.gradients)),
+            _ => (f64::INFINITY, completed(GradientsParams::new(), network)),
         }
     }
-}
 
-fn copied(gradients: &GradientsParams, network: &Network) -> GradientsParams {
-    let mut copied = Copied {
-        from: gradients,
-        to: GradientsParams::new(),
-    };
-    network.visit(&mut copied);
-    copied.to
+    /// The point of a loss, if it is the only one.
+    fn point_of(self, loss: f64) -> Option<Evaluation> {
+        let mut found = self.points.into_iter().filter(|point| point.loss == loss);
+        match (found.next(), found.next()) {
+            (point, None) => point,
+            _ => None,
+        }
+    }
 }
 
 impl Method for Lbfgs {
@@ -184,35 +217,41 @@ impl Method for Lbfgs {
         vec![EVALUATED, ACCEPTED, REJECTED]
     }
 
+    /// Makes one iteration. The batch must be a whole split.
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
-        let mut points: Vec<Evaluation> = self.last.take().into_iter().collect();
-        let (known, mut failure) = (points.len(), None);
-        let mut is_first = true;
-        let tracked = model.network.clone().train();
-        let evaluate = |network: Network| {
-            let start = core::mem::take(&mut is_first);
-            if !(start && known == 1) {
-                match Evaluation::new(&network, batch) {
-                    Ok(point) => points.push(point),
-                    Err(error) => failure = Some(error),
-                }
-            }
-            match (&failure, points.last()) {
-                (None, Some(point)) => (point.loss, copied(&point.gradients, &network)),
-                // The search cannot stop early; it ends at once without a slope.
-                _ => (f64::NAN, GradientsParams::new()),
-            }
+        if !matches!(batch.selection, Selection::All) {
+            return Err(needs_full_batch(batch.len()));
+        }
+        let identity = batch.identity();
+        let known = self.last.take().filter(|(seen, _)| *seen == identity);
+        let points: Vec<_> = known.map(|(_, point)| point).into_iter().collect();
+        let mut search = Search {
+            batch,
+            knows_start: !points.is_empty(),
+            points,
+            failure: None,
         };
-        let (moved, loss) = self.optimizer.step(1.0, tracked, evaluate);
-        if let Some(error) = failure {
+        let start = tracked(&model.network);
+        let evaluate = |network: Network| search.evaluate(&network);
+        let (moved, loss) = self.optimizer.step(1.0, start, evaluate);
+        if let Some(error) = search.failure {
             return Err(error);
         }
-        let start = points.first().map_or(f64::NAN, |point| point.loss);
-        let accepted = usize::from(loss < start);
-        let searched = points.len().saturating_sub(1);
-        model.network = moved.valid();
-        self.last = points.into_iter().rev().find(|point| point.loss == loss);
-        Ok(counts(accepted, 1 - accepted).with(EVALUATED, searched as f64))
+        let evaluated = search.points.len().saturating_sub(1);
+        let before = search
+            .points
+            .first()
+            .map_or(f64::INFINITY, |point| point.loss);
+        let is_lower = loss < before;
+        if is_lower {
+            model.network = moved.valid();
+        } else {
+            self.optimizer = self.config.optimizer();
+        }
+        let end = if is_lower { loss } else { before };
+        self.last = search.point_of(end).map(|point| (identity, point));
+        let accepted = usize::from(is_lower);
+        Ok(counts(accepted, 1 - accepted).with(EVALUATED, evaluated as f64))
     }
 
     fn save(&self) -> Result<MethodState> {
@@ -222,8 +261,8 @@ impl Method for Lbfgs {
     }
 
     fn restore(&mut self, mut state: MethodState) -> Result<()> {
-        let optimizer = self.optimizer.clone();
-        self.optimizer = optimizer.load_record(state.take_optimizer()?);
+        self.last = None;
+        self.optimizer = self.config.optimizer().load_record(state.take_optimizer()?);
         Ok(())
     }
 }

@@ -111,7 +111,7 @@ macro_rules! methods {
 methods! {
     /// Restarted separation with exact weight blocks, in full batch.
     Exact(ExactConfig),
-    /// Gradients preconditioned by the covariance of each stage's inputs, in batches.
+    /// Adam in the eigenvectors of each stage's inputs and gradients, in batches.
     Foof(FoofConfig),
     /// Alternating minimization of the separated loss.
     Alternating(AlternatingConfig),

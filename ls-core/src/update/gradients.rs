@@ -43,7 +43,7 @@ impl ModuleMapper for AsInValidation {
 }
 
 /// Returns a copy of the gradients of a module: optimizers consume those that they are given.
-pub(super) fn copied(module: &impl Module, gradients: &GradientsParams) -> GradientsParams {
+pub(crate) fn copied(module: &impl Module, gradients: &GradientsParams) -> GradientsParams {
     let mut copy = GradientsParams::new();
     add_gradients(module, &mut copy, gradients, 1.0);
     copy

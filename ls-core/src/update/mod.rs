@@ -35,7 +35,7 @@ mod restart;
 pub use armijo::armijo_pass;
 pub use block::{AuxiliaryBlock, Penalty, WeightBlock, WeightStep};
 pub use gradient_step::GradientStep;
-pub(crate) use gradients::{add_gradients, tracked};
+pub(crate) use gradients::{add_gradients, copied, tracked};
 pub use gram_step::GramStep;
 pub use line_search::{
     AcceptedTrial, Backtracking, Decrease, NOTICEABLE, SUFFICIENT_DECREASE, SearchOutcome,

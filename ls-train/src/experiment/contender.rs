@@ -52,8 +52,8 @@ impl Contender {
         }
     }
 
-    /// Makes a contender that backpropagates at several learning rates, and at further ones until the best lies inside. Schedule and weight decay are those of `base` where it
-    /// configures the same optimizer.
+    /// Makes a contender that backpropagates at several learning rates, and at further ones until the best lies inside. Schedule and
+    /// weight decay are those of `base` where it configures the same optimizer.
     pub fn swept(
         name: impl Into<String>,
         base: &RunConfig,
@@ -120,7 +120,7 @@ impl Contender {
         Self::fixed("exact", config)
     }
 
-    /// Makes a contender of preconditioned gradients in batches.
+    /// Makes a contender of `foof` in batches.
     pub(super) fn foof(base: &RunConfig, batch: usize) -> Self {
         let config = RunConfig {
             method: MethodConfig::Foof(FoofConfig::default()).into(),

@@ -49,7 +49,7 @@ fn cases() -> Vec<Case> {
         Activation::Sigmoid,
     ];
     cases.extend(activations.map(|activation| {
-        let mut base = deep(20, activation, Init::Orthogonal);
+        let mut base = deep(20, activation, Init::suited_to(20, activation));
         base.data.dataset = Source::FASHION_MNIST.name().into();
         base.data.limit = Some(5000);
         case(&format!("fashion 20 x 64 {}", activation.name()), base)

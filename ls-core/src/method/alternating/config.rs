@@ -85,6 +85,16 @@ impl AlternatingConfig {
                 reason: format!("{key} has no meaning {reason}"),
             })
         };
+        if let Some(optimizer) = &self.optimizer
+            && !optimizer.name().suits_any_array()
+        {
+            let name = optimizer.name().name();
+            let key = format!("optimizer `{name}`");
+            return unused(
+                &key,
+                "here: rows of auxiliary variables are samples and no kernels",
+            );
+        }
         match (&self.optimizer, self.damping) {
             (Some(_), Some(_)) => return unused("damping", "with an optimizer"),
             (Some(_), None) => {}

@@ -27,7 +27,7 @@ const WIDEST_OUTPUT: usize = 256;
 pub(super) struct Memory {
     /// `Σ_l` and the mean of the inputs.
     pub inputs: Option<Covariance>,
-    /// `G_l`, the average of `Gᵀ G / m` over batches; `None` for wide outputs.
+    /// The average of `G_lᵀ G_l / m` over batches of `m` rows; `None` for wide outputs.
     outputs: Option<Tensor<2>>,
     /// `U_l` and `Q_l`.
     pub directions: Option<Directions>,

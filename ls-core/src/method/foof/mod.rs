@@ -1,26 +1,26 @@
 //! Method `foof`: steps of Adam in the eigenvectors of the second moments of each stage's inputs and gradients, in batches.
 //!
 //! With `G_l = ∂ce_n/∂u_l` of the batch at its forward inputs `A_l`, all stages move at once. `U_l` holds eigenvectors of the covariance
-//! of the inputs, `Q_l` those of `G_lᵀ G_l / m`, both exponential averages over batches; the average of `Σ_1`, whose inputs never change, ends after
-//! the first rows of the split. In the coordinates `u = (a - ā) W + c`,
+//! of the inputs, `Q_l` those of `G_lᵀ G_l / m` over the `m` rows, both exponential averages over batches; the average of `Σ_1`, whose
+//! inputs never change, ends after some rows. In the coordinates `u = (a - ā) W + c`,
 //!
 //! `X = (A_l - ā)ᵀ G_l Q_l / N`,  `M ← β M + (1 - β) X`,  `V ← α V + (1 - α) (U_lᵀ X)²`,
 //! `W_l ← W_l - τ U_l ((U_lᵀ M) / √V) Q_lᵀ`,
 //!
-//! with Adam's corrections for the start, and likewise `c`. Of wide inputs `U_l` holds the leading eigenvectors only, and the rest of their
-//! directions share one second moment for each output. `τ` falls to zero over the run; kernels that are larger, and those of deeper
-//! networks, take shorter steps.
+//! with Adam's corrections for the start, a little added to `√V`, and likewise `c`. Of wide inputs `U_l` holds the leading
+//! eigenvectors only, and the rest of their directions share one second moment for each output. `τ` falls to zero over the run;
+//! kernels that are larger, deeper networks and longer runs take shorter steps.
 //!
-//! The covariance of the inputs is known as FOOF (Benzing, ICML 2022, arXiv 2201.12250) and ISAAC (arXiv 2305.00604), both sides as K-FAC
-//! (Martens and Grosse 2015), second moments in its eigenvectors as EKFAC (George et al. 2018), moments of Adam in those of Shampoo as SOAP (Vyas et al. 2024).
-//! Here the bases come from inputs and gradients and not from kernels, so that they cost little: that of the first stage is computed
-//! once. This method adds the centring, bases of low rank for wide inputs, safe weights to return to, and its start: one full-batch
-//! sweep of [`exact`](super::exact) on the first batch. All stages move at once otherwise, which deep networks do not survive if the
-//! signal of the inputs, or of the gradients, vanishes on its way through them; fits from front to back bring both to one size
-//! everywhere.
+//! The covariance of the inputs is known as FOOF (Benzing, ICML 2022, arXiv 2201.12250) and ISAAC (arXiv 2305.00604), both sides as
+//! K-FAC (Martens and Grosse 2015), second moments in its eigenvectors as EKFAC (George et al. 2018), moments of Adam in those of
+//! Shampoo as SOAP (Vyas et al. 2024). Here the bases come from inputs and gradients and not from kernels, so that they cost little:
+//! that of the first stage is soon known for good. This method adds the centring, bases of low rank for wide inputs, safe weights to
+//! return to, and its start: one full-batch sweep of [`exact`](super::exact) on the first batch. All stages move at once otherwise,
+//! which deep networks do not survive if the signal of the inputs, or of the gradients, vanishes on its way through them; fits from
+//! front to back bring both to one size everywhere.
 //!
-//! A decrease of the loss of one batch says little, and none is asked for. But where the loss of a batch is not finite, or far above that of the first, the weights
-//! return to those of some steps before, and all further steps are half as long.
+//! A decrease of the loss of one batch says little, and none is asked for. But where the loss of a batch is not finite, or far above
+//! that of the first, the weights return to those of some steps before, and all further steps are half as long.
 //!
 //! Stages without the affine view move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate
 //! that falls and is halved with `τ`; they return with the others. Frozen stages keep their weights.
@@ -55,11 +55,11 @@ use crate::{Error, Result};
 ///
 /// | key | meaning | default | range |
 /// | --- | --- | --- | --- |
-/// | `step` | `τ` of the first step of a network of three stages | 5e-3 | above 0, at most 1e30 |
+/// | `step` | `τ` of the first step, in a network of three stages and a run of 2000 batches | 5e-3 | above 0, at most 1e30 |
 /// | `schedule` | course of `τ` over the run | `linear` | `constant`, `linear`, `cosine` |
 /// | `momentum` | `β` | 0.9 | 0 to below 1 |
 /// | `average` | weight `α` of the past in the averages of second moments | 0.95 | 0 to below 1 |
-/// | `refresh` | steps between two computations of the eigenvectors | 20 | 1 or more |
+/// | `refresh` | steps between two computations of the eigenvectors, and between two sets of safe weights, | 20 | 1 or more |
 /// | `rank` | eigenvectors of inputs that are more than twice as wide | 96 | 1 or more |
 /// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
@@ -67,7 +67,8 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct FoofConfig {
-    /// Step τ of the first step of a network of three stages; deeper ones take shorter steps [default: 0.005]
+    /// Step τ of the first step, in a network of three stages and a run of 2000 batches; deeper networks and longer runs take shorter steps
+    /// [default: 0.005]
     pub step: f64,
     /// Course of the step over the run [default: linear]
     pub schedule: Schedule,
@@ -87,6 +88,9 @@ pub struct FoofConfig {
     #[serde(flatten)]
     pub weighting: Weighting,
 }
+
+/// Largest value of settings that count something.
+const MOST: usize = 1_000_000;
 
 impl Default for FoofConfig {
     fn default() -> Self {
@@ -121,7 +125,8 @@ impl MethodSettings for FoofConfig {
         }
         check_weight_decay(self.weight_decay)?;
         for (field, count) in [("refresh", self.refresh), ("rank", self.rank)] {
-            ensure(count >= 1, field, count as f64, "1 or more")?;
+            let inside = (1..=MOST).contains(&count);
+            ensure(inside, field, count as f64, "from 1 to 1000000")?;
         }
         Ok(())
     }

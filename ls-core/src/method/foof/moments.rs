@@ -7,12 +7,17 @@ use crate::Result;
 use crate::linalg::Affine;
 use crate::method::MethodState;
 
-/// Added to roots of second moments: below every gradient that f32 can square.
+/// Added to roots of second moments, so that what vanishes stays where it is. It is below the gradients of sigmoid networks whose signal
+/// vanishes.
 const EPSILON: f64 = 1e-12;
 
-/// Share of the mean second moment of an output that is added to each of its own. Along inputs that do not vary, gradients are
-/// rounding, 1e-6 of the others or less, and must not give full steps.
+/// Share of the root mean second moment of an output that is added to the root of each of its own. Along inputs that do not vary,
+/// gradients are rounding, 1e-6 of the others or less, and must not give full steps.
 const FLOOR: f64 = 1e-2;
+
+/// Share of the root mean second moment of all outputs, which is added too. Along some eigenvectors of the outputs all gradients are
+/// rounding: those of the logits sum to zero over the classes.
+const LEAST: f64 = 1e-5;
 
 /// The eigenvectors that moments are kept in.
 pub(super) struct Directions {
@@ -108,9 +113,9 @@ impl Moments {
         self.first = [kernel, bias, leading];
     }
 
-    /// Takes in the gradients of a kernel and a bias, with outputs in the coordinates of `Q`. That of the kernel is `Aᵀ G` for a given mean of
-    /// the inputs, which is then taken off the small arrays only, and `(A - ā)ᵀ G` without one. Returns the step for a rate, in the stage's
-    /// own coordinates but about the mean.
+    /// Takes in the gradients of a kernel and a bias, with outputs in the coordinates of `Q`. That of the kernel is `Aᵀ G` for a given
+    /// mean of the inputs, which is then taken off the small arrays only, and `(A - ā)ᵀ G` without one. Returns the step for a rate,
+    /// in the stage's own coordinates but about the mean.
     pub(super) fn step(
         &mut self,
         config: &FoofConfig,
@@ -145,10 +150,10 @@ impl Moments {
     fn normalized(&self, directions: &Directions, mean: Option<&Tensor<2>>, t: f64) -> Step {
         let [kernel, bias, leading] = &self.first;
         let [along, rest, own] = self.second.each_ref().map(Tensor::clone);
-        let floor = along.clone().mean_dim(0).sqrt() * FLOOR + EPSILON;
+        let floor = along.clone().mean_dim(0).sqrt() * FLOOR + least(&along);
         let factor = |second: Tensor<2>| (second.sqrt() + floor.clone()).recip() * t;
         let scaled = leading.clone() * factor(along);
-        let moved_bias = bias.clone() / (own.sqrt() + EPSILON) * t;
+        let moved_bias = bias.clone() / (own.clone().sqrt() + least(&own)) * t;
         let check = scaled.clone().sum() + moved_bias.clone().sum();
         let kernel = match directions.leaves_rest() {
             true => {
@@ -186,6 +191,11 @@ impl Moments {
     }
 }
 
+/// `LEAST √V̄ + EPSILON` over a whole array, `[1, 1]`.
+fn least(second: &Tensor<2>) -> Tensor<2> {
+    second.clone().mean().sqrt().unsqueeze::<2>() * LEAST + EPSILON
+}
+
 /// The sums of squares of `X - āᵀ s` over inputs, `[1, d_out]`.
 fn centred_squares(kernel: &Tensor<2>, bias: &Tensor<2>, mean: Option<&Tensor<2>>) -> Tensor<2> {
     let squares = (kernel.clone() * kernel.clone()).sum_dim(0);
@@ -214,6 +224,158 @@ impl Step {
         Affine {
             bias: (self.bias - mean.matmul(self.kernel.clone())).squeeze_dim(0),
             kernel: self.kernel,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::linalg::orthonormal;
+
+    const INPUTS: usize = 7;
+    const OUTPUTS: usize = 4;
+
+    fn random(dims: [usize; 2]) -> Tensor<2> {
+        Tensor::random(dims, Distribution::Normal(0.0, 1.0), &Device::flex())
+    }
+
+    fn directions(rank: usize) -> Directions {
+        let basis = |size| orthonormal::<f64>(random([size, size])).unwrap();
+        Directions {
+            input: basis(INPUTS).narrow(1, 0, rank),
+            output: Some(basis(OUTPUTS)),
+        }
+    }
+
+    fn largest(tensor: Tensor<2>) -> f64 {
+        tensor.abs().max().into_scalar()
+    }
+
+    /// Gradients of a few batches, `Aᵀ G` and `1ᵀ G` with outputs in the coordinates of `Q`.
+    fn gradients(directions: &Directions) -> Vec<[Tensor<2>; 2]> {
+        let one = |_| {
+            let outputs = directions.rotated(random([20, OUTPUTS]));
+            let kernel = (random([20, INPUTS]) + 1.0)
+                .transpose()
+                .matmul(outputs.clone());
+            [kernel, outputs.sum_dim(0)]
+        };
+        (0..5).map(one).collect()
+    }
+
+    fn centred([kernel, bias]: [Tensor<2>; 2], mean: &Tensor<2>) -> [Tensor<2>; 2] {
+        let shift = mean.clone().transpose().matmul(bias.clone());
+        [kernel - shift, bias]
+    }
+
+    #[test]
+    fn a_mean_taken_off_small_arrays_gives_the_step_of_centred_gradients() {
+        Device::flex().seed(8);
+        let config = FoofConfig::default();
+        for rank in [3, INPUTS] {
+            let directions = directions(rank);
+            let mean = random([1, INPUTS]);
+            let start = || {
+                Moments::start(
+                    &directions,
+                    &Tensor::zeros([INPUTS, OUTPUTS], &Device::flex()),
+                )
+            };
+            let (mut taken_off, mut plain) = (start(), start());
+            for gradient in gradients(&directions) {
+                let own = centred(gradient.clone(), &mean);
+                let found = taken_off.step(&config, &directions, gradient, Some(&mean), 0.1);
+                let expected = plain.step(&config, &directions, own, None, 0.1);
+                // A complete basis adds nothing outside of itself, so the mean has no part in the step either.
+                let difference = largest(found.kernel - expected.kernel);
+                // Steps of 0.1 per entry in f32, whose sums of squares cancel to some digits.
+                assert!(difference < 1e-5, "rank {rank}: {difference:e}");
+                assert!(largest(found.bias - expected.bias) < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn moments_turn_with_their_coordinates() {
+        Device::flex().seed(9);
+        let config = FoofConfig::default();
+        let (old, new) = (directions(3), directions(3));
+        let mean = random([1, INPUTS]);
+        let mut moments = Moments::start(&old, &Tensor::zeros([INPUTS, OUTPUTS], &Device::flex()));
+        for gradient in gradients(&old) {
+            moments.step(&config, &old, gradient, Some(&mean), 0.1);
+        }
+        let own = old.rotated_back(moments.first[0].clone());
+        let bias = old.rotated_back(moments.first[1].clone());
+        moments.turn(&old, &new, Some(&mean));
+        let [kernel, _] = centred([own, bias], &mean);
+        let expected = new.rotated(new.input.clone().transpose().matmul(kernel));
+        // f32 products of some entries of size 20.
+        assert!(largest(moments.first[2].clone() - expected) < 1e-3);
+    }
+
+    #[test]
+    fn a_complete_basis_takes_the_step_of_adam_in_its_coordinates() {
+        Device::flex().seed(10);
+        let config = FoofConfig::default();
+        let directions = directions(INPUTS);
+        let mut moments = Moments::start(
+            &directions,
+            &Tensor::zeros([INPUTS, OUTPUTS], &Device::flex()),
+        );
+        let (mut m, mut v) = ([0.0; INPUTS * OUTPUTS], [0.0; INPUTS * OUTPUTS]);
+        let entries = |tensor: Tensor<2>| crate::linalg::to_f64(tensor).unwrap();
+        for (k, gradient) in gradients(&directions).into_iter().enumerate() {
+            let rotated = entries(
+                directions
+                    .input
+                    .clone()
+                    .transpose()
+                    .matmul(gradient[0].clone()),
+            );
+            let step = moments.step(&config, &directions, gradient, None, 0.1);
+            let inside = directions
+                .input
+                .clone()
+                .transpose()
+                .matmul(directions.rotated(step.kernel));
+            let k = k as i32 + 1;
+            let correction =
+                (1.0 - config.average.powi(k)).sqrt() / (1.0 - config.momentum.powi(k));
+            for (i, (found, g)) in entries(inside).into_iter().zip(rotated).enumerate() {
+                m[i] = config.momentum * m[i] + (1.0 - config.momentum) * g;
+                v[i] = config.average * v[i] + (1.0 - config.average) * g * g;
+                let expected = 0.1 * correction * m[i] / v[i].sqrt();
+                // What is added to the root, a hundredth of a usual one, may exceed a small root by some times.
+                let share = found / expected;
+                assert!((0.2..1.001).contains(&share), "{share}");
+            }
+        }
+    }
+
+    #[test]
+    fn outputs_without_a_gradient_stand_still() {
+        Device::flex().seed(11);
+        let config = FoofConfig::default();
+        let directions = Directions {
+            output: None,
+            ..directions(3)
+        };
+        let mut moments = Moments::start(
+            &directions,
+            &Tensor::zeros([INPUTS, OUTPUTS], &Device::flex()),
+        );
+        // The last output has rounding for a gradient.
+        let size = Tensor::<2>::from_data([[1.0, 1.0, 1.0, 1e-8]], &Device::flex());
+        for gradient in gradients(&directions) {
+            let gradient = gradient.map(|part| part * size.clone());
+            let step = moments.step(&config, &directions, gradient, None, 0.1);
+            // 1e-8 against the 1e-5 that are added, of steps of 0.1.
+            assert!(largest(step.kernel.narrow(1, OUTPUTS - 1, 1)) < 2e-3);
+            assert!(largest(step.bias.narrow(1, OUTPUTS - 1, 1)) < 2e-3);
         }
     }
 }

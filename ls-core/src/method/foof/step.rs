@@ -11,7 +11,6 @@ use super::memory::{Memory, MemoryValues, push_affine, take_affine};
 use super::moments::{Directions, Moments};
 use super::pass::Pass;
 use super::snapshot::{SafeWeights, Snapshot};
-use crate::Result;
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::linalg::{Affine, scalar_f64};
@@ -20,12 +19,17 @@ use crate::method::stage_role::set_coefficients;
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::method::{MethodState, OptimizerConfig};
 use crate::network::Network;
+use crate::{Error, Result};
 
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
 
 /// Step of the targets that reports see, relative to displacements of one norm at all stages, in a network of three stages.
 const TARGET_STEP: f64 = 3.0;
+
+/// Batches of a run whose steps have the length of the setting, and the largest factor of shorter runs.
+const USUAL_STEPS: f64 = 2000.0;
+const LONGEST: f64 = 2.5;
 
 /// Width of kernels that take whole steps.
 const USUAL_WIDTH: f64 = 128.0;
@@ -36,11 +40,13 @@ pub(super) struct Steps {
     roles: Vec<StageRole>,
     stages: Vec<Memory>,
     schedule: ScheduledFactor,
+    /// Factor of all steps by the length of the run.
+    horizon: f64,
     /// Halved whenever the weights had to return.
     factor: f64,
     /// `F` of the first batch, at least that of a guess.
     first_loss: Option<f64>,
-    /// Weights of the last refresh at which the loss was in order.
+    /// Weights of the last step whose number is a multiple of `refresh`, and at which the loss was in order.
     safe: SafeWeights,
     /// Of the stages that move along gradients; `None` when there are none.
     adam: Option<ModuleOptimizer>,
@@ -87,6 +93,7 @@ impl Steps {
         let stages = roles.iter().map(|_| Memory::default());
         Ok(Self {
             schedule: config.schedule.start(total_steps)?,
+            horizon: horizon(total_steps),
             config,
             stages: stages.collect(),
             factor: 1.0,
@@ -131,6 +138,9 @@ impl Steps {
     /// # Errors
     /// [`crate::Error::MethodState`] when the arrays do not fit the numbers.
     pub(super) fn restore(&mut self, saved: SavedSteps, state: &mut MethodState) -> Result<()> {
+        if saved.stages.len() != self.stages.len() {
+            return Err(Error::MethodState("another number of stages".into()));
+        }
         let stages = saved.stages.iter();
         self.stages = stages
             .map(|saved| Memory::restored(saved, state))
@@ -157,7 +167,7 @@ impl Steps {
         let depth = 3.0 / self.stages.len().max(3) as f64;
         let refresh = self.schedule.steps().is_multiple_of(self.config.refresh);
         let factor = self.factor * self.schedule.advance();
-        let length = self.config.step * depth.sqrt() * factor;
+        let length = self.config.step * depth.sqrt() * self.horizon * factor;
         let adam_rate = self.config.learning_rate * factor;
         let parts = MethodStage::all(network, &self.roles);
         let pass = Pass::new(&parts, batch)?;
@@ -299,7 +309,7 @@ impl Gradient {
         let outputs = directions.rotated(self.outputs / self.samples);
         let bias = outputs.clone().sum_dim(0);
         let kernel = match self.is_data {
-            // Data vary as much as their mean, and are wide: moments take the mean off smaller arrays.
+            // Data come standardised, with a mean of the size of their variation: moments take it off smaller arrays.
             true => self.rows.transpose().matmul(outputs),
             // Outputs of deep stages may vary by 1e-4 of their mean, whose product would leave few digits.
             false => (self.rows - mean.clone()).transpose().matmul(outputs),
@@ -352,6 +362,13 @@ fn step(
     let step = moments.step(config, directions, [kernel, bias], taken_off, rate);
     let check = step.check.clone();
     Some((step.coefficients(mean), check))
+}
+
+/// `min(2.5, √(2000/S))` for a run of `S` batches: short runs need longer steps to get anywhere, and long ones can afford shorter steps,
+/// which end lower.
+fn horizon(total_steps: Option<usize>) -> f64 {
+    let share = |steps: usize| USUAL_STEPS / steps.max(1) as f64;
+    total_steps.map_or(1.0, |steps| share(steps).sqrt().min(LONGEST))
 }
 
 /// `min(1, √(128/√(d_in d_out)))`: the rate of Adam that suits a kernel falls with its size.

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 /// | --- | --- | --- |
 /// | `momentum` | of Muon, with Nesterov's correction | 0.95 |
 /// | `ns_steps` | Newton-Schulz iterations per step | 5 |
-/// | `adjust_lr_fn` | rate by the shape of a kernel: `MatchRmsAdamW` suits both optimizers with one rate, `Original` is Muon's own | `MatchRmsAdamW` |
 /// | `beta_1`, `beta_2`, `epsilon` | of Adam | 0.9, 0.999, 1e-8 |
 /// | `weight_decay` | decoupled, of both | 0 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +23,6 @@ use serde::{Deserialize, Serialize};
 pub(super) struct MuonAdamWConfig {
     momentum: f64,
     ns_steps: usize,
-    adjust_lr_fn: AdjustLrFn,
     beta_1: f32,
     beta_2: f32,
     epsilon: f32,
@@ -36,7 +34,6 @@ impl Default for MuonAdamWConfig {
         Self {
             momentum: 0.95,
             ns_steps: 5,
-            adjust_lr_fn: AdjustLrFn::MatchRmsAdamW,
             beta_1: 0.9,
             beta_2: 0.999,
             epsilon: 1e-8,
@@ -56,7 +53,8 @@ impl MuonAdamWConfig {
         let muon = MuonConfig::new()
             .with_momentum(momentum)
             .with_ns_steps(self.ns_steps)
-            .with_adjust_lr_fn(self.adjust_lr_fn)
+            // One learning rate then suits both.
+            .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
             .with_weight_decay(decay)
             .build();
         let adam = AdamWConfig::new()

@@ -39,20 +39,26 @@ pub(super) struct Entry {
     pub(super) init: fn(toml::Table, Option<ParamGroup>) -> Result<ModuleOptimizer>,
 }
 
-/// Makes an [`Entry`] from a configuration.
+/// Makes an [`Entry`] from a configuration, with a check of its table where its values are not all possible.
 macro_rules! entry {
     ($config:ty, $default:expr, $rate:expr, $decay:ident) => {
-        entry!($config, $default, $rate, $decay, |config, _head| config
-            .init())
+        entry!($config, $default, $rate, $decay, |config, _| Ok(
+            config.init()
+        ))
     };
     ($config:ty, $default:expr, $rate:expr, $decay:ident, $init:expr) => {
+        entry!($config, $default, $rate, $decay, $init, |_| Ok(()))
+    };
+    ($config:ty, $default:expr, $rate:expr, $decay:ident, $init:expr, $check:expr) => {
         Entry {
             learning_rate: $rate,
             decay: Decay::$decay,
             defaults: || table(&$default),
             init: |table, head| {
-                let init: fn($config, Option<ParamGroup>) -> ModuleOptimizer = $init;
-                Ok(init(parsed(table)?, head))
+                let check: fn(&toml::Table) -> Result<()> = $check;
+                check(&table)?;
+                let init: fn($config, Option<ParamGroup>) -> Result<ModuleOptimizer> = $init;
+                init(parsed(table)?, head)
             },
         }
     };
@@ -88,7 +94,14 @@ impl OptimizerName {
                 1e-2,
                 Penalty
             ),
-            Self::AdaFactor => entry!(AdafactorConfig, AdafactorConfig::new(), 1e-2, Number),
+            Self::AdaFactor => entry!(
+                AdafactorConfig,
+                AdafactorConfig::new(),
+                1e-2,
+                Number,
+                |config, _| Ok(config.init()),
+                check_adafactor
+            ),
             Self::Lamb => entry!(LambConfig, LambConfig::new(), 1e-2, Number),
             Self::Lion => entry!(LionConfig, LionConfig::new(), 1e-4, Number),
             Self::Muon => entry!(
@@ -96,9 +109,15 @@ impl OptimizerName {
                 MuonAdamWConfig::default(),
                 3e-3,
                 Number,
-                |config, head| config.init(head)
+                |config, head| Ok(config.init(head))
             ),
-            Self::Soap => entry!(SoapConfig, SoapConfig::default(), 3e-3, Number),
+            Self::Soap => entry!(
+                SoapConfig,
+                SoapConfig::default(),
+                3e-3,
+                Number,
+                |config, _| config.check().map(|()| config.init())
+            ),
         }
     }
 }
@@ -108,6 +127,32 @@ fn sgd() -> SgdConfig {
         .with_momentum(MOMENTUM)
         .with_dampening(0.0);
     SgdConfig::new().with_momentum(Some(momentum))
+}
+
+/// Refuses the values that Burn's Adafactor would panic at.
+fn check_adafactor(table: &toml::Table) -> Result<()> {
+    let number = |key: &str| match table.get(key) {
+        Some(toml::Value::Integer(value)) => *value as f64,
+        value => value.and_then(toml::Value::as_float).unwrap_or(f64::NAN),
+    };
+    let refused = |key: &str, allowed: &str| {
+        let value = number(key);
+        settings(&format!("`{key}` = {value} is not possible: {allowed}"))
+    };
+    for key in ["epsilon_1", "epsilon_2", "clip_threshold"] {
+        let value = number(key);
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(refused(key, "above 0"));
+        }
+    }
+    let (rate, decay) = (number("decay_rate"), number("weight_decay"));
+    if rate.is_nan() || rate >= 0.0 {
+        return Err(refused("decay_rate", "below 0"));
+    }
+    if decay.is_nan() || decay < 0.0 {
+        return Err(refused("weight_decay", "0 or more"));
+    }
+    Ok(())
 }
 
 fn table(config: &impl Serialize) -> Result<toml::Table> {

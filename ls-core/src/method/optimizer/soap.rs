@@ -13,6 +13,8 @@ use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSi
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
+use crate::error::ensure;
 use crate::linalg::{eigenvectors, orthonormal, to_f64};
 
 /// Constants of [`Soap`].
@@ -59,6 +61,36 @@ impl Default for SoapConfig {
 }
 
 impl SoapConfig {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidConfig`], naming the value and the allowed ones.
+    pub fn check(&self) -> Result<()> {
+        let averages = [
+            ("beta_1", self.beta_1),
+            ("beta_2", self.beta_2),
+            ("shampoo_beta", self.shampoo_beta),
+        ];
+        for (field, share) in averages {
+            let inside = (0.0..1.0).contains(&share);
+            ensure(inside, field, share, "from 0 to below 1")?;
+        }
+        for (field, value) in [
+            ("epsilon", self.epsilon),
+            ("weight_decay", self.weight_decay),
+        ] {
+            let inside = (0.0..=1e3).contains(&value);
+            ensure(inside, field, value, "from 0 to 1000")?;
+        }
+        let steps = self.precondition_frequency;
+        ensure(
+            steps >= 1,
+            "precondition_frequency",
+            steps as f64,
+            "1 or more",
+        )
+    }
+
     /// Makes the optimizer of a whole module.
     pub fn init(&self) -> ModuleOptimizer {
         Soap { config: *self }.into()
@@ -139,7 +171,7 @@ impl Soap {
         let beta = self.config.shampoo_beta;
         let turn = state
             .steps
-            .is_multiple_of(self.config.precondition_frequency.max(1));
+            .is_multiple_of(self.config.precondition_frequency);
         for (number, axis) in state.axes.iter_mut().enumerate() {
             let Some(axis) = axis else { continue };
             let own = second_moment(gradient.clone(), number);

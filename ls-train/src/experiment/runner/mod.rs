@@ -28,14 +28,16 @@ use table::{RESULTS, ResultsTable};
 /// Runs all contenders of all cases; returns the results that represent them, without those of the tuning.
 ///
 /// A contender with several settings is tuned first: each setting runs once from the tuning seed, and the best one represents the
-/// contender. While it has the least or the largest learning rate of its kind, a further rate is tried. It is chosen by accuracy on the validation split, or without one by seconds to the target of the case and training loss.
+/// contender. While it has the least or the largest learning rate of its kind, a further rate is tried. It is chosen by accuracy on
+/// the validation split, or without one by seconds to the target of the case and training loss.
 ///
 /// `observer` hears of every run. The folder then holds `results.csv` with every run, `figures.csv` with the last figures of
 /// every run's method, `results.md` with medians over the seeds, a plot of each case from its first seed (SVG and PNG) and all run folders.
 ///
 /// # Errors
 /// [`Error::ResultsExist`] for a folder with results, [`Error::InvalidConfig`] when no contender is selected or a setting is
-/// impossible, [`Error::Interrupted`] for an interruption, and all errors of [`train`](crate::train) except a divergence, which is a result.
+/// impossible, [`Error::Interrupted`] for an interruption, and all errors of [`train`](crate::train) except a divergence, which is a
+/// result.
 pub fn run(
     cases: Vec<Case>,
     options: &ExperimentOptions<'_>,
