@@ -27,7 +27,7 @@ class Selection:
 
 
 def compare(layersep, case, selection, progress):
-    """Tunes the rivals of a case, then runs all contenders in turn from each seed. Returns a JSON object."""
+    """Tunes the rivals of a case, then runs all contenders in turn from each seed. Yields a JSON object after each seed."""
     own = [entry for entry in own_entries(case) if selection.has(entry.name)]
     others = [entry for entry in rivals.entries(case) if selection.has(entry.name)]
     if not own + others:
@@ -43,6 +43,11 @@ def compare(layersep, case, selection, progress):
             setting, _ = tuned[entry.name]
             runs[entry.name][seed] = run_rival(entry, setting, case, problem)
             progress(f"{case.name}, seed {seed}: {described(entry.name, setting, runs[entry.name][seed], case)}")
+        yield report(case, tuned, runs)
+
+
+def report(case, tuned, runs):
+    """Returns the JSON object of the runs of a case so far."""
     contenders = [table.summary(case, name, *tuned.get(name, ({}, [])), found) for name, found in runs.items()]
     return {
         "name": case.name,
@@ -85,4 +90,4 @@ def described(name, setting, run, case):
     values = "".join(f", {key} {value:g}" for key, value in setting.items())
     loss = f"loss {run.loss:.3e}" if math.isfinite(run.loss) else "diverged"
     reached = [f"{loss:g} in {run.seconds_to(loss):.2f} s" for loss in case.thresholds if run.seconds_to(loss) < math.inf]
-    return f"{name}{values}: {loss} after {run.seconds:.1f} s, {run.epochs} epochs; {reached[-1] if reached else 'no threshold'}"
+    return f"{name}{values}: {loss} after {run.seconds:.1f} s, {run.epochs} epochs; {', '.join(reached) or 'no threshold'}"

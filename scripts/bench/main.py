@@ -144,7 +144,7 @@ def program(options):
 
 
 def main():
-    """Runs all cases; what was measured is written after each."""
+    """Runs all cases; what was measured is written after each seed of each."""
     options = arguments()
     # Before PyTorch is loaded, which reads it once.
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
@@ -172,8 +172,10 @@ def main():
         selection = comparison.Selection(options.only or [""], seeds, TUNING_SEED, options.quick)
         options.output.mkdir(parents=True, exist_ok=True)
         for case in chosen:
-            results["cases"].append(comparison.compare(layersep, case, selection, progress))
-            table.write(results, options.output)
+            done = results["cases"]
+            for found in comparison.compare(layersep, case, selection, progress):
+                results["cases"] = [*done, found]
+                table.write(results, options.output)
     print((options.output / "rivals.md").read_text(encoding="utf-8"), end="")
 
 
