@@ -162,7 +162,7 @@ impl Steps {
     /// One step on a batch.
     ///
     /// # Errors
-    /// [`crate::Error::NotPositiveDefinite`] for inputs that are not finite, and what a device returns.
+    /// Errors of the updates: unsupported stages, a failed device.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let depth = 3.0 / self.stages.len().max(3) as f64;
         let refresh = self.schedule.steps().is_multiple_of(self.config.refresh);
