@@ -161,7 +161,7 @@ fn main() -> ls_core::Result<()> {
         println!("{sweep:>5}  {:>14.4}  {:>7.4}", losses[0], losses[1]);
     }
 
-    for ((method, model), name) in runs.iter().zip(["with attention", "without"]) {
+    for ((method, model), name) in runs.iter_mut().zip(["with attention", "without"]) {
         let accuracy = measure(&model.network, None, &test)?.accuracy;
         println!(
             "\n{name}: {:.1} % of {} new sequences",

@@ -50,7 +50,7 @@ fn main() -> ls_core::Result<()> {
         if sweep > 0 {
             method.sweep(&mut model, &train)?;
         }
-        let measured = method.measure(&model, &train)?;
+        let measured = method.measure(&mut model, &train)?;
         let certificate = measured.separated.and_then(|s| s.certificate_mean);
         println!(
             "{sweep:>5}  {:.5}  {:>13.5}  {:>16.1} %",

@@ -182,7 +182,8 @@ impl Figure {
         let mut key = self
             .split
             .map_or_else(String::new, |split| format!("{}_", split.name()));
-        key += &self.name.to_lowercase().replace([' ', '-'], "_");
+        let name = self.name.to_lowercase().replace('/', "_over_");
+        key += &name.replace([' ', '-'], "_");
         if let Some(stage) = self.stage {
             key += &format!("_{stage}");
         }

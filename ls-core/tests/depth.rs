@@ -66,7 +66,7 @@ fn history(config: AlternatingConfig, sweeps: usize) -> Vec<[f64; 3]> {
         if sweep > 0 {
             method.sweep(&mut model, &batch).unwrap();
         }
-        let measured = method.measure(&model, &batch).unwrap();
+        let measured = method.measure(&mut model, &batch).unwrap();
         let separated = measured.separated.unwrap();
         let certificate = separated.certificate_mean.unwrap();
         figures.push([

@@ -5,14 +5,19 @@ mod common;
 
 use std::sync::LazyLock;
 
-use burn::tensor::FloatDType;
+use burn::module::Module;
+use burn::tensor::{FloatDType, Tensor};
+use common::block::Block;
 use common::differences;
 use common::mixed::moderate;
-use common::reference::Problem;
-use common::{Shape, WEIGHTINGS, assert_close, device, pairs};
+use common::reference::{Problem, difference, norm};
+use common::{Shape, WEIGHTINGS, assert_close, device, pairs, rows};
+use ls_core::batch::Batch;
 use ls_core::method::{Alternating, Exact, ExactConfig, Method};
-use ls_core::objective::Weighting;
-use ls_core::stage::Activation;
+use ls_core::network::Network;
+use ls_core::objective::{Weighting, cross_entropy};
+use ls_core::stage::{Activation, AnyStage};
+use ls_core::update::feasible_pass;
 
 /// Sums of some hundred terms of f64, three or four stages deep: a few 1e-14 of the figures. f32 would be off by some 1e-7.
 const DIGITS: f64 = 1e-12;
@@ -48,9 +53,9 @@ fn figures_of_convolutional_and_residual_networks_are_the_references_to_twelve_d
 
 #[track_caller]
 fn agrees(problem: &Problem, weighting: Weighting, what: &str) {
-    let (model, batch) = (problem.model(), problem.batch());
+    let (mut model, batch) = (problem.model(), problem.batch());
     let method = line_search(problem, weighting);
-    let measured = method.measure(&model, &batch).unwrap();
+    let measured = method.measure(&mut model, &batch).unwrap();
     let close = |found: f64, expected: f64, figure: &str| {
         assert_close(found, expected, DIGITS, 0.0, &format!("{what}: {figure}"));
     };
@@ -84,7 +89,7 @@ fn line_searches_never_raise_the_separated_loss_and_keep_the_certificate_between
         let mut last = f64::INFINITY;
         for sweep in 0..15 {
             method.sweep(&mut model, &batch).unwrap();
-            let measured = method.measure(&model, &batch).unwrap();
+            let measured = method.measure(&mut model, &batch).unwrap();
             let figures = measured.separated.unwrap();
             let (now, certificate) = (
                 figures.separated_loss_mean,
@@ -125,4 +130,67 @@ fn exact_sweeps_never_raise_the_original_loss() {
             }
         }
     }
+}
+
+/// Proposition 1: one pass of auxiliary steps from the feasible point is a backward pass. Large weights of the residuals make the steps
+/// short: displacements of 1e-5 differ from their limit by about as much, and f64 keeps ten digits of them.
+#[test]
+fn displacements_of_a_short_pass_have_the_direction_of_the_negative_gradient() {
+    for &activation in Activation::ALL {
+        let mut problems = vec![problem(&Shape::moderate(activation, 61))];
+        problems.extend(moderate(activation, 62).map(|shape| shape.problem()));
+        for problem in problems {
+            check_directions(
+                &problem.network(),
+                &problem.batch(),
+                &activation.to_string(),
+            );
+        }
+    }
+    // A module of a user's own states no Lipschitz constant: the proposition asks for none.
+    let mlp = problem(&Shape::moderate(Activation::Tanh, 63));
+    let mut stages = mlp.network().stages().to_vec();
+    stages.insert(2, AnyStage::custom(Block::new(6, &device())));
+    let with_block = Network::new(stages).unwrap();
+    assert!(with_block.num_params() > mlp.network().num_params());
+    check_directions(&with_block, &mlp.batch(), "own module");
+}
+
+fn check_directions(network: &Network, batch: &Batch, what: &str) {
+    let weighting = Weighting::Fixed { omega: 1e4 };
+    let lipschitz = network.lipschitz(weighting.norm()).unwrap();
+    let weights = weighting.weights(&lipschitz).unwrap();
+    let (pass, _) = feasible_pass(network, &weights, batch);
+    let outputs = network.activations(batch.inputs.clone());
+    let mut compared = 0;
+    for (l, value) in pass.values.into_iter().enumerate() {
+        let displacement = rows(value - outputs[l].clone());
+        let gradient = rows(gradient(network, l, outputs[l].clone(), batch));
+        for (displacement, gradient) in displacement.iter().zip(&gradient) {
+            // Behind dead rectifiers both vanish.
+            if norm(gradient) == 0.0 {
+                assert_eq!(norm(displacement), 0.0, "{what}, stage {l}");
+                continue;
+            }
+            let unit =
+                |v: &[f64], sign: f64| v.iter().map(|x| sign * x / norm(v)).collect::<Vec<_>>();
+            let apart = norm(&difference(&unit(displacement, 1.0), &unit(gradient, -1.0)));
+            assert!(
+                apart < 1e-3,
+                "{what}, stage {l}: directions differ by {apart}"
+            );
+            compared += 1;
+        }
+    }
+    assert!(compared > 10, "{what}: only {compared} directions");
+}
+
+/// `∂ce_n/∂h_l` by autodiff through the whole rest of the network, `l` counted from 0.
+fn gradient(network: &Network, l: usize, output: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    let leaf = output.autodiff().require_grad();
+    let later = network.stages()[l + 1..].iter();
+    let logits = later.fold(leaf.clone(), |h, stage| stage.forward(h));
+    let cotangent = cross_entropy::gradient(logits.clone().inner(), &batch.labels);
+    let gradients = (logits * cotangent).sum().backward();
+    leaf.grad(&gradients).unwrap()
 }

@@ -12,7 +12,10 @@ fn method() -> Lbfgs {
 }
 
 fn loss(method: &Lbfgs, model: &Separated, batch: &Batch) -> f64 {
-    method.measure(model, batch).unwrap().original_loss_mean
+    method
+        .measure(&mut model.clone(), batch)
+        .unwrap()
+        .original_loss_mean
 }
 
 #[test]

@@ -226,7 +226,7 @@ fn eight_sweeps_over_a_mixed_network_never_raise_the_separated_loss() {
                 "{what}, sweep {sweep}: {last} to {separated}"
             );
             last = separated;
-            let measured = method.measure(&model, &batch).unwrap();
+            let measured = method.measure(&mut model, &batch).unwrap();
             let figures = measured.separated.unwrap();
             let certificate = figures.certificate_mean.unwrap();
             let digits = 16.0 * EPSILON * certificate;

@@ -53,13 +53,13 @@ fn without_a_lipschitz_constant_reports_say_why_there_is_no_certificate() {
     );
 
     let mut model = Separated::feasible(network.clone(), &batch());
-    let measured = exact(&network).measure(&model, &batch()).unwrap();
+    let measured = exact(&network).measure(&mut model, &batch()).unwrap();
     let figures = measured.separated.unwrap();
     assert_eq!(figures.certificate_mean, None);
     assert_eq!(figures.no_certificate, Some(reason.clone()));
-    // At a feasible point S = F with fixed weights; both are means of ten terms in f64 of the same f32 logits.
+    // With fixed weights S = F at the feasible point, and the pass from there lowers it: it is no bound.
     let (original, separated) = (measured.original_loss_mean, figures.separated_loss_mean);
-    assert_eq!(separated, original);
+    assert!(0.0 < separated && separated < original);
     let weights = exact(&network).weights(&network).unwrap().unwrap();
     assert_eq!((weights.head, weights.omega), (1.0, vec![1.0; 3]));
 
@@ -74,8 +74,8 @@ fn without_a_lipschitz_constant_reports_say_why_there_is_no_certificate() {
     for _ in 0..3 {
         method.sweep(&mut model, &batch()).unwrap();
     }
-    let after = method.measure(&model, &batch()).unwrap();
-    assert!(after.separated.unwrap().separated_loss_mean < separated);
+    let after = method.measure(&mut model, &batch()).unwrap();
+    assert!(after.separated.unwrap().separated_loss_mean < original);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_first_stage_needs_no_lipschitz_constant() {
     let mut model = Separated::feasible(network, &batch());
     for _ in 0..5 {
         method.sweep(&mut model, &batch()).unwrap();
-        let measured = method.measure(&model, &batch()).unwrap();
+        let measured = method.measure(&mut model, &batch()).unwrap();
         let figures = measured.separated.unwrap();
         let certificate = figures.certificate_mean.unwrap();
         assert_eq!(figures.no_certificate, None);
@@ -103,7 +103,7 @@ fn a_model_without_auxiliary_variables_is_measured_and_refused_where_they_are_ne
     let network = network(1);
     let mut method = alternating(&network, ADAPTIVE).unwrap();
     let mut model = Separated::new(network);
-    let measured = exact(&model.network).measure(&model, &batch()).unwrap();
+    let measured = exact(&model.network).measure(&mut model, &batch()).unwrap();
     assert_eq!(measured.separated, None);
     let refused = method.sweep(&mut model, &batch()).unwrap_err();
     assert_eq!(

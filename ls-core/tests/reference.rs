@@ -266,7 +266,10 @@ fn one_exact_sweep_leaves_the_weights_and_the_loss_of_the_fixtures() {
                     let report = method.sweep(&mut model, &batch).unwrap();
                     let candidate = report.candidate().expect("an accepted step");
                     assert_eq!(candidate.step, expected.tau, "{what}");
-                    let found = method.measure(&model, &batch).unwrap().original_loss_mean;
+                    let found = method
+                        .measure(&mut model, &batch)
+                        .unwrap()
+                        .original_loss_mean;
                     let (loss, rounding) = (expected.original_loss, 1.0 + SWEEP_TOLERANCE);
                     assert!(found <= loss * rounding, "{what}: {found} above {loss}");
                     if candidate.form == Form::Corrected {

@@ -49,7 +49,7 @@ fn fifteen_sweeps_never_raise_the_separated_loss_and_keep_the_certificate_betwee
             );
             last = separated;
 
-            let measured = method.measure(&model, &batch).unwrap();
+            let measured = method.measure(&mut model, &batch).unwrap();
             let figures = measured.separated.unwrap();
             let certificate = figures.certificate_mean.unwrap();
             // The same law in the library's own f32, where the errors of 24 samples average out: below 1e-6 of S.
@@ -143,11 +143,18 @@ fn a_network_with_a_zero_head_trains() {
         let (network, batch) = (problem.network(), problem.batch());
         let mut model = Separated::feasible(network, &batch);
         let mut method = searched(&model, &problem, weighting);
-        let before = method.measure(&model, &batch).unwrap().original_loss_mean;
+        let before = method
+            .measure(&mut model, &batch)
+            .unwrap()
+            .original_loss_mean;
         for _ in 0..15 {
             method.sweep(&mut model, &batch).unwrap();
         }
-        let after = method.measure(&model, &batch).unwrap().separated.unwrap();
+        let after = method
+            .measure(&mut model, &batch)
+            .unwrap()
+            .separated
+            .unwrap();
         let head = method.weights(&model.network).unwrap().unwrap().head;
         let after = after.separated_loss_mean / head;
         assert!(after < 0.9 * before, "{weighting:?}: {before} to {after}");

@@ -366,6 +366,7 @@ fn fit_config(config: &RunConfig) -> FitConfig {
         sweeps: config.sweeps,
         batch_size: config.batch_size,
         seed: config.seed,
+        measure_every: config.measure_every,
         limits: Limits {
             target_loss: config.target_loss,
             time: config.time_limit.map(Duration::from_secs_f64),

@@ -62,6 +62,9 @@ pub(crate) struct RunArgs {
     /// With --validation: stop after N sweeps without better figures of the samples held out
     #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
     patience: Option<usize>,
+    /// Measure separated loss, certificate and residuals after every N sweeps only, and after the last [default: 1]
+    #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
+    measure_every: Option<usize>,
     /// Seed of the weights and of the order of the batches [default: 1]
     #[arg(long, value_parser = whole_number::<u64>(), help_heading = "Run")]
     seed: Option<u64>,
@@ -89,6 +92,7 @@ impl RunArgs {
         };
         set(&mut config.seed, self.seed);
         set(&mut config.batch_size, self.batch_size);
+        set(&mut config.measure_every, self.measure_every);
         if self.config.is_none() {
             config.method = MethodConfig::suited_to(config.batch_size).into();
         }

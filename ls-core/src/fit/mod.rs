@@ -39,7 +39,9 @@ use std::time::Instant;
 
 pub use batches::Batches;
 pub use observer::{Observer, RunStart, SweepProgress};
-pub use record::{ACCURACY, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, SEPARATED_LOSS, SweepRecord};
+pub use record::{
+    ACCURACY, BOUND_RATIO, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, SEPARATED_LOSS, SweepRecord,
+};
 pub use state::{BestSweep, FitState, Snapshot};
 pub use stop::{Limits, Stop, StopSignal};
 
@@ -86,6 +88,9 @@ pub struct FitConfig {
     pub batch_size: BatchSize,
     /// Seed of the batches and of their order.
     pub seed: u64,
+    /// Sweeps from one measurement of the separated loss to the next. The last sweep is always measured, and so is every sweep of a
+    /// method that lowers the separated loss itself.
+    pub measure_every: usize,
     /// Limits that end a run earlier.
     pub limits: Limits,
 }
@@ -96,6 +101,7 @@ impl Default for FitConfig {
             sweeps: 30,
             batch_size: BatchSize::Full,
             seed: 1,
+            measure_every: 1,
             limits: Limits::default(),
         }
     }
@@ -198,7 +204,7 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
                 .sweep(sweep)
                 .and_then(|figures| Ok(self.measure(sweep, &figures)?));
             let record = record.inspect_err(|_| self.model.network = before)?;
-            let stop = self.take_in(&record, signal)?;
+            let stop = self.take_in(record, signal)?;
             if let Some(stop) = stop {
                 return Ok(stop);
             }
@@ -256,7 +262,12 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
         Ok(figures)
     }
 
-    fn measure(&self, sweep: usize, method: &Figures) -> crate::Result<SweepRecord> {
+    /// Measures all splits; the training split without its separated loss where that is not due.
+    fn measure(&mut self, sweep: usize, method: &Figures) -> crate::Result<SweepRecord> {
+        let train = match self.is_due(sweep) {
+            true => self.method.measure(&mut self.model, &self.data.train)?,
+            false => measure(&self.model.network, None, &self.data.train)?,
+        };
         let plain = |split: &Option<Batch>| {
             let split = split.as_ref();
             split
@@ -264,7 +275,7 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
                 .transpose()
         };
         let measured = Measured {
-            train: self.method.measure(&self.model, &self.data.train)?,
+            train,
             validation: plain(&self.data.validation)?,
             test: plain(&self.data.test)?,
         };
@@ -276,14 +287,28 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
         ))
     }
 
-    /// Takes in the record of a sweep: observers, counters, best weights, checkpoint. Returns the reason to stop, if there is one.
-    fn take_in(&mut self, record: &SweepRecord, signal: &StopSignal) -> Result<Option<Stop>, E> {
-        self.each(|observer| observer.sweep_ended(record))?;
+    /// Whether the separated loss is measured after a sweep, whether or not the run ends with it.
+    fn is_due(&self, sweep: usize) -> bool {
+        let lowers_it = self.method.objective().loss == ObjectiveLoss::Separated;
+        lowers_it || sweep.is_multiple_of(self.config.measure_every.max(1))
+    }
+
+    /// Takes in the record of a sweep: counters, best weights, observers, checkpoint. Returns the reason to stop, if there is one.
+    fn take_in(&mut self, mut record: SweepRecord, signal: &StopSignal) -> Result<Option<Stop>, E> {
         self.state.sweep = record.sweep;
-        self.keep_if_better(record);
-        self.watch_objective(record);
-        let asked = signal.is_given() || self.observers.iter().any(|o| o.wants_stop());
-        let stop = self.stop(record, asked);
+        self.keep_if_better(&record);
+        self.watch_objective(&record);
+        let mut is_measured = self.is_due(record.sweep);
+        let mut stop = self.stop(&record, self.is_asked(signal));
+        if stop.is_some() && !is_measured {
+            record.separate(self.method.measure(&mut self.model, &self.data.train)?);
+            is_measured = true;
+        }
+        self.each(|observer| observer.sweep_ended(&record))?;
+        // Observers may ask for it because of this record; without its separated loss it is not to be the last.
+        if stop.is_none() && is_measured {
+            stop = self.stop(&record, self.is_asked(signal));
+        }
         let snapshot = Snapshot {
             state: &self.state,
             model: &self.model,
@@ -294,6 +319,10 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
             observer.checkpoint(snapshot, stop)?;
         }
         Ok(stop)
+    }
+
+    fn is_asked(&self, signal: &StopSignal) -> bool {
+        signal.is_given() || self.observers.iter().any(|observer| observer.wants_stop())
     }
 
     /// Keeps the weights of a sweep that does better on the validation split.

@@ -34,6 +34,13 @@ pub const CERTIFICATE: Figure = Figure::new("Certificate")
     .better(Better::Lower)
     .chart("Losses");
 
+/// `S/F`, of the training split: how far the separated loss lies above the original one.
+pub const BOUND_RATIO: Figure = Figure::new("S/F")
+    .on(SplitName::Train)
+    .better(Better::Lower)
+    .scale(FigureScale::Linear)
+    .chart("Bound");
+
 /// `1/N Σ_n ‖a_{l,n} - f_l(a_{l-1,n})‖²` of a hidden stage.
 pub const RESIDUAL: Figure = Figure::new("Residual")
     .on(SplitName::Train)
@@ -85,13 +92,7 @@ impl SweepRecord {
             figures.record(ORIGINAL_LOSS.on(split), measured.original_loss_mean);
             figures.record(ACCURACY.on(split), measured.accuracy);
         }
-        if let Some(separated) = &train.separated {
-            figures.record(SEPARATED_LOSS, separated.separated_loss_mean);
-            figures.record_some(CERTIFICATE, separated.certificate_mean);
-            for (l, &residual) in separated.residual_square_means.iter().enumerate() {
-                figures.record(RESIDUAL.at(l + 1), residual);
-            }
-        }
+        record_separated(&mut figures, &train);
         for &(figure, value) in method.iter() {
             figures.record(figure, value);
         }
@@ -105,9 +106,28 @@ impl SweepRecord {
         }
     }
 
+    /// Takes over a measurement of the training split with its separated loss.
+    pub(super) fn separate(&mut self, train: Measurement) {
+        record_separated(&mut self.figures, &train);
+        self.train = train;
+    }
+
     /// Returns the value of a figure, if the sweep has it.
     pub fn value(&self, figure: &Figure) -> Option<FigureValue> {
         self.figures.value(figure)
+    }
+}
+
+fn record_separated(figures: &mut Figures, train: &Measurement) {
+    let Some(separated) = &train.separated else {
+        return;
+    };
+    figures.record(SEPARATED_LOSS, separated.separated_loss_mean);
+    figures.record_some(CERTIFICATE, separated.certificate_mean);
+    let ratio = separated.separated_loss_mean / train.original_loss_mean;
+    figures.record_some(BOUND_RATIO, Some(ratio).filter(|ratio| ratio.is_finite()));
+    for (l, &residual) in separated.residual_square_means.iter().enumerate() {
+        figures.record(RESIDUAL.at(l + 1), residual);
     }
 }
 
@@ -124,7 +144,7 @@ pub(super) fn figures(
     let separated = method.has_auxiliary_variables();
     let mut figures = vec![ORIGINAL_LOSS.on(SplitName::Train)];
     if separated {
-        figures.extend([SEPARATED_LOSS, CERTIFICATE]);
+        figures.extend([SEPARATED_LOSS, CERTIFICATE, BOUND_RATIO]);
     }
     figures.push(ACCURACY.on(SplitName::Train));
     for &split in &splits[1..] {

@@ -17,4 +17,4 @@ pub(crate) use eigenvectors::{eigenvectors, leading_eigenvectors, orthonormal};
 pub use gram::{Cholesky, Gram, Ridge};
 pub use norm::{Norm, exact_spectral_norm};
 pub(crate) use output_curvature::{OutputCurvature, OutputMetric};
-pub use read::{mean_f64, scalar_f64, to_f64};
+pub use read::{is_all, mean_f64, scalar_f64, to_f64};

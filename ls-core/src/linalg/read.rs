@@ -1,6 +1,6 @@
 //! Reads values from the device; no other code does. Each read waits for the pending work of the device.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
 
 use crate::{Error, Result};
 
@@ -22,6 +22,11 @@ pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>> {
 /// [`Error::Device`] when the pending work failed.
 pub fn scalar_f64(tensor: Tensor<1>) -> Result<f64> {
     Ok(to_f64(tensor)?.first().copied().unwrap_or(f64::NAN))
+}
+
+/// Returns whether all entries are true; false where the device failed, which the next number that is read will tell.
+pub fn is_all<const D: usize>(flags: Tensor<D, Bool>) -> bool {
+    flags.all().try_into_scalar::<bool>().unwrap_or(false)
 }
 
 /// Returns the mean over samples, `[samples]`, summed in f64: the rounding of an f32 sum over 60,000 samples would exceed the

@@ -67,9 +67,12 @@ pub trait Method: Send {
 
     /// Measures the training split in the method's own terms; without separated figures for a model without auxiliary variables.
     ///
+    /// A method whose auxiliary variables follow from the weights sets them here, so that they belong to the weights that are
+    /// measured.
+    ///
     /// # Errors
     /// As [`measure`].
-    fn measure(&self, model: &Separated, split: &Batch) -> Result<Measurement> {
+    fn measure(&self, model: &mut Separated, split: &Batch) -> Result<Measurement> {
         let weights = self.weights(&model.network)?;
         let complete = model.auxiliary.stages() == model.network.hidden();
         let weights = weights.as_ref().filter(|_| complete);

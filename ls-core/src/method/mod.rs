@@ -10,6 +10,7 @@
 mod alternating;
 mod backprop;
 mod backward;
+mod chunks;
 mod exact;
 mod figures;
 mod foof;
@@ -20,6 +21,7 @@ mod optimizer;
 mod registry;
 mod scaling;
 mod schedule;
+mod separate;
 mod separated;
 mod separation;
 mod settings;

@@ -1,10 +1,7 @@
 //! What ties the blocks of the separated loss together.
 
-use burn::tensor::Tensor;
-
-use crate::batch::Batch;
 use crate::network::{LipschitzConstant, Network};
-use crate::objective::{OutputLoss, Weighting, Weights};
+use crate::objective::{Weighting, Weights};
 use crate::update::Penalty;
 use crate::{Error, Result};
 
@@ -31,20 +28,6 @@ impl Separation {
             weighting,
             lipschitz,
         })
-    }
-
-    /// What the output of stage `l` (from 0) is compared with.
-    pub(super) fn output_loss(&self, l: usize, values: &[Tensor<2>], batch: &Batch) -> OutputLoss {
-        match values.get(l) {
-            Some(target) => OutputLoss::Residual {
-                target: target.clone(),
-                omega: self.weights.omega[l],
-            },
-            None => OutputLoss::CrossEntropy {
-                labels: batch.labels.clone(),
-                factor: self.weights.head,
-            },
-        }
     }
 
     /// `B_l = (1 + 1/η) κ² (L-1) Σ_{j<l} (Π_j/K_l)² 1/N Σ r_j²`.

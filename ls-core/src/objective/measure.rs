@@ -62,14 +62,14 @@ impl SampleTerms {
             .omega
             .iter()
             .zip(&residual_square_means)
-            .map(|(omega, residual)| omega * residual)
+            .map(|(&omega, &residual)| scaled(omega, residual))
             .sum();
         let certificate = weights.growth.as_ref().ok().map(|growth| {
             let bounds = self.head_loss.iter().enumerate().map(|(n, &head)| {
                 let distance = growth
                     .iter()
                     .zip(&self.residual_squares)
-                    .map(|(growth, squares)| growth * squares[n].sqrt())
+                    .map(|(&growth, squares)| scaled(growth, squares[n].sqrt()))
                     .sum::<f64>();
                 // (√ce + κ d)² expanded, so that it is never below ce by a rounding of its root.
                 let linear = core::f64::consts::SQRT_2 * distance;
@@ -127,6 +127,22 @@ fn rows(table: Tensor<2>) -> Result<Vec<Vec<f64>>> {
     Ok(values.chunks(samples.max(1)).map(<[f64]>::to_vec).collect())
 }
 
+/// The figures of some samples, a column for each, still on the device.
+pub(crate) struct SampleFigures(Tensor<2>);
+
+impl SampleFigures {
+    /// Figures of logits `[samples, K]`, and separated terms: the head's losses, then each stage's `r²`; none of a split without
+    /// auxiliary variables.
+    pub(crate) fn new(logits: Tensor<2>, terms: Vec<Tensor<1>>, batch: &Batch) -> Self {
+        let mut rows = vec![
+            cross_entropy::per_sample(logits.clone(), &batch.labels),
+            cross_entropy::correct(logits, &batch.labels),
+        ];
+        rows.extend(terms);
+        Self(Tensor::stack(rows, 0))
+    }
+}
+
 /// Measures a whole split: original loss and accuracy by a plain forward pass, and with auxiliary variables also the
 /// separated loss and the certificate.
 ///
@@ -138,40 +154,59 @@ pub fn measure(
     auxiliary: Option<(&AuxiliaryStore, &Weights)>,
     split: &Batch,
 ) -> Result<Measurement> {
-    let tables = split.chunks(CHUNK).map(|chunk| {
+    let chunks = split.chunks(CHUNK).map(|chunk| {
         let logits = network.forward(chunk.inputs.clone());
-        let mut figures = vec![
-            cross_entropy::per_sample(logits.clone(), &chunk.labels),
-            cross_entropy::correct(logits, &chunk.labels),
-        ];
-        if let Some((store, _)) = auxiliary {
-            figures.extend(term_rows(network, &store.gather(&chunk.selection), &chunk));
-        }
-        Tensor::stack::<2>(figures, 0)
+        let terms = auxiliary.map_or_else(Vec::new, |(store, _)| {
+            term_rows(network, &store.gather(&chunk.selection), &chunk)
+        });
+        SampleFigures::new(logits, terms, &chunk)
     });
-    let tables: Vec<_> = tables.collect();
-    let figures = match tables.is_empty() {
-        true => Vec::new(),
-        false => rows(Tensor::cat(tables, 1))?,
-    };
-    let mut figures = figures.into_iter();
-    let mut next = || figures.next().unwrap_or_default();
-    let (losses, correct, head_loss) = (next(), next(), next());
-    let terms = SampleTerms {
-        head_loss,
-        residual_squares: figures.collect(),
-    };
-    let measurement = Measurement {
-        samples: split.len(),
-        original_loss_mean: mean(&losses),
-        accuracy: mean(&correct),
-        separated: auxiliary.map(|(_, weights)| terms.figures(weights)),
-    };
-    finite("original loss", measurement.original_loss_mean)?;
-    if let Some(separated) = &measurement.separated {
-        finite("separated loss", separated.separated_loss_mean)?;
+    let weights = auxiliary.map(|(_, weights)| weights);
+    Measurement::new(chunks.collect(), weights)
+}
+
+impl Measurement {
+    /// Sums up the figures of the chunks of a split.
+    ///
+    /// # Errors
+    /// As [`measure`].
+    pub(crate) fn new(chunks: Vec<SampleFigures>, weights: Option<&Weights>) -> Result<Self> {
+        let tables: Vec<_> = chunks
+            .into_iter()
+            .map(|SampleFigures(table)| table)
+            .collect();
+        let figures = match tables.is_empty() {
+            true => Vec::new(),
+            false => rows(Tensor::cat(tables, 1))?,
+        };
+        let mut figures = figures.into_iter();
+        let mut next = || figures.next().unwrap_or_default();
+        let (losses, correct, head_loss) = (next(), next(), next());
+        let terms = SampleTerms {
+            head_loss,
+            residual_squares: figures.collect(),
+        };
+        let measurement = Self {
+            samples: losses.len(),
+            original_loss_mean: mean(&losses),
+            accuracy: mean(&correct),
+            separated: weights.map(|weights| terms.figures(weights)),
+        };
+        finite("original loss", measurement.original_loss_mean)?;
+        if let Some(separated) = &measurement.separated {
+            finite("separated loss", separated.separated_loss_mean)?;
+        }
+        Ok(measurement)
     }
-    Ok(measurement)
+}
+
+/// A factor times a residual. Factors of very deep networks may be infinite; where nothing has moved they count for nothing.
+fn scaled(factor: f64, residual: f64) -> f64 {
+    if residual == 0.0 {
+        0.0
+    } else {
+        factor * residual
+    }
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -9,6 +9,7 @@ mod measure;
 mod output_loss;
 mod weighting;
 
+pub(crate) use measure::SampleFigures;
 pub use measure::{Measurement, SampleTerms, SeparatedFigures, measure, sample_terms};
 pub use output_loss::OutputLoss;
-pub use weighting::{KAPPA, Weighting, Weights};
+pub use weighting::{KAPPA, ReportWeighting, Weighting, Weights};

@@ -1,8 +1,11 @@
 //! Weights of the residuals in the separated loss.
 
+use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::OutputLoss;
+use crate::batch::Batch;
 use crate::error::ensure;
 use crate::linalg::Norm;
 use crate::network::LipschitzConstant;
@@ -38,7 +41,7 @@ pub enum Weighting {
 struct WeightingKeys {
     /// Weights of the residuals in the separated loss that is reported or lowered [default: spectral]
     weighting: WeightingName,
-    /// η of the self-adaptive weights [default: 1]
+    /// η of the self-adaptive weights [default: 1; 0.1 in the reports of `exact` and `foof`]
     #[serde(skip_serializing_if = "Option::is_none")]
     eta: Option<f64>,
     /// ω of the fixed weights [default: 1]
@@ -73,22 +76,74 @@ impl Default for Weighting {
 /// `η` and `ω` where nothing is said.
 const USUAL: f64 = 1.0;
 
-/// Leaves the usual factor out of files, so that the word alone can be replaced by one that takes the other factor.
-fn unusual(factor: f64) -> Option<f64> {
-    Some(factor).filter(|&factor| factor != USUAL)
+/// `η` of reports where nothing is said.
+const USUAL_OF_REPORTS: f64 = 0.1;
+
+/// The weighting by which methods report a separated loss that they do not lower, with a default of its own: `η = 0.1`.
+///
+/// One pass from the feasible point leaves `F ≤ S ≤ (1+η) F`, so a small `η` makes `S` tight. It also makes `ω` large and the pass short:
+/// below 0.1 in f32 the variables of more and more stages cannot leave the feasible point.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "WeightingKeys", into = "WeightingKeys")]
+#[schemars(with = "WeightingKeys")]
+pub struct ReportWeighting(pub Weighting);
+
+impl Default for ReportWeighting {
+    fn default() -> Self {
+        Self(Weighting::SelfAdaptive {
+            norm: Norm::Spectral,
+            eta: USUAL_OF_REPORTS,
+        })
+    }
+}
+
+impl From<Weighting> for ReportWeighting {
+    fn from(weighting: Weighting) -> Self {
+        Self(weighting)
+    }
 }
 
 impl From<Weighting> for WeightingKeys {
     fn from(weighting: Weighting) -> Self {
+        Self::of(weighting, USUAL)
+    }
+}
+
+impl From<ReportWeighting> for WeightingKeys {
+    fn from(ReportWeighting(weighting): ReportWeighting) -> Self {
+        Self::of(weighting, USUAL_OF_REPORTS)
+    }
+}
+
+impl TryFrom<WeightingKeys> for Weighting {
+    type Error = &'static str;
+
+    fn try_from(keys: WeightingKeys) -> core::result::Result<Self, Self::Error> {
+        keys.weighting(USUAL)
+    }
+}
+
+impl TryFrom<WeightingKeys> for ReportWeighting {
+    type Error = &'static str;
+
+    fn try_from(keys: WeightingKeys) -> core::result::Result<Self, Self::Error> {
+        keys.weighting(USUAL_OF_REPORTS).map(Self)
+    }
+}
+
+impl WeightingKeys {
+    /// Leaves the usual factor out, so that the word alone can be replaced by one that takes the other factor.
+    fn of(weighting: Weighting, usual_eta: f64) -> Self {
+        let unusual = |factor: f64, usual: f64| Some(factor).filter(|&factor| factor != usual);
         let (weighting, eta, omega) = match weighting {
-            Weighting::Fixed { omega } => (WeightingName::Fixed, None, unusual(omega)),
+            Weighting::Fixed { omega } => (WeightingName::Fixed, None, unusual(omega, USUAL)),
             Weighting::SelfAdaptive { norm, eta } => {
                 let name = match norm {
                     Norm::Spectral => WeightingName::Spectral,
                     Norm::Frequency => WeightingName::Frequency,
                     Norm::Frobenius => WeightingName::Frobenius,
                 };
-                (name, unusual(eta), None)
+                (name, unusual(eta, usual_eta), None)
             }
         };
         Self {
@@ -97,32 +152,28 @@ impl From<Weighting> for WeightingKeys {
             omega,
         }
     }
-}
 
-impl TryFrom<WeightingKeys> for Weighting {
-    type Error = &'static str;
-
-    fn try_from(keys: WeightingKeys) -> core::result::Result<Self, Self::Error> {
-        let norm = match keys.weighting {
+    fn weighting(self, usual_eta: f64) -> core::result::Result<Weighting, &'static str> {
+        let norm = match self.weighting {
             WeightingName::Spectral => Norm::Spectral,
             WeightingName::Frequency => Norm::Frequency,
             WeightingName::Frobenius => Norm::Frobenius,
             WeightingName::Fixed => {
-                return match keys.eta {
+                return match self.eta {
                     Some(_) => Err("eta has no meaning with weighting = \"fixed\""),
-                    None => Ok(Self::Fixed {
-                        omega: keys.omega.unwrap_or(USUAL),
+                    None => Ok(Weighting::Fixed {
+                        omega: self.omega.unwrap_or(USUAL),
                     }),
                 };
             }
         };
-        match keys.omega {
+        match self.omega {
             Some(_) => {
                 Err("omega has no meaning with self-adaptive weights; set weighting = \"fixed\"")
             }
-            None => Ok(Self::SelfAdaptive {
+            None => Ok(Weighting::SelfAdaptive {
                 norm,
-                eta: keys.eta.unwrap_or(USUAL),
+                eta: self.eta.unwrap_or(usual_eta),
             }),
         }
     }
@@ -216,6 +267,23 @@ pub struct Weights {
     pub growth: core::result::Result<Vec<f64>, NoLipschitzConstant>,
     /// `ω_1, …, ω_{L-1}`.
     pub omega: Vec<f64>,
+}
+
+impl Weights {
+    /// Returns the term of the separated loss that the output of stage `l`, counted from 0, enters: its distance from the auxiliary
+    /// variable of that stage, `values[l]`, or at the head the cross-entropy.
+    pub fn output_loss(&self, l: usize, values: &[Tensor<2>], batch: &Batch) -> OutputLoss {
+        match values.get(l) {
+            Some(target) => OutputLoss::Residual {
+                target: target.clone(),
+                omega: self.omega[l],
+            },
+            None => OutputLoss::CrossEntropy {
+                labels: batch.labels.clone(),
+                factor: self.head,
+            },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 use burn::tensor::Tensor;
 
+use super::block::Linearized;
 use super::{AuxiliaryBlock, Backtracking, SUFFICIENT_DECREASE};
+use crate::device::runs_on_host;
+use crate::linalg::is_all;
 
 /// The search of each sample. The range of lengths keeps them finite: a sample whose gradient is zero accepts every trial, for
 /// hundreds of passes.
@@ -17,39 +20,89 @@ const SEARCH: Backtracking = Backtracking {
 /// Keeps lengths finite where the weight of a residual vanishes, as it does behind a head of zeros.
 const SMALLEST_WEIGHT: f64 = 1e-30;
 
+/// The result of a step of all samples of a block.
+pub(super) struct ArmijoStep {
+    /// `a_l`, `[samples, d_l]`.
+    pub value: Tensor<2>,
+    /// Lengths to start the next step from, `[samples, 1]`.
+    pub lengths: Tensor<2>,
+    /// `r_{l,n}²`, `[samples, 1]`.
+    pub own: Tensor<2>,
+    /// `r_{l+1,n}²` or the cross-entropy, without its weight, `[samples, 1]`.
+    pub next: Tensor<2>,
+}
+
 /// Moves each sample of an auxiliary block along its own gradient, by the first of up to three falling lengths at which `ψ_n` falls
 /// sufficiently; a sample without one stays.
 ///
 /// `lengths`, `[samples, 1]`, are relative to `1/ω_l`; they grow by 1.5 after a success and shrink by 3 after a failure.
-/// Returns the moved values, `[samples, d_l]`, and the lengths to start the next pass from. No value leaves the device.
+/// Returns the moved values, `[samples, d_l]`, and the lengths to start the next pass from.
 pub fn armijo_pass(
     block: &AuxiliaryBlock<'_>,
     value: Tensor<2>,
     lengths: Tensor<2>,
 ) -> (Tensor<2>, Tensor<2>) {
-    let (before, gradient) = block.value_and_gradient(value.clone());
+    let next = Linearized::new(block.next, value.clone());
+    let step = armijo_step(block, value, next, lengths);
+    (step.value, step.lengths)
+}
+
+/// The same with the next stage linearized at the value.
+///
+/// No value leaves the device, but for one on the processors of this machine, where that costs nothing: trials end once every sample
+/// has a length.
+pub(super) fn armijo_step(
+    block: &AuxiliaryBlock<'_>,
+    value: Tensor<2>,
+    next: Linearized,
+    lengths: Tensor<2>,
+) -> ArmijoStep {
+    let on_host = runs_on_host(&value.device());
+    let column = |per_sample: Tensor<1>| per_sample.unsqueeze_dim::<2>(1);
+    let mut own = column(block.own_misfit(value.clone()));
+    let mut other = column(block.next_loss.misfit(next.output.clone()));
+    let gradient = block.gradient_at(value.clone(), next);
     let square_norm = (gradient.clone() * gradient.clone()).sum_dim(1);
-    let before = before.unsqueeze_dim::<2>(1);
+    let total =
+        |own: Tensor<2>, other: Tensor<2>| own * block.omega + other * block.next_loss.weight();
+    let before = total(own.clone(), other.clone());
     let width = value.dims()[1];
     let (mut moved, mut lengths) = (value.clone(), lengths);
     let mut waiting = before.clone().equal(before.clone());
-    for _ in 0..SEARCH.trials {
+    for trial in 0..SEARCH.trials {
         let length = lengths.clone() / block.omega.max(SMALLEST_WEIGHT);
         let candidate = value.clone() - gradient.clone() * length.clone();
         let promised = square_norm.clone() * length * SUFFICIENT_DECREASE;
-        let after = block.per_sample(candidate.clone()).unsqueeze_dim::<2>(1);
+        let own_after = column(block.own_misfit(candidate.clone()));
+        let output = block.next.forward(candidate.clone());
+        let other_after = column(block.next_loss.misfit(output));
+        let after = total(own_after.clone(), other_after.clone());
         // A comparison with NaN is false: values that are not finite are not accepted.
         let falls = after.lower_equal(before.clone() - promised);
+        let grown = lengths.clone() * SEARCH.growth;
+        if trial == 0 && on_host && is_all(falls.clone()) {
+            (moved, own, other, lengths) = (candidate, own_after, other_after, grown);
+            break;
+        }
         let accepted = falls.clone().bool_and(waiting.clone());
         let rejected = falls.bool_not().bool_and(waiting.clone());
         moved = moved.mask_where(accepted.clone().repeat_dim(1, width), candidate);
-        let grown = lengths.clone() * SEARCH.growth;
+        own = own.mask_where(accepted.clone(), own_after);
+        other = other.mask_where(accepted.clone(), other_after);
         let shrunk = lengths.clone() / SEARCH.shrink;
         lengths = lengths
             .mask_where(accepted, grown)
             .mask_where(rejected.clone(), shrunk);
         waiting = rejected;
+        if on_host && is_all(waiting.clone().bool_not()) {
+            break;
+        }
     }
     let [shortest, longest] = SEARCH.lengths;
-    (moved, lengths.clamp(shortest, longest))
+    ArmijoStep {
+        value: moved,
+        lengths: lengths.clamp(shortest, longest),
+        own,
+        next: other,
+    }
 }

@@ -6,7 +6,7 @@ use super::SearchOutcome;
 use crate::Result;
 use crate::linalg::{Norm, mean_f64};
 use crate::objective::OutputLoss;
-use crate::stage::AnyStage;
+use crate::stage::{AnyStage, PullBack};
 
 /// The auxiliary variable of one hidden stage with everything it meets, for the samples of a batch.
 ///
@@ -32,16 +32,19 @@ impl AuxiliaryBlock<'_> {
 
     /// Returns `∂ψ_n/∂a_n`, `[samples, d_l]`.
     pub fn gradient(&self, value: Tensor<2>) -> Tensor<2> {
-        self.value_and_gradient(value).1
+        let next = Linearized::new(self.next, value.clone());
+        self.gradient_at(value, next)
     }
 
-    /// Returns `ψ_n(a)` and its derivative from one pass through the next stage.
-    pub(super) fn value_and_gradient(&self, value: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
-        let own = self.own_loss();
-        let (output, pull_back) = self.next.linearize(value.clone());
-        let per_sample = own.per_sample(value.clone()) + self.next_loss.per_sample(output.clone());
-        let gradient = own.gradient(value) + pull_back(self.next_loss.gradient(output));
-        (per_sample, gradient)
+    /// Returns `∂ψ_n/∂a_n` from the next stage linearized at `a`.
+    pub(super) fn gradient_at(&self, value: Tensor<2>, next: Linearized) -> Tensor<2> {
+        let gradient = self.own_loss().gradient(value);
+        gradient + (next.pull_back)(self.next_loss.gradient(next.output))
+    }
+
+    /// Returns `r_{l,n}²`, `[samples]`.
+    pub(super) fn own_misfit(&self, value: Tensor<2>) -> Tensor<1> {
+        self.own_loss().misfit(value)
     }
 
     fn own_loss(&self) -> OutputLoss {
@@ -49,6 +52,20 @@ impl AuxiliaryBlock<'_> {
             target: self.target.clone(),
             omega: self.omega,
         }
+    }
+}
+
+/// A stage at an input: its output, and the map that pulls a cotangent of the output back to the input.
+pub(super) struct Linearized {
+    /// `f(a)`, `[samples, d_out]`.
+    pub(super) output: Tensor<2>,
+    pub(super) pull_back: PullBack,
+}
+
+impl Linearized {
+    pub(super) fn new(stage: &AnyStage, input: Tensor<2>) -> Self {
+        let (output, pull_back) = stage.linearize(input);
+        Self { output, pull_back }
     }
 }
 

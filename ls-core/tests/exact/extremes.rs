@@ -187,10 +187,10 @@ fn impossible_settings_are_refused_by_name_and_value() {
         ..base()
     };
     let eta = ExactConfig {
-        weighting: Weighting::SelfAdaptive {
+        weighting: ReportWeighting(Weighting::SelfAdaptive {
             norm: Norm::Frobenius,
             eta: 0.0,
-        },
+        }),
         ..base()
     };
     let impossible = [

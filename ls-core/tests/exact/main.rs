@@ -8,10 +8,10 @@ mod common;
 mod extremes;
 mod law;
 mod other_batches;
+mod pull_backs;
 mod storage;
-mod targets;
 
-use common::differences::{pre_activation_gradient, slope_at};
+use common::differences::slope_at;
 use common::mixed::{MixedShape, any_stage, moderate, random_layer};
 use common::reference::{EPSILON, Layer, Matrix, Problem, difference, dot, norm, reach};
 use common::report::Report;
@@ -20,10 +20,8 @@ use ls_core::Error;
 use ls_core::batch::Batch;
 use ls_core::figure::Figures;
 use ls_core::linalg::Norm;
-use ls_core::method::{
-    Candidate, Exact, ExactConfig, Form, Method, Objective, Scaling, Separated, Storage,
-};
-use ls_core::objective::Weighting;
+use ls_core::method::{Exact, ExactConfig, Form, Method, Objective, Scaling, Separated, Storage};
+use ls_core::objective::{ReportWeighting, Weighting};
 use ls_core::stage::{
     Activation, AnyStage, ConvolutionConfig, DenseConfig, Pooling, ResidualConvolutionConfig,
     ResidualDenseConfig, StageConfig,
@@ -70,8 +68,8 @@ impl Run {
         self.problem.at(&self.model)
     }
 
-    fn state(&self) -> State {
-        let found = self.method.measure(&self.model, &self.batch).unwrap();
+    fn state(&mut self) -> State {
+        let found = self.method.measure(&mut self.model, &self.batch).unwrap();
         let certificate = found.separated.unwrap().certificate_mean.unwrap();
         let problem = self.problem();
         State {

@@ -37,7 +37,7 @@ fn distance(problem: &Problem, one: ExactConfig, other: ExactConfig) -> f64 {
             let apart = difference(&one, &other).into_iter().map(f64::abs);
             largest = apart.fold(largest, |largest, v| largest.max(v / size));
         }
-        let losses = runs.each_ref().map(|run| run.state().reported);
+        let losses = runs.each_mut().map(|run| run.state().reported);
         largest = largest.max((losses[0] / losses[1]).ln().abs());
     }
     largest

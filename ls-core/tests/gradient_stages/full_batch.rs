@@ -156,7 +156,7 @@ fn sweeps_of_alternating_never_raise_the_separated_loss() {
     for (name, network) in networks() {
         let (mut model, mut method) = alternating(&network);
         let separated = |method: &Alternating, model: &Separated| {
-            let found = method.measure(model, &split()).unwrap();
+            let found = method.measure(&mut model.clone(), &split()).unwrap();
             found.separated.unwrap().separated_loss_mean
         };
         let first = separated(&method, &model);

@@ -71,6 +71,9 @@ pub struct RunConfig {
     /// Stop after so many sweeps without better figures of the validation split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+    /// Sweeps from one measurement of the separated loss to the next; the last sweep is always measured. A method that lowers the
+    /// separated loss itself measures it after every sweep.
+    pub measure_every: usize,
     /// Name of the device, as the program takes it. Where [`train`](crate::train) is given a device of another backend, the run folder
     /// names that backend.
     pub device: String,
@@ -94,6 +97,7 @@ impl Default for RunConfig {
             target_loss: None,
             time_limit: None,
             patience: None,
+            measure_every: 1,
             device: "flex".into(),
             precision: Precision::default(),
             data: DataConfig::default(),
@@ -230,6 +234,7 @@ impl RunConfig {
 
     fn check_numbers(&self) -> Result<()> {
         positive_count("sweeps", self.sweeps)?;
+        positive_count("measure-every", self.measure_every)?;
         for (field, count) in [
             ("limit", self.data.limit),
             ("validation", self.data.validation),

@@ -24,13 +24,10 @@ use crate::linalg::{Cholesky, mean_f64};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::update::{
-    AuxiliaryBlock, GradientStep, GramStep, WeightBlock, armijo_pass, optimize_auxiliary,
-    optimize_weights, restart,
+    AuxiliaryBlock, FIRST_AUXILIARY_STEP, GradientStep, GramStep, WeightBlock, auxiliary_pass,
+    optimize_auxiliary, optimize_weights, restart,
 };
 use crate::{Error, Result};
-
-/// Relative length of the first auxiliary steps: `ψ` has curvature of about `4 ω_l`, half from each side.
-const FIRST_AUXILIARY_STEP: f64 = 0.25;
 
 /// Rows that the first stage's preconditioner is computed from, once; its inputs never change.
 const PRECONDITIONER_ROWS: usize = 8192;
@@ -146,14 +143,27 @@ impl Alternating {
         })
     }
 
+    /// One pass over the auxiliary blocks, from the last to the first.
     fn auxiliary_pass(
         &mut self,
         network: &Network,
-        separation: &Separation,
-        values: &mut [Tensor<2>],
-        steps: &mut [Tensor<2>],
+        weights: &Weights,
+        values: &mut Vec<Tensor<2>>,
+        steps: &mut Vec<Tensor<2>>,
         batch: &Batch,
     ) {
+        let BlockRule::Optimizer {
+            auxiliary,
+            auxiliary_learning_rate,
+            ..
+        } = &mut self.rule
+        else {
+            let from = core::mem::take(values);
+            let lengths = core::mem::take(steps);
+            let pass = auxiliary_pass(network, weights, batch, from, lengths);
+            (*values, *steps) = (pass.values, pass.lengths);
+            return;
+        };
         for l in (0..network.hidden()).rev() {
             let input = if l == 0 {
                 &batch.inputs
@@ -162,25 +172,12 @@ impl Alternating {
             };
             let block = AuxiliaryBlock {
                 target: network.stages()[l].forward(input.clone()),
-                omega: separation.weights.omega[l],
+                omega: weights.omega[l],
                 next: &network.stages()[l + 1],
-                next_loss: separation.output_loss(l + 1, values, batch),
+                next_loss: weights.output_loss(l + 1, values, batch),
             };
-            let value = values[l].clone();
-            match &mut self.rule {
-                BlockRule::LineSearch { .. } => {
-                    (values[l], steps[l]) = armijo_pass(&block, value, steps[l].clone());
-                }
-                BlockRule::Optimizer {
-                    auxiliary,
-                    auxiliary_learning_rate,
-                    ..
-                } => {
-                    let id = self.memory.row_id(l, batch.block);
-                    let rate = *auxiliary_learning_rate;
-                    values[l] = optimize_auxiliary(&block, value, id, auxiliary, rate);
-                }
-            }
+            let (value, id) = (values[l].clone(), self.memory.row_id(l, batch.block));
+            values[l] = optimize_auxiliary(&block, value, id, auxiliary, *auxiliary_learning_rate);
         }
     }
 
@@ -203,7 +200,7 @@ impl Alternating {
             };
             let block = WeightBlock {
                 input: input.clone(),
-                loss: separation.output_loss(l, values, batch),
+                loss: separation.weights.output_loss(l, values, batch),
                 penalty: separation.penalty(l, &residuals),
             };
             let stage = network.stage_mut(l);
@@ -276,7 +273,8 @@ impl Method for Alternating {
             values = restart(network, &separation.weights, values, batch);
         }
         for _ in 0..self.config.auxiliary_passes {
-            self.auxiliary_pass(network, &separation, &mut values, &mut steps, batch);
+            let weights = &separation.weights;
+            self.auxiliary_pass(network, weights, &mut values, &mut steps, batch);
         }
         let mut report = counts(0, 0);
         let mut preconditioners = vec![None; network.hidden() + 1];

@@ -16,16 +16,14 @@ pub(super) use gradients::{Gradients, SumsOf};
 pub(super) use inputs::FirstStage;
 
 use burn::tensor::Tensor;
-use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::control::Candidate;
 use crate::Result;
 use crate::batch::Batch;
-use crate::device::runs_on_host;
 use crate::linalg::{Affine, Ridge, to_f64};
 use crate::method::backward::{output, response};
+use crate::method::chunks::{for_each_chunk, wave};
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::network::Network;
 use crate::objective::cross_entropy;
@@ -96,11 +94,7 @@ impl<'a> FullBatch<'a> {
             stages: MethodStage::all(network, roles),
             chunks: batch.chunks(settings.chunk).collect(),
             samples: batch.len(),
-            wave: if runs_on_host(&batch.inputs.device()) {
-                rayon::current_num_threads()
-            } else {
-                1
-            },
+            wave: wave(&batch.inputs.device()),
             settings,
         }
     }
@@ -159,56 +153,6 @@ impl<'a> FullBatch<'a> {
             responses,
             conditions,
         })
-    }
-
-    /// The targets seen after the activations, `a_l = post(u*_l)`, of the hidden stages; `h_l` of those that are not fitted, which have no displacement.
-    pub(super) fn targets(
-        &self,
-        iterate: &Iterate,
-        gradients: &Gradients,
-        candidate: &Candidate,
-    ) -> Result<Vec<Tensor<2>>> {
-        let hidden = self.stages.len() - 1;
-        let displacements = gradients.displacements(candidate)?;
-        let mut targets = vec![Chunks::new(); hidden];
-        self.for_each_chunk(
-            |c| {
-                let us = self.responses(iterate, c);
-                let gs = self.gradients_at(iterate, gradients, c);
-                let mut input = self.chunks[c].inputs.clone();
-                let pairs = us.into_iter().zip(gs).take(hidden).enumerate();
-                let target = |(l, (u, g)): (usize, (Tensor<2>, Tensor<2>))| {
-                    input = match self.stages[l].affine() {
-                        Some(stage) => stage.post(u + displacements[l].of(g), &input),
-                        None => u,
-                    };
-                    input.clone()
-                };
-                Ok(pairs.map(target).collect::<Vec<_>>())
-            },
-            |parts| {
-                for (chunks, part) in targets.iter_mut().zip(parts) {
-                    chunks.push(part);
-                }
-            },
-        )?;
-        let whole = |chunks| Tensor::cat(chunks, 0);
-        Ok(targets.into_iter().map(whole).collect())
-    }
-
-    /// Outputs of the hidden stages at an iterate.
-    pub(super) fn feasible(&self, iterate: &Iterate) -> Result<Vec<Tensor<2>>> {
-        let mut outputs = vec![Chunks::new(); self.stages.len() - 1];
-        self.for_each_chunk(
-            |c| Ok(self.inputs(iterate, c)),
-            |inputs| {
-                for (chunks, input) in outputs.iter_mut().zip(inputs.into_iter().skip(1)) {
-                    chunks.push(input);
-                }
-            },
-        )?;
-        let whole = |chunks| Tensor::cat(chunks, 0);
-        Ok(outputs.into_iter().map(whole).collect())
     }
 
     /// `F + λ/2 Σ ‖W_l‖²` from the cross-entropies of all samples.
@@ -273,22 +217,9 @@ impl<'a> FullBatch<'a> {
     fn for_each_chunk<T: Send>(
         &self,
         compute: impl Fn(usize) -> Result<T> + Sync,
-        mut take: impl FnMut(T),
+        take: impl FnMut(T),
     ) -> Result<()> {
-        let count = self.chunks.len();
-        // In waves, so that no more than one result for each thread waits to be taken.
-        for start in (0..count).step_by(self.wave) {
-            let wave = start..(start + self.wave).min(count);
-            let results: Vec<Result<T>> = if wave.len() > 1 {
-                wave.clone().into_par_iter().map(&compute).collect()
-            } else {
-                wave.map(&compute).collect()
-            };
-            for result in results {
-                take(result?);
-            }
-        }
-        Ok(())
+        for_each_chunk(self.chunks.len(), self.wave, compute, take)
     }
 
     /// The cross-entropies of a chunk, still on the device.

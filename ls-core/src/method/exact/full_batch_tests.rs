@@ -5,7 +5,7 @@ use super::fits::Aim;
 use super::inputs::KEPT_FACTORS;
 use super::*;
 use crate::batch::index_tensor;
-use crate::method::exact::control::Form;
+use crate::method::exact::control::{Candidate, Form};
 use crate::method::{ACCEPTED, Method, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{

@@ -35,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use control::Controller;
 pub(super) use sweeps::FullBatchSweeps;
 
+use super::separate::separate;
 use super::separation::reported_weights;
 use super::settings::check_weight_decay;
 use super::state::mismatch;
@@ -47,7 +48,7 @@ use crate::error::ensure;
 use crate::figure::{Figure, Figures};
 use crate::linalg::Ridge;
 use crate::network::Network;
-use crate::objective::{Weighting, Weights};
+use crate::objective::{Measurement, ReportWeighting, Weights};
 use crate::{Error, Result};
 
 /// Form of the fits that a sweep accepted.
@@ -71,7 +72,7 @@ pub const OUTPUT_DAMPING: Figure = Figure::new("Output damping").chart("Steps").
 /// | `ridge` | reference of `μ` | `variance` | `variance`, `second-moment` |
 /// | `gram-rows` | patches in a convolution's Gram matrix | 16384 | 1 or more |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
-/// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 1 | 1e-6 to 1e6 |
+/// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ExactConfig {
@@ -106,7 +107,7 @@ pub struct ExactConfig {
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network. Where
     /// self-adaptive ones do not exist because a stage states no Lipschitz constant, reports take fixed weights `ω = 1`.
     #[serde(flatten)]
-    pub weighting: Weighting,
+    pub weighting: ReportWeighting,
 }
 
 impl Default for ExactConfig {
@@ -123,7 +124,7 @@ impl Default for ExactConfig {
             ridge: Ridge::default(),
             gram_rows: 1 << 14,
             weight_decay: 0.0,
-            weighting: Weighting::default(),
+            weighting: ReportWeighting::default(),
         }
     }
 }
@@ -134,7 +135,7 @@ impl MethodSettings for ExactConfig {
         "Fit every layer in closed form, full batch: the original loss never rises";
 
     fn check(&self) -> Result<()> {
-        self.weighting.check()?;
+        self.weighting.0.check()?;
         if let Some(step) = self.step {
             let inside = step > 0.0 && step <= 1e8;
             ensure(inside, "step", step, "greater than 0 and at most 1e8")?;
@@ -216,11 +217,11 @@ const NEEDS_FULL_BATCH: &str = "its fits and its guarantee need the whole split;
 /// // Without auxiliary variables: nothing of the separated loss is to be reported.
 /// let mut model = Separated::new(network);
 /// for _ in 0..10 {
-///     let before = method.measure(&model, &split)?.original_loss_mean;
+///     let before = method.measure(&mut model, &split)?.original_loss_mean;
 ///     method.sweep(&mut model, &split)?;
-///     assert!(method.measure(&model, &split)?.original_loss_mean <= before);
+///     assert!(method.measure(&mut model, &split)?.original_loss_mean <= before);
 /// }
-/// assert_eq!(method.measure(&model, &split)?.accuracy, 1.0);
+/// assert_eq!(method.measure(&mut model, &split)?.accuracy, 1.0);
 /// # Ok::<(), ls_core::Error>(())
 /// ```
 pub struct Exact {
@@ -332,7 +333,11 @@ impl Method for Exact {
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
-        reported_weights(self.config.weighting, network).map(Some)
+        reported_weights(self.config.weighting.0, network).map(Some)
+    }
+
+    fn measure(&self, model: &mut Separated, split: &Batch) -> Result<Measurement> {
+        separate(model, self.config.weighting.0, split)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Full-batch sweeps, one after the other.
 
-use burn::module::Module;
-
 use super::control::{Candidate, Controller, Fixed};
 use super::full_batch::{FirstStage, FullBatch, FullBatchSettings, Gradients, Iterate, SumsOf};
 use super::gradient_stages::GradientStages;
@@ -10,22 +8,13 @@ use super::turns::{Kind, Turns};
 use super::{ExactConfig, FORM, OUTPUT_DAMPING};
 use crate::Result;
 use crate::batch::Batch;
-use crate::device::runs_on_host;
 use crate::figure::Figures;
+use crate::method::chunks::default_chunk;
 use crate::method::figures::record_conditions;
 use crate::method::stage_role::StageRole;
 use crate::method::stage_role::set_all_coefficients;
 use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts};
 use crate::network::Network;
-
-/// Floats of the largest temporary array: more would not fit into a CPU's cache.
-const CHUNK_FLOATS: usize = 1 << 20;
-
-/// The same on an accelerator, which fewer would leave idle.
-const ACCELERATOR_CHUNK_FLOATS: usize = 1 << 24;
-
-/// Samples of a chunk on the CPU at most, so that a small data set still occupies several cores.
-const CHUNK_SAMPLES: usize = 2048;
 
 /// Full-batch sweeps, and what they remember of each other.
 pub(in crate::method) struct FullBatchSweeps {
@@ -105,7 +94,7 @@ impl FullBatchSweeps {
             None => samples.forward()?,
         };
         let (mut report, mut iterate) = if samples.has_fits() {
-            self.step(model, &samples, iterate, batch)?
+            self.step(model, &samples, iterate)?
         } else {
             (counts(0, 0), iterate)
         };
@@ -131,7 +120,6 @@ impl FullBatchSweeps {
         model: &mut Separated,
         samples: &FullBatch<'_>,
         iterate: Iterate,
-        batch: &Batch,
     ) -> Result<(Figures, Iterate)> {
         let before = iterate.loss;
         let turn = match &mut self.quasi_newton {
@@ -149,10 +137,8 @@ impl FullBatchSweeps {
             None => samples.backward(&iterate, sums_of)?,
         };
         let (taken, work) = match turn {
-            Kind::Fits => self.fit(model, samples, &iterate, &gradients, batch)?,
-            Kind::QuasiNewton => {
-                self.quasi_newton_step(model, samples, &iterate, &gradients, batch)?
-            }
+            Kind::Fits => self.fit(model, samples, &iterate, &gradients)?,
+            Kind::QuasiNewton => self.quasi_newton_step(model, samples, &iterate, &gradients)?,
         };
         let (report, after) = taken;
         let gain = after
@@ -176,7 +162,6 @@ impl FullBatchSweeps {
         samples: &FullBatch<'_>,
         iterate: &Iterate,
         gradients: &Gradients,
-        batch: &Batch,
     ) -> Result<Taken> {
         let mut best: Option<(Candidate, Iterate)> = None;
         let (first, mut trials) = (&mut self.first, 0);
@@ -205,10 +190,6 @@ impl FullBatchSweeps {
             return Ok(((counts(0, trials), None), work));
         };
         debug_assert_eq!(accepted.candidate, candidate);
-        if model.auxiliary.stages() > 0 {
-            let auxiliary = samples.targets(iterate, gradients, &candidate)?;
-            model.auxiliary.scatter(&batch.selection, auxiliary);
-        }
         set_all_coefficients(&mut model.network, &fitted.coefficients)?;
         let mut report = counts(1, trials - 1)
             .with(FORM, candidate.form.name())
@@ -227,7 +208,6 @@ impl FullBatchSweeps {
         samples: &FullBatch<'_>,
         iterate: &Iterate,
         gradients: &Gradients,
-        batch: &Batch,
     ) -> Result<Taken> {
         let candidate = self.controller.leading();
         let parts = samples.work();
@@ -248,10 +228,6 @@ impl FullBatchSweeps {
         };
         let refresh = if found.refreshed { parts.inputs } else { 0.0 };
         let work = once + refresh + found.trials as f64 * parts.forward;
-        if model.auxiliary.stages() > 0 {
-            let feasible = samples.feasible(&found.iterate)?;
-            model.auxiliary.scatter(&batch.selection, feasible);
-        }
         let report = counts(1, found.trials - 1)
             .with(FORM, QUASI_NEWTON)
             .with(STEP, found.length);
@@ -269,23 +245,4 @@ const QUASI_NEWTON: &str = "quasi-newton";
 /// Whether all stages that move are fitted: only then are the coefficients all that the loss depends on.
 fn has_steps(config: &ExactConfig, roles: &[StageRole]) -> bool {
     config.history > 0 && !roles.contains(&StageRole::Gradient)
-}
-
-fn default_chunk(network: &Network) -> usize {
-    let widest = network.stages().iter().map(|stage| match stage.affine() {
-        Some(affine) => {
-            let [d_in, d_out] = affine.coefficients().kernel.dims();
-            affine.rows_per_sample() * d_in.max(d_out)
-        }
-        // What it computes inside is not known.
-        None => {
-            let (input, output) = (stage.input_shape(), stage.output_shape());
-            input.features().max(output.features())
-        }
-    });
-    let widest = widest.max().unwrap_or(1).max(1);
-    if !network.devices().iter().all(runs_on_host) {
-        return (ACCELERATOR_CHUNK_FLOATS / widest).max(1);
-    }
-    (CHUNK_FLOATS / widest).clamp(1, CHUNK_SAMPLES)
 }

@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use step::{SavedSteps, Steps};
 
 use super::exact::{ExactConfig, FullBatchSweeps};
+use super::separate::separate;
 use super::separation::reported_weights;
 use super::settings::check_weight_decay;
 use super::stage_role::StageRole;
@@ -48,7 +49,7 @@ use crate::batch::{Batch, BatchSize};
 use crate::error::ensure;
 use crate::figure::{Figure, Figures};
 use crate::network::Network;
-use crate::objective::{Weighting, Weights};
+use crate::objective::{Measurement, ReportWeighting, Weights};
 use crate::{Error, Result};
 
 /// Settings of [`Foof`].
@@ -63,7 +64,7 @@ use crate::{Error, Result};
 /// | `rank` | eigenvectors of inputs that are more than twice as wide | 96 | 1 or more |
 /// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
-/// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 1 | 1e-6 to 1e6 |
+/// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct FoofConfig {
@@ -86,7 +87,7 @@ pub struct FoofConfig {
     pub weight_decay: f64,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network.
     #[serde(flatten)]
-    pub weighting: Weighting,
+    pub weighting: ReportWeighting,
 }
 
 /// Largest value of settings that count something.
@@ -103,7 +104,7 @@ impl Default for FoofConfig {
             rank: 96,
             learning_rate: 1e-3,
             weight_decay: 0.0,
-            weighting: Weighting::default(),
+            weighting: ReportWeighting::default(),
         }
     }
 }
@@ -114,7 +115,7 @@ impl MethodSettings for FoofConfig {
         "Adam in the eigenvectors of each layer's inputs and gradients, in batches";
 
     fn check(&self) -> Result<()> {
-        self.weighting.check()?;
+        self.weighting.0.check()?;
         for (field, length) in [("step", self.step), ("learning-rate", self.learning_rate)] {
             let inside = length > 0.0 && length <= 1e30;
             ensure(inside, field, length, "greater than 0 and at most 1e30")?;
@@ -208,9 +209,6 @@ impl Method for Foof {
             self.has_started = true;
         }
         let step = self.steps.step(&mut model.network, batch)?;
-        if model.auxiliary.stages() > 0 {
-            model.auxiliary.scatter(&batch.selection, step.targets);
-        }
         let accepted = usize::from(step.accepted);
         Ok(counts(accepted, 1 - accepted).with(STEP, step.length))
     }
@@ -239,7 +237,11 @@ impl Method for Foof {
     }
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
-        reported_weights(self.config.weighting, network).map(Some)
+        reported_weights(self.config.weighting.0, network).map(Some)
+    }
+
+    fn measure(&self, model: &mut Separated, split: &Batch) -> Result<Measurement> {
+        separate(model, self.config.weighting.0, split)
     }
 }
 

@@ -24,9 +24,6 @@ use crate::{Error, Result};
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
 
-/// Step of the targets that reports see, relative to displacements of one norm at all stages, in a network of three stages.
-const TARGET_STEP: f64 = 3.0;
-
 /// Batches of a run whose steps have the length of the setting, and the largest factor of shorter runs.
 const USUAL_STEPS: f64 = 2000.0;
 const LONGEST: f64 = 2.5;
@@ -76,8 +73,6 @@ pub(super) struct Step {
     pub(super) accepted: bool,
     /// `τ`.
     pub(super) length: f64,
-    /// `a_l = post(u_l - τ c_l ∂ce/∂u_l)` of the hidden stages; `h_l` of those that are not fitted.
-    pub(super) targets: Vec<Tensor<2>>,
 }
 
 impl Steps {
@@ -180,7 +175,6 @@ impl Steps {
             None
         };
         let accepted = moved.is_some();
-        let targets = pass.targets(&parts, TARGET_STEP * depth * factor);
         if let Some(moved) = moved {
             if refresh {
                 self.safe = SafeWeights::of(&parts);
@@ -197,11 +191,7 @@ impl Steps {
                 self.adam = Some(adam()?);
             }
         }
-        Ok(Step {
-            accepted,
-            length,
-            targets,
-        })
+        Ok(Step { accepted, length })
     }
 
     /// The steps of all stages, which do not depend on each other: on the processors of this machine they are computed at the same

@@ -19,9 +19,11 @@ const PRECISION: usize = 5;
 /// Returns the name of a figure in burn-train, which tells the training split and the validation split of a metric apart itself. Its
 /// validation split is our test split.
 pub(super) fn metric_name(figure: &Figure) -> String {
+    // burn-train names files by it.
+    let title = figure.title().replace('/', " over ");
     match figure.split {
-        Some(SplitName::Validation) => format!("Validation {}", figure.title().to_lowercase()),
-        _ => figure.title(),
+        Some(SplitName::Validation) => format!("Validation {}", title.to_lowercase()),
+        _ => title,
     }
 }
 

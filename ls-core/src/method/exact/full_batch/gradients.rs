@@ -239,22 +239,6 @@ impl FullBatch<'_> {
         Ok(sum)
     }
 
-    pub(super) fn gradients_at(
-        &self,
-        iterate: &Iterate,
-        gradients: &Gradients,
-        c: usize,
-    ) -> Vec<Tensor<2>> {
-        match self.settings.storage {
-            Storage::Stored => gradients
-                .stored
-                .iter()
-                .map(|chunks| chunks[c].clone())
-                .collect(),
-            Storage::Recomputed => self.gradients(iterate, c),
-        }
-    }
-
     /// `∂ce_n/∂u_{l,n}` of all stages, of single samples: not divided by their number.
     pub(super) fn gradients(&self, iterate: &Iterate, c: usize) -> Vec<Tensor<2>> {
         self.backward_pass(iterate, c, Parameters::None, |_, _| ())

@@ -1,0 +1,159 @@
+//! One pass over the auxiliary blocks, from the last stage to the first.
+
+use burn::tensor::Tensor;
+
+use super::AuxiliaryBlock;
+use super::armijo::{ArmijoStep, armijo_step};
+use super::block::Linearized;
+use crate::batch::Batch;
+use crate::network::Network;
+use crate::objective::Weights;
+use crate::stage::AnyStage;
+
+/// Relative length of first auxiliary steps: `ψ` has curvature of about `4 ω_l`, half from each side.
+pub const FIRST_AUXILIARY_STEP: f64 = 0.25;
+
+/// The result of a pass: all variables, and the terms of the separated loss at them.
+pub struct AuxiliaryPass {
+    /// `a_1, …, a_{L-1}`, `[samples, d_l]` each.
+    pub values: Vec<Tensor<2>>,
+    /// Lengths to start the next pass from, `[samples, 1]` each.
+    pub lengths: Vec<Tensor<2>>,
+    /// `r_{1,n}², …, r_{L-1,n}²`, then `ce(ẑ_n)`, `[samples]` each, as the trials found them.
+    pub misfits: Vec<Tensor<1>>,
+}
+
+/// Moves all auxiliary blocks once by [`armijo_pass`](super::armijo_pass), from the last stage to the first, each against the moved
+/// variable of the stage behind it.
+///
+/// `values` are the variables `a_l`, `lengths` the first lengths of their steps. Every stage is evaluated and linearized once, before
+/// anything moves: what a block changes is the input of the stage behind it, whose own block has moved already.
+///
+/// A block stays where its weight, or one behind it, is beyond half of the largest number of the network's precision: the step would be
+/// shorter than any number can tell.
+pub fn auxiliary_pass(
+    network: &Network,
+    weights: &Weights,
+    batch: &Batch,
+    values: Vec<Tensor<2>>,
+    lengths: Vec<Tensor<2>>,
+) -> AuxiliaryPass {
+    let (first, later) = split(network);
+    let pairs = later.iter().zip(&values);
+    let start = Start {
+        first: first.forward(batch.inputs.clone()),
+        later: pairs
+            .map(|(stage, value)| Linearized::new(stage, value.clone()))
+            .collect(),
+        values,
+        lengths,
+    };
+    start.descend(network, weights, batch)
+}
+
+/// The same from the feasible point `a_l = h_l`. Returns the logits `z`, `[samples, K]`, too.
+///
+/// To first order in its steps this is a backward pass: `a_l - h_l` is `-∂ce_n/∂h_l` times a positive number for each sample. Since no
+/// block raises the separated loss, and its value at the start is `head · ce(z_n)`,
+///
+/// `F ≤ C ≤ S ≤ head · F`
+///
+/// with self-adaptive weights.
+pub fn feasible_pass(
+    network: &Network,
+    weights: &Weights,
+    batch: &Batch,
+) -> (AuxiliaryPass, Tensor<2>) {
+    let (first, later) = split(network);
+    let first = first.forward(batch.inputs.clone());
+    let mut start = Start {
+        first: first.clone(),
+        later: Vec::with_capacity(later.len()),
+        values: Vec::with_capacity(later.len()),
+        lengths: Vec::with_capacity(later.len()),
+    };
+    let length = Tensor::full([batch.len(), 1], FIRST_AUXILIARY_STEP, &first.device());
+    let mut h = first;
+    for stage in later {
+        let next = Linearized::new(stage, h.clone());
+        start.values.push(h);
+        start.lengths.push(length.clone());
+        h = next.output.clone();
+        start.later.push(next);
+    }
+    (start.descend(network, weights, batch), h)
+}
+
+/// The first stage and the others.
+fn split(network: &Network) -> (&AnyStage, &[AnyStage]) {
+    let stages = network.stages();
+    (&stages[0], &stages[1..])
+}
+
+/// The stages at the variables that a pass starts from.
+struct Start {
+    /// `f_1(x)`.
+    first: Tensor<2>,
+    /// `f_2, …, f_{L-1}` and the head at `a_1, …, a_{L-1}`.
+    later: Vec<Linearized>,
+    values: Vec<Tensor<2>>,
+    lengths: Vec<Tensor<2>>,
+}
+
+impl Start {
+    fn descend(self, network: &Network, weights: &Weights, batch: &Batch) -> AuxiliaryPass {
+        let Self {
+            first,
+            mut later,
+            mut values,
+            mut lengths,
+        } = self;
+        let outputs: Vec<_> = core::iter::once(first)
+            .chain(later.iter().map(|next| next.output.clone()))
+            .collect();
+        let mut losses: Vec<_> = (0..outputs.len())
+            .map(|l| weights.output_loss(l, &values, batch))
+            .collect();
+        let pairs = losses.iter().zip(&outputs);
+        let mut misfits: Vec<_> = pairs
+            .map(|(loss, output)| loss.misfit(output.clone()))
+            .collect();
+        let first_that_moves = first_that_moves(network, weights);
+        for l in (first_that_moves..values.len()).rev() {
+            let (Some(next), Some(next_loss)) = (later.pop(), losses.pop()) else {
+                break;
+            };
+            let block = AuxiliaryBlock {
+                target: outputs[l].clone(),
+                omega: weights.omega[l],
+                next: &network.stages()[l + 1],
+                next_loss,
+            };
+            let step = armijo_step(&block, values[l].clone(), next, lengths[l].clone());
+            let ArmijoStep {
+                value, own, next, ..
+            } = step;
+            values[l] = value;
+            lengths[l] = step.lengths;
+            misfits[l] = own.squeeze_dim(1);
+            misfits[l + 1] = next.squeeze_dim(1);
+            // What the block before this one meets.
+            losses[l] = weights.output_loss(l, &values, batch);
+        }
+        AuxiliaryPass {
+            values,
+            lengths,
+            misfits,
+        }
+    }
+}
+
+/// The first block whose step the precision of the network can tell, counted from 0. Blocks are evaluated with gradients of twice their
+/// weight.
+fn first_that_moves(network: &Network, weights: &Weights) -> usize {
+    let limit = network.largest_number() / 2.0;
+    // A comparison with NaN, the product of an infinite constant and a zero, is false.
+    let beyond = |&omega: &f64| !(omega <= limit);
+    let last = weights.omega.iter().rposition(beyond);
+    last.map_or(0, |last| last + 1)
+}
