@@ -67,6 +67,7 @@ fn every_method_gets_its_charts_and_nothing_else() {
             &["--hidden", "16,8"],
             &[
                 ("losses", 4),
+                ("bound", 1),
                 ("residuals", 2),
                 ("accuracy", 2),
                 ("steps", 3),
@@ -86,6 +87,7 @@ fn every_method_gets_its_charts_and_nothing_else() {
             ],
             &[
                 ("losses", 5),
+                ("bound", 1),
                 ("residuals", 1),
                 ("accuracy", 3),
                 ("trials", 2),
@@ -106,6 +108,7 @@ fn every_method_gets_its_charts_and_nothing_else() {
             &["--model", "cnn"],
             &[
                 ("losses", 4),
+                ("bound", 1),
                 ("residuals", 3),
                 ("accuracy", 2),
                 ("steps", 3),
@@ -154,8 +157,8 @@ fn several_runs_are_compared_and_their_charts_can_be_written_to_files() {
     let written: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(written["report"], "both.html");
     let plots = written["plots"].as_array().unwrap();
-    // The overlay, six charts of `exact` and four of `backprop`.
-    assert_eq!(plots.len(), 2 * (1 + 6 + 4));
+    // The overlay, seven charts of `exact` and four of `backprop`.
+    assert_eq!(plots.len(), 2 * (1 + 7 + 4));
     for plot in plots {
         let bytes = fs::read(folder.path().join(plot.as_str().unwrap())).unwrap();
         assert!(
@@ -165,7 +168,7 @@ fn several_runs_are_compared_and_their_charts_can_be_written_to_files() {
     }
     let page = fs::read_to_string(folder.path().join("both.html")).unwrap();
     assert_eq!(charts(&page)[0], ("overlay".into(), 2));
-    assert_eq!(charts(&page).len(), 1 + 6 + 4);
+    assert_eq!(charts(&page).len(), 1 + 7 + 4);
     assert!(page.contains("<a href=\"#run-2\">b</a>"), "{page}");
     assert_self_contained(&page);
 }
@@ -181,7 +184,7 @@ fn a_run_that_has_not_ended_shows_its_history_with_a_note() {
     let history = fs::read_to_string(run.join("history.csv")).unwrap();
     fs::write(run.join("history.csv"), format!("{history}3,0.1,0.")).unwrap();
     let page = report(folder.path(), &["r"], "r/report.html");
-    assert_eq!(charts(&page).len(), 6);
+    assert_eq!(charts(&page).len(), 7);
     assert!(page.contains("the run has not ended;"), "{page}");
     assert!(
         page.contains("mlp 64-16-10 relu") && !page.contains("<img"),

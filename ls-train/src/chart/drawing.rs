@@ -19,6 +19,9 @@ const GRID: RGBColor = RGBColor(222, 225, 230);
 /// Thickness of curves; nothing else has it, so that [`for_page`] recognizes curves by it.
 const CURVE_WIDTH: u32 = 4;
 
+/// Share of a band's colour; the rest is the ground.
+const BAND_OPACITY: f64 = 0.15;
+
 /// Length of a line in the legend.
 const KEY_LENGTH: i32 = 44;
 /// Space beside a line in the legend.
@@ -117,7 +120,10 @@ fn draw<B: DrawingBackend>(
     let zero = (chart.x.scale != AxisScale::Log).then_some(0.0);
     let across = points().map(|point| point.0).chain(zero);
     let x = AxisRange::around(chart.x.scale, across);
-    let y = AxisRange::around(chart.y.scale, points().map(|point| point.1)).padded();
+    let ends = chart.band.iter().flat_map(|band| &band.points);
+    let ends = ends.flat_map(|&(_, low, high)| [low, high]);
+    let heights = points().map(|point| point.1).chain(ends);
+    let y = AxisRange::around(chart.y.scale, heights).padded();
     let mut plane = ChartBuilder::on(&plot)
         .margin(16)
         .margin_right(44)
@@ -135,6 +141,14 @@ fn draw<B: DrawingBackend>(
         mesh.y_desc(&chart.y.label);
     }
     mesh.draw()?;
+    if let Some(band) = &chart.band {
+        let lower = band.points.iter().map(|&(x, low, _)| (x, low));
+        let upper = band.points.iter().rev().map(|&(x, _, high)| (x, high));
+        let outline: Vec<_> = lower.chain(upper).collect();
+        let (red, green, blue) = band.colour;
+        let shade = RGBColor(red, green, blue).mix(BAND_OPACITY);
+        plane.draw_series([Polygon::new(outline, shade)])?;
+    }
     for curve in &chart.curves {
         let style = style(curve);
         match curve.points[..] {

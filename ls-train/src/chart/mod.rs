@@ -69,6 +69,15 @@ impl Curve {
     }
 }
 
+/// The area between two curves that share their horizontal places, in a pale shade behind all curves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Band {
+    /// Colour that is mixed with the ground.
+    pub colour: Colour,
+    /// `(x, lower end, upper end)`, from left to right.
+    pub points: Vec<(f64, f64, f64)>,
+}
+
 /// Size of a chart in a page, and of its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChartLayout {
@@ -85,6 +94,7 @@ pub struct Chart {
     x: ChartAxis,
     y: ChartAxis,
     curves: Vec<Curve>,
+    band: Option<Band>,
 }
 
 impl Chart {
@@ -102,6 +112,18 @@ impl Chart {
             x,
             y,
             curves,
+            band: None,
+        }
+    }
+
+    /// Adds a band. Places that an axis cannot show are left out.
+    pub fn with_band(self, mut band: Band) -> Self {
+        band.points.retain(|&(x, low, high)| {
+            self.x.scale.shows(x) && self.y.scale.shows(low) && self.y.scale.shows(high)
+        });
+        Self {
+            band: Some(band).filter(|band| band.points.len() > 1),
+            ..self
         }
     }
 
@@ -121,6 +143,11 @@ impl Chart {
     /// Returns the horizontal and the vertical axis.
     pub fn axes(&self) -> (&ChartAxis, &ChartAxis) {
         (&self.x, &self.y)
+    }
+
+    /// Returns the band, if there is one.
+    pub fn band(&self) -> Option<&Band> {
+        self.band.as_ref()
     }
 
     /// Returns the curves that have points.
@@ -209,6 +236,22 @@ mod tests {
             assert_eq!(svg.matches("class=\"curve\"").count(), 2, "{svg}");
             assert!(!svg.contains("http") && svg.contains("10⁻⁸"), "{svg}");
         }
+    }
+
+    #[test]
+    fn a_band_is_one_polygon_and_no_curve() {
+        let points = vec![(0.0, 1.0, 2.0), (1.0, 0.1, 0.2), (2.0, 0.0, 0.1)];
+        let lower = points.iter().map(|&(x, low, _)| (x, low)).collect();
+        let band = Band {
+            colour: COLOURS[0],
+            points,
+        };
+        let chart = chart(vec![Curve::new("lower", COLOURS[0], lower)]).with_band(band);
+        // A logarithm of zero has no place.
+        assert_eq!(chart.band().unwrap().points.len(), 2);
+        let svg = chart.svg(ChartLayout::Wide).unwrap();
+        assert_eq!(svg.matches("<polygon").count(), 1, "{svg}");
+        assert_eq!(svg.matches("class=\"curve\"").count(), 1, "{svg}");
     }
 
     #[test]

@@ -23,10 +23,12 @@ struct KnownChart {
     about: &'static str,
     /// Key of a column, and a sentence to add where the chart shows that column.
     remark: Option<(&'static str, &'static str)>,
+    /// Keys of two columns with a band between them, in every sweep that has both, if the second one is never the smaller one.
+    band: Option<[&'static str; 2]>,
 }
 
 /// The charts with texts of their own, in their order in the page; all others follow.
-const KNOWN: [KnownChart; 4] = [
+const KNOWN: [KnownChart; 5] = [
     KnownChart {
         name: "losses",
         title: "Losses",
@@ -34,8 +36,19 @@ const KNOWN: [KnownChart; 4] = [
         about: "Means over samples, on a logarithmic scale.",
         remark: Some((
             "train_certificate",
-            "On the training split the original loss is at most the certificate, F ≤ C, in every sweep.",
+            "On the training split the original loss is at most the certificate, and the certificate at most the separated loss: \
+             F ≤ C ≤ S in every sweep. With fixed weights of the residuals, S is no bound.",
         )),
+        band: Some(["train_original_loss", "train_separated_loss"]),
+    },
+    KnownChart {
+        name: "bound",
+        title: "Separated over original loss",
+        label: "S/F",
+        about: "How far the separated loss lies above the original loss of the training split. One pass of auxiliary steps from the \
+                feasible point leaves S at most (1 + η) F.",
+        remark: None,
+        band: None,
     },
     KnownChart {
         name: "residuals",
@@ -44,6 +57,7 @@ const KNOWN: [KnownChart; 4] = [
         about: "Distance between the auxiliary variables of a hidden stage and the output of that stage: \
                 1/N\u{a0}Σ\u{a0}‖a\u{a0}−\u{a0}f(a)‖², on a logarithmic scale.",
         remark: None,
+        band: None,
     },
     KnownChart {
         name: "accuracy",
@@ -51,6 +65,7 @@ const KNOWN: [KnownChart; 4] = [
         label: "accuracy, percent",
         about: "Share of correct predictions of the plain network, in percent.",
         remark: None,
+        band: None,
     },
     KnownChart {
         name: "steps",
@@ -58,6 +73,7 @@ const KNOWN: [KnownChart; 4] = [
         label: "step τ, damping μ",
         about: "Length of the accepted step and ridge of its least-squares problem, on a logarithmic scale.",
         remark: None,
+        band: None,
     },
 ];
 
@@ -95,7 +111,8 @@ pub(super) fn overlay<'a>(histories: impl Iterator<Item = (&'a str, &'a HistoryT
 }
 
 fn chart(name: &str, group: &ColumnGroup<'_>) -> ReportChart {
-    let (title, label, mut about) = match KNOWN.iter().find(|known| known.name == name) {
+    let known = KNOWN.iter().find(|known| known.name == name);
+    let (title, label, mut about) = match known {
         Some(known) => (
             known.title.into(),
             known.label.into(),
@@ -112,9 +129,13 @@ fn chart(name: &str, group: &ColumnGroup<'_>) -> ReportChart {
     }
     let x = ChartAxis::new("sweep", AxisScale::Whole);
     let y = ChartAxis::new(&label, group.scale());
+    let mut chart = Chart::new(&title, x, y, group.curves());
+    if let Some(band) = known.and_then(|known| group.band(known.band?)) {
+        chart = chart.with_band(band);
+    }
     ReportChart {
         name: name.into(),
-        chart: Chart::new(&title, x, y, group.curves()),
+        chart,
         about,
     }
 }
@@ -213,7 +234,16 @@ mod tests {
         let curves = losses.chart.curves().iter();
         let found: Vec<_> = curves.map(|c| (c.name.as_str(), c.colour)).collect();
         assert_eq!(found, expected.map(|(name, i)| (name, COLOURS[i])));
-        assert!(losses.about.ends_with("F ≤ C, in every sweep."));
+        assert!(losses.about.contains("F ≤ C ≤ S in every sweep"));
+        let band = losses.chart.band().expect("S is above F");
+        assert_eq!(band.points, [(0.0, 2.3, 9.0), (1.0, 0.5, 0.9)]);
+    }
+
+    #[test]
+    fn there_is_no_band_where_the_separated_loss_falls_below_the_original_one() {
+        let figures = [ORIGINAL_LOSS.on(SplitName::Train), SEPARATED_LOSS];
+        let charts = run_charts(&history(&figures, &["2.3,2.3", "0.5,0.1"]));
+        assert_eq!(charts[0].chart.band(), None);
     }
 
     #[test]

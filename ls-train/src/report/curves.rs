@@ -2,7 +2,7 @@
 
 use ls_core::figure::{FigureScale, SplitName};
 
-use crate::chart::{AxisScale, COLOURS, Colour, Curve};
+use crate::chart::{AxisScale, Band, COLOURS, Colour, Curve};
 use crate::run_dir::{Column, HistoryTable};
 
 /// Unit of shares, 0 to 1, which charts show in percent.
@@ -97,6 +97,23 @@ impl<'a> ColumnGroup<'a> {
     pub(super) fn shows(&self, key: &str) -> bool {
         let mut series = self.series.iter();
         series.any(|series| series.column.key == key && self.is_visible(series))
+    }
+
+    /// Returns the band between two columns, in the sweeps that have both; none where the second one is ever below the first.
+    pub(super) fn band(&self, keys: [&str; 2]) -> Option<Band> {
+        let of = |key: &str| self.series.iter().find(|series| series.column.key == key);
+        let (lower, upper) = (of(keys[0])?, of(keys[1])?);
+        let both = lower.points.iter().filter_map(|&(x, low)| {
+            let mut ends = upper.points.iter();
+            let &(_, high) = ends.find(|point| point.0 == x)?;
+            Some((x, low, high))
+        });
+        let points: Vec<_> = both.collect();
+        let is_ordered = points.iter().all(|&(_, low, high)| low <= high);
+        is_ordered.then_some(Band {
+            colour: COLOURS[SPLITS[0].2],
+            points,
+        })
     }
 
     /// Returns the curves: first those of the whole network, then those of single stages, figure by figure.
