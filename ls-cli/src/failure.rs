@@ -104,9 +104,10 @@ impl From<ls_train::Error> for Failure {
                 code: INTERRUPTED,
                 ..failure
             },
+            ls_train::Error::Terminal { .. } => failure.hint("--dashboard plain writes lines"),
             ls_train::Error::DashboardClosed => Self {
                 code: INTERRUPTED,
-                ..failure.hint("`layersep train --resume DIR` continues from the last checkpoint; q and then s ends the run after the sweep")
+                ..failure.hint("`layersep train --resume DIR` continues from the last checkpoint; one q, or in `tui` q and then s, ends the run after the sweep")
             },
             _ => failure,
         }

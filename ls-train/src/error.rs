@@ -48,6 +48,12 @@ pub enum Error {
         /// Name that the application gave it.
         name: String,
     },
+    /// A full-screen view found no terminal that it could take over.
+    #[error("the terminal cannot be taken over: {reason}")]
+    Terminal {
+        /// What the system said.
+        reason: String,
+    },
     /// The dashboard was closed.
     #[error("the dashboard was closed, which ends the run at once")]
     DashboardClosed,

@@ -13,7 +13,7 @@
 //! | [`memory`] | the memory that a run will need |
 //! | [`run_dir`] | the folder of a run |
 //! | [`trained`] | a trained network, ready to be used |
-//! | [`observe`] | observers: history, checkpoints, summary, lines, burn-train's dashboard and metric logs |
+//! | [`observe`] | observers: history, checkpoints, summary, lines, a view of the losses (feature `dashboard`), burn-train's dashboard and metric logs |
 //! | `session`, `training_method`, `run` | one run from plan to run folder |
 //! | [`export`] | weights for other programs, one file per format, and what a run starts from (feature `export`) |
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |

@@ -27,7 +27,7 @@ pub(crate) struct SessionArgs {
     /// Number of checkpoints that stay
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = count::<u64>())]
     keep: u64,
-    /// Display of the progress; `auto` is the full-screen dashboard on a terminal and lines elsewhere
+    /// Display of the progress; `auto` is `losses` on a terminal and `plain` elsewhere
     #[arg(long, value_enum, default_value_t = Display::Auto)]
     pub(crate) dashboard: Display,
     /// Start even if the run seems too large for the memory
@@ -39,7 +39,9 @@ pub(crate) struct SessionArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Display {
     Auto,
-    /// Full screen
+    /// Full screen: the losses on one chart, residuals, figures
+    Losses,
+    /// Full screen: every figure on a chart of its own, by burn-train
     Tui,
     /// A line per sweep
     Plain,

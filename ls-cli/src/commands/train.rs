@@ -11,8 +11,8 @@ use ls_core::fit::{Observer, Stop, StopSignal};
 use ls_train::config::Plan;
 use ls_train::data::Splits;
 use ls_train::memory::MemoryNeed;
-use ls_train::observe::Lines;
 use ls_train::observe::burn::Dashboard;
+use ls_train::observe::{Lines, LossesDashboard};
 use ls_train::run_dir::Summary;
 use ls_train::{Outcome, Session, Start};
 use serde::Serialize;
@@ -47,8 +47,8 @@ Examples:
   layersep train --run r && layersep train --resume r --sweeps 100
       30 sweeps, then 70 more as if it had never stopped
 
-Ctrl-C or a SIGTERM, in the full-screen dashboard q and then s, finishes the current sweep, writes everything and exits with 130; --resume
-continues from there. A second signal ends at once."
+Ctrl-C or a SIGTERM finishes the current sweep, writes everything and exits with 130; --resume continues from there.
+A second one ends at once. In the view `losses` q does the same; in the dashboard `tui` q and then s does, and Ctrl-C does not."
 )]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
@@ -111,12 +111,17 @@ struct RunLine<'a> {
 }
 
 impl TrainArgs {
-    /// Refuses the full-screen dashboard where there is no screen for it.
+    /// Refuses a full-screen display where there is no screen for it.
     fn ensure_screen(&self, ui: &Ui) -> Result<(), Failure> {
-        if self.session.dashboard == Display::Tui && (self.json || !ui.has_screen()) {
-            return Err(Failure::new(
-                "--dashboard tui needs standard output to be a terminal, and no --json",
-            )
+        let display = match self.session.dashboard {
+            Display::Losses => "losses",
+            Display::Tui => "tui",
+            Display::Auto | Display::Plain | Display::None => return Ok(()),
+        };
+        if self.json || !ui.has_screen() {
+            return Err(Failure::new(format!(
+                "--dashboard {display} needs standard output to be a terminal, and no --json",
+            ))
             .hint("--dashboard plain writes lines"));
         }
         Ok(())
@@ -136,11 +141,12 @@ impl TrainArgs {
     fn display(&self, ui: &Ui) -> Option<Box<dyn Observer<ls_train::Error>>> {
         let display = match self.session.dashboard {
             Display::Auto if ui.is_quiet() => Display::None,
-            Display::Auto if ui.has_screen() && !self.json => Display::Tui,
+            Display::Auto if ui.has_screen() && !self.json => Display::Losses,
             Display::Auto => Display::Plain,
             display => display,
         };
         match display {
+            Display::Losses => Some(Box::new(LossesDashboard::new())),
             Display::Tui => Some(Box::new(Dashboard::new(Box::new(|interrupter| {
                 Box::new(TuiMetricsRendererWrapper::new(interrupter, None))
             })))),

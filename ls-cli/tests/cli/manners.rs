@@ -1,6 +1,7 @@
 //! Help, completions, manual pages, messages, exit codes and closed pipes.
 
-use std::process::Stdio;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -120,4 +121,44 @@ fn lists_and_configurations_come_as_json_too() {
     assert_eq!(list[0]["name"], "depth");
     let config: Value = serde_json::from_str(&stdout(&["config", "--json"])).unwrap();
     assert_eq!(config["sweeps"], 30);
+}
+
+#[test]
+fn a_full_screen_display_needs_a_terminal_and_the_refusal_names_it() {
+    for display in ["losses", "tui"] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = layersep(folder.path(), &["train", "--dashboard", display]);
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("error: --dashboard {display} needs standard output");
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(!folder.path().join("runs").exists());
+    }
+}
+
+/// `script` gives the program a terminal, and hands it the key.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_ends_the_run_on_a_terminal_and_the_summary_follows_the_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_layersep");
+    let train = "train --method backprop --sweeps 1000000 --limit 100 --run run";
+    let line = format!("stty rows 24 cols 80; '{program}' {train}");
+    let child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        // Some systems come without the program.
+        return;
+    };
+    child.stdin.take().unwrap().write_all(b"q").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let (view, after) = shown.rsplit_once("\u{1b}[?1049l").unwrap();
+    assert!(view.contains("\u{1b}[?1049h") && view.contains("elapsed"));
+    assert!(after.contains("(interrupted)"), "{after}");
 }

@@ -1,4 +1,5 @@
-//! Observers of a run: history, checkpoints, summary, lines for a log, and burn-train's dashboard and metric logs.
+//! Observers of a run: history, checkpoints, summary, lines for a log, a full-screen view of the losses
+//! (feature `dashboard`), and burn-train's dashboard and metric logs.
 //!
 //! Every observer is one file and takes the events of [`ls_core::fit`]. A run always has the ones that write its folder; what it
 //! shows is up to its [`Session`](crate::Session).
@@ -7,11 +8,15 @@ pub mod burn;
 mod checkpoint;
 mod history;
 mod lines;
+#[cfg(feature = "dashboard")]
+mod losses;
 mod summary;
 
 pub use checkpoint::{CheckpointRule, WriteCheckpoints};
 pub use history::History;
 pub use lines::Lines;
+#[cfg(feature = "dashboard")]
+pub use losses::LossesDashboard;
 pub use summary::WriteSummary;
 
 use ls_core::figure::{Figure, FigureValue};

@@ -2,6 +2,8 @@
 
 use ls_core::fit::StopSignal;
 
+use ls_train::observe::LossesDashboard;
+
 use crate::failure::{Failure, INTERRUPTED};
 
 /// Ends the run after the current sweep on the first Ctrl-C or other request of the system to end, and at once on the second.
@@ -12,6 +14,7 @@ pub(in crate::commands) fn stop_on_signal(signal: &StopSignal) -> Result<(), Fai
     let signal = signal.clone();
     ctrlc::set_handler(move || {
         if signal.is_given() {
+            LossesDashboard::restore_terminal();
             std::process::exit(i32::from(INTERRUPTED));
         }
         signal.stop();
