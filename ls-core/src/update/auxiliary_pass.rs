@@ -152,8 +152,8 @@ impl Start {
 /// weight.
 fn first_that_moves(network: &Network, weights: &Weights) -> usize {
     let limit = network.largest_number() / 2.0;
-    // A comparison with NaN, the product of an infinite constant and a zero, is false.
-    let beyond = |&omega: &f64| !(omega <= limit);
+    // The product of an infinite constant and a zero is NaN.
+    let beyond = |&omega: &f64| omega.is_nan() || omega > limit;
     let last = weights.omega.iter().rposition(beyond);
     last.map_or(0, |last| last + 1)
 }

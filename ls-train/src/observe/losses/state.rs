@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use ls_core::figure::{Figure, FigureValue, SplitName};
 use ls_core::fit::{
-    ACCURACY, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, RunStart, SEPARATED_LOSS, SweepProgress,
-    SweepRecord,
+    ACCURACY, BOUND_RATIO, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, RunStart, SEPARATED_LOSS,
+    SweepProgress, SweepRecord,
 };
 
 use crate::format;
@@ -96,8 +96,7 @@ pub(super) struct State {
     started: Instant,
     /// Times since the start at which sweeps of this session ended; the first is its beginning.
     ends: Vec<Duration>,
-    ratio: Option<f64>,
-    /// Accuracies first, then the figures of the method.
+    /// Accuracies first, then `S/F` and the figures of the method.
     figures: Vec<(Figure, Option<FigureValue>)>,
 }
 
@@ -108,7 +107,7 @@ impl State {
         let losses = Loss::ALL.into_iter().filter(|loss| reports(loss.figure()));
         let residuals = start.figures.iter().filter(|own| own.name == RESIDUAL.name);
         let accuracies = start.figures.iter().filter(|own| own.name == ACCURACY.name);
-        let own = start.figures.iter().filter(|own| is_of_method(own));
+        let own = start.figures.iter().filter(|own| is_beside(own));
         Self {
             label: start.label.into(),
             sweeps: start.sweeps,
@@ -126,7 +125,6 @@ impl State {
             changes: 0,
             started: Instant::now(),
             ends: vec![Duration::ZERO],
-            ratio: None,
             figures: accuracies.chain(own).map(|&own| (own, None)).collect(),
         }
     }
@@ -161,10 +159,6 @@ impl State {
         }
         for (l, residual) in self.residuals.iter_mut().enumerate() {
             *residual = record.figures.number(&RESIDUAL.at(l + 1)).or(*residual);
-        }
-        let losses = [SEPARATED_LOSS, ORIGINAL_LOSS.on(SplitName::Train)];
-        if let [Some(separated), Some(original)] = losses.map(|own| record.figures.number(&own)) {
-            self.ratio = Some(separated / original).filter(|ratio| ratio.is_finite());
         }
         for (figure, value) in &mut self.figures {
             *value = record.value(figure).or(*value);
@@ -212,19 +206,12 @@ impl State {
     /// Returns the names and newest values of the figures beside losses and residuals.
     pub(super) fn figures(&self) -> Vec<(String, String)> {
         let shown = |&(figure, value): &(Figure, _)| (name(&figure), text(&figure, value));
-        let mut entries: Vec<_> = self.figures.iter().map(shown).collect();
-        if self.courses.iter().any(|own| own.loss == Loss::Separated) {
-            let accuracies = self.figures.iter();
-            let accuracies = accuracies.take_while(|(figure, _)| figure.name == ACCURACY.name);
-            let ratio = self.ratio.map_or_else(|| "-".into(), format::number);
-            entries.insert(accuracies.count(), ("S / F".into(), ratio));
-        }
-        entries
+        self.figures.iter().map(shown).collect()
     }
 }
 
-/// Whether a figure is a number of the method with a place beside accuracies: no loss of the chart, and of the whole network.
-fn is_of_method(figure: &Figure) -> bool {
+/// Whether a figure has a place beside the accuracies: no loss of the chart, and of the whole network.
+fn is_beside(figure: &Figure) -> bool {
     let measured = [
         ORIGINAL_LOSS.name,
         SEPARATED_LOSS.name,
@@ -235,9 +222,10 @@ fn is_of_method(figure: &Figure) -> bool {
     figure.stage.is_none() && !measured.contains(&figure.name)
 }
 
-/// Name of a figure, with its split.
+/// Name of a figure, with its split where there are several.
 fn name(figure: &Figure) -> String {
     match figure.split {
+        _ if figure.is(&BOUND_RATIO) => figure.title(),
         None => figure.title(),
         Some(split) => {
             let split = split.name();
@@ -315,15 +303,15 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_needs_both_losses_and_outlives_a_sweep_without_them() {
+    fn the_ratio_outlives_a_sweep_without_it() {
         let mut state = state_of(&start_figures(1), 9);
         let original = ORIGINAL_LOSS.on(SplitName::Train);
         let both = Figures::default()
             .with(original, 0.2)
-            .with(SEPARATED_LOSS, 0.3);
+            .with(BOUND_RATIO, 1.5);
         state.sweep_ended(&record(1, both));
         state.sweep_ended(&record(2, Figures::default().with(original, 0.1)));
-        let ratio = ("S / F".to_owned(), "1.50000".to_owned());
+        let ratio = ("S/F".to_owned(), "1.50000".to_owned());
         assert!(state.figures().contains(&ratio), "{:?}", state.figures());
         let backprop = state_of(&[original, ACCURACY.on(SplitName::Train)], 9);
         assert_eq!(backprop.figures().len(), 1);

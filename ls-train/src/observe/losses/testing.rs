@@ -4,7 +4,8 @@ use core::time::Duration;
 
 use ls_core::figure::{Figure, Figures, SplitName};
 use ls_core::fit::{
-    ACCURACY, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, RunStart, SEPARATED_LOSS, SweepRecord,
+    ACCURACY, BOUND_RATIO, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, RunStart, SEPARATED_LOSS,
+    SweepRecord,
 };
 use ls_core::objective::Measurement;
 
@@ -27,6 +28,7 @@ pub(super) fn start_figures(hidden: usize) -> Vec<Figure> {
         ORIGINAL_LOSS.on(SplitName::Train),
         SEPARATED_LOSS,
         CERTIFICATE,
+        BOUND_RATIO,
         ACCURACY.on(SplitName::Train),
         ORIGINAL_LOSS.on(SplitName::Test),
         ACCURACY.on(SplitName::Test),
@@ -63,6 +65,7 @@ pub(super) fn running(hidden: usize, sweeps: usize) -> State {
             .with(ORIGINAL_LOSS.on(SplitName::Train), loss)
             .with(CERTIFICATE, 1.4 * loss)
             .with(SEPARATED_LOSS, 1.9 * loss)
+            .with(BOUND_RATIO, 1.9)
             .with(ACCURACY.on(SplitName::Train), 0.75)
             .with(ORIGINAL_LOSS.on(SplitName::Test), loss + 0.1)
             .with(ACCURACY.on(SplitName::Test), 0.5)

@@ -55,7 +55,7 @@ fn a_terminal_shows_all_losses_residuals_figures_and_progress() {
                 "Train accuracy",
                 "75.00%",
                 "Test accuracy",
-                "S / F",
+                "S/F",
                 "1.90000",
                 "0.12500",
                 "long",
@@ -129,7 +129,7 @@ fn methods_without_auxiliary_variables_have_one_loss_and_no_residuals() {
     for size in [(80, 24), (160, 45)] {
         let shown = screen(&state, size);
         assert_shows(&shown, &["F original loss 0.25000", "Train accuracy"]);
-        for word in ["certificate", "separated", "test", "Residuals", "S / F"] {
+        for word in ["certificate", "separated", "test", "Residuals", "S/F"] {
             assert!(!shown.contains(word), "{word} on\n{shown}");
         }
     }
