@@ -160,7 +160,7 @@ fn check_directions(network: &Network, batch: &Batch, what: &str) {
     let weighting = Weighting::Fixed { omega: 1e4 };
     let lipschitz = network.lipschitz(weighting.norm()).unwrap();
     let weights = weighting.weights(&lipschitz).unwrap();
-    let (pass, _) = feasible_pass(network, &weights, batch);
+    let (pass, ..) = feasible_pass(network, &weights, batch);
     let outputs = network.activations(batch.inputs.clone());
     let mut compared = 0;
     for (l, value) in pass.values.into_iter().enumerate() {

@@ -6,9 +6,9 @@ use super::Separated;
 use super::chunks::{default_chunk, for_each_chunk, wave};
 use super::separation::reported_weights;
 use crate::Result;
-use crate::batch::{Batch, Selection};
+use crate::batch::Batch;
 use crate::network::Network;
-use crate::objective::{Measurement, SampleFigures, Weighting, Weights, measure};
+use crate::objective::{Measurement, SampleFigures, Weighting, Weights, cross_entropy, measure};
 use crate::update::feasible_pass;
 
 /// Sets the auxiliary variables of a model to the result of one [`feasible_pass`] over a split at its weights, and measures the split
@@ -26,45 +26,26 @@ pub(super) fn separate(
         return measure(network, None, split);
     }
     let weights = reported_weights(weighting, network)?;
-    let Passes { figures, values } = passes(network, &weights, split)?;
-    let measurement = Measurement::new(figures, Some(&weights))?;
-    let whole = values.into_iter().map(|chunks| Tensor::cat(chunks, 0));
-    model.auxiliary.scatter(&Selection::All, whole.collect());
-    Ok(measurement)
-}
-
-/// The passes over all chunks of a split.
-struct Passes {
-    figures: Vec<SampleFigures>,
-    /// `a_l`, by stage and chunk.
-    values: Vec<Vec<Tensor<2>>>,
-}
-
-fn passes(network: &Network, weights: &Weights, split: &Batch) -> Result<Passes> {
     let chunks: Vec<_> = split.chunks(default_chunk(network)).collect();
-    let mut all = Passes {
-        figures: Vec::with_capacity(chunks.len()),
-        values: vec![Vec::with_capacity(chunks.len()); network.hidden()],
-    };
+    let mut figures = Vec::with_capacity(chunks.len());
     for_each_chunk(
         chunks.len(),
         wave(&split.inputs.device()),
-        |c| Ok(pass(network, weights, &chunks[c])),
-        |(figures, values)| {
-            all.figures.push(figures);
-            for (chunks, value) in all.values.iter_mut().zip(values) {
-                chunks.push(value);
-            }
+        |c| Ok((pass(network, &weights, &chunks[c]), c)),
+        |((own, values), c)| {
+            figures.push(own);
+            model.auxiliary.scatter(&chunks[c].selection, values);
         },
     )?;
-    Ok(all)
+    Measurement::new(figures, Some(&weights))
 }
 
 /// The figures of a chunk, and its auxiliary variables.
 fn pass(network: &Network, weights: &Weights, chunk: &Batch) -> (SampleFigures, Vec<Tensor<2>>) {
-    let (pass, logits) = feasible_pass(network, weights, chunk);
+    let (pass, logits, losses) = feasible_pass(network, weights, chunk);
     let mut terms = pass.misfits;
     // The loss of the head comes first.
     terms.rotate_right(1);
-    (SampleFigures::new(logits, terms, chunk), pass.values)
+    let correct = cross_entropy::correct(logits, &chunk.labels);
+    (SampleFigures::new(losses, correct, terms), pass.values)
 }

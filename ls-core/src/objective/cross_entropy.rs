@@ -12,6 +12,11 @@ const EXCLUDED: f64 = -1e30;
 /// Returns `ce(z_n, y_n)`, `[samples]`, for logits `[samples, K]` and labels `[samples]`.
 pub fn per_sample(logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<1> {
     let (t, _) = log_odds_against(logits, labels);
+    softplus(t)
+}
+
+/// `log (1 + e^t)` of `[samples, 1]`.
+fn softplus(t: Tensor<2>) -> Tensor<1> {
     let tail = (t.clone().abs() * -1.0).exp().log1p();
     (t.clamp_min(0.0) + tail).squeeze_dim(1)
 }
@@ -42,6 +47,17 @@ pub fn sample_loss(logits: &[f64], label: usize) -> f64 {
 pub fn gradient(logits: Tensor<2>, labels: &Tensor<1, Int>) -> Tensor<2> {
     let truth = truth_mask(labels, logits.dims()[1]);
     let (t, others) = log_odds_against(logits, labels);
+    gradient_at(t, others, truth)
+}
+
+/// Returns [`per_sample`] and [`gradient`] for about the price of one of them.
+pub fn value_and_gradient(logits: Tensor<2>, labels: &Tensor<1, Int>) -> (Tensor<1>, Tensor<2>) {
+    let truth = truth_mask(labels, logits.dims()[1]);
+    let (t, others) = log_odds_against(logits, labels);
+    (softplus(t.clone()), gradient_at(t, others, truth))
+}
+
+fn gradient_at(t: Tensor<2>, others: Tensor<2>, truth: Tensor<2, Bool>) -> Tensor<2> {
     // 1 - p_y = σ(t); the other classes share it.
     let wrong = activation::sigmoid(t);
     let shared = others * wrong.clone();

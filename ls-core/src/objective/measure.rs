@@ -131,15 +131,11 @@ fn rows(table: Tensor<2>) -> Result<Vec<Vec<f64>>> {
 pub(crate) struct SampleFigures(Tensor<2>);
 
 impl SampleFigures {
-    /// Figures of logits `[samples, K]`, and separated terms: the head's losses, then each stage's `r²`; none of a split without
-    /// auxiliary variables.
-    pub(crate) fn new(logits: Tensor<2>, terms: Vec<Tensor<1>>, batch: &Batch) -> Self {
-        let mut rows = vec![
-            cross_entropy::per_sample(logits.clone(), &batch.labels),
-            cross_entropy::correct(logits, &batch.labels),
-        ];
-        rows.extend(terms);
-        Self(Tensor::stack(rows, 0))
+    /// Cross-entropies of a plain forward pass, 1 for each correct sample and 0 for the others, and the separated terms: the head's losses,
+    /// then each stage's `r²`; none of a split without auxiliary variables.
+    pub(crate) fn new(losses: Tensor<1>, correct: Tensor<1>, terms: Vec<Tensor<1>>) -> Self {
+        let rows = [losses, correct].into_iter().chain(terms);
+        Self(Tensor::stack(rows.collect(), 0))
     }
 }
 
@@ -159,7 +155,9 @@ pub fn measure(
         let terms = auxiliary.map_or_else(Vec::new, |(store, _)| {
             term_rows(network, &store.gather(&chunk.selection), &chunk)
         });
-        SampleFigures::new(logits, terms, &chunk)
+        let losses = cross_entropy::per_sample(logits.clone(), &chunk.labels);
+        let correct = cross_entropy::correct(logits, &chunk.labels);
+        SampleFigures::new(losses, correct, terms)
     });
     let weights = auxiliary.map(|(_, weights)| weights);
     Measurement::new(chunks.collect(), weights)

@@ -55,6 +55,20 @@ impl OutputLoss {
         }
     }
 
+    /// Returns [`misfit`](Self::misfit) and [`gradient`](Self::gradient).
+    pub fn misfit_and_gradient(&self, output: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
+        match self {
+            Self::Residual { target, omega } => {
+                let difference = output - target.clone();
+                (square_norms(difference.clone()), difference * (2.0 * omega))
+            }
+            Self::CrossEntropy { labels, factor } => {
+                let (value, gradient) = cross_entropy::value_and_gradient(output, labels);
+                (value, gradient * *factor)
+            }
+        }
+    }
+
     /// Returns an upper bound of the second derivative by the output: `2 ω`, or `½ factor` for the cross-entropy.
     pub fn curvature(&self) -> f64 {
         match self {

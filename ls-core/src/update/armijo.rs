@@ -30,6 +30,8 @@ pub(super) struct ArmijoStep {
     pub own: Tensor<2>,
     /// `r_{l+1,n}²` or the cross-entropy, without its weight, `[samples, 1]`.
     pub next: Tensor<2>,
+    /// That before the step, `[samples]`.
+    pub next_before: Tensor<1>,
 }
 
 /// Moves each sample of an auxiliary block along its own gradient, by the first of up to three falling lengths at which `ψ_n` falls
@@ -43,8 +45,18 @@ pub fn armijo_pass(
     lengths: Tensor<2>,
 ) -> (Tensor<2>, Tensor<2>) {
     let next = Linearized::new(block.next, value.clone());
-    let step = armijo_step(block, value, next, lengths);
+    let step = armijo_step(block, value, Place::Anywhere, next, lengths);
     (step.value, step.lengths)
+}
+
+/// Where the value of a block stands before its step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the output of its stage, where its residual and the gradient of that vanish. One trial is made: samples reject it where their
+    /// decrease drowns in rounding, which shorter steps would not change.
+    Feasible,
+    /// Anywhere else.
+    Anywhere,
 }
 
 /// The same with the next stage linearized at the value.
@@ -54,14 +66,22 @@ pub fn armijo_pass(
 pub(super) fn armijo_step(
     block: &AuxiliaryBlock<'_>,
     value: Tensor<2>,
+    place: Place,
     next: Linearized,
     lengths: Tensor<2>,
 ) -> ArmijoStep {
     let on_host = runs_on_host(&value.device());
     let column = |per_sample: Tensor<1>| per_sample.unsqueeze_dim::<2>(1);
-    let mut own = column(block.own_misfit(value.clone()));
-    let mut other = column(block.next_loss.misfit(next.output.clone()));
-    let gradient = block.gradient_at(value.clone(), next);
+    let (other, gradient) = block.next_misfit_and_gradient(next);
+    let next_before = other.clone();
+    let mut other = column(other);
+    let (mut own, gradient) = match place {
+        Place::Feasible => (other.zeros_like(), gradient),
+        Place::Anywhere => {
+            let (own, own_gradient) = block.own_misfit_and_gradient(value.clone());
+            (column(own), own_gradient + gradient)
+        }
+    };
     let square_norm = (gradient.clone() * gradient.clone()).sum_dim(1);
     let total =
         |own: Tensor<2>, other: Tensor<2>| own * block.omega + other * block.next_loss.weight();
@@ -69,7 +89,11 @@ pub(super) fn armijo_step(
     let width = value.dims()[1];
     let (mut moved, mut lengths) = (value.clone(), lengths);
     let mut waiting = before.clone().equal(before.clone());
-    for trial in 0..SEARCH.trials {
+    let trials = match place {
+        Place::Feasible => 1,
+        Place::Anywhere => SEARCH.trials,
+    };
+    for trial in 0..trials {
         let length = lengths.clone() / block.omega.max(SMALLEST_WEIGHT);
         let candidate = value.clone() - gradient.clone() * length.clone();
         let promised = square_norm.clone() * length * SUFFICIENT_DECREASE;
@@ -104,5 +128,6 @@ pub(super) fn armijo_step(
         lengths: lengths.clamp(shortest, longest),
         own,
         next: other,
+        next_before,
     }
 }

@@ -3,11 +3,11 @@
 use burn::tensor::Tensor;
 
 use super::AuxiliaryBlock;
-use super::armijo::{ArmijoStep, armijo_step};
+use super::armijo::{ArmijoStep, Place, armijo_step};
 use super::block::Linearized;
 use crate::batch::Batch;
 use crate::network::Network;
-use crate::objective::Weights;
+use crate::objective::{Weights, cross_entropy};
 use crate::stage::AnyStage;
 
 /// Relative length of first auxiliary steps: `ψ` has curvature of about `4 ω_l`, half from each side.
@@ -41,6 +41,7 @@ pub fn auxiliary_pass(
     let (first, later) = split(network);
     let pairs = later.iter().zip(&values);
     let start = Start {
+        place: Place::Anywhere,
         first: first.forward(batch.inputs.clone()),
         later: pairs
             .map(|(stage, value)| Linearized::new(stage, value.clone()))
@@ -48,10 +49,11 @@ pub fn auxiliary_pass(
         values,
         lengths,
     };
-    start.descend(network, weights, batch)
+    start.descend(network, weights, batch).0
 }
 
-/// The same from the feasible point `a_l = h_l`. Returns the logits `z`, `[samples, K]`, too.
+/// The same from the feasible point `a_l = h_l`, with one trial for each sample. Returns the logits `z`, `[samples, K]`, and their
+/// cross-entropies, `[samples]`, too.
 ///
 /// To first order in its steps this is a backward pass: `a_l - h_l` is `-∂ce_n/∂h_l` times a positive number for each sample. Since no
 /// block raises the separated loss, and its value at the start is `head · ce(z_n)`,
@@ -63,10 +65,11 @@ pub fn feasible_pass(
     network: &Network,
     weights: &Weights,
     batch: &Batch,
-) -> (AuxiliaryPass, Tensor<2>) {
+) -> (AuxiliaryPass, Tensor<2>, Tensor<1>) {
     let (first, later) = split(network);
     let first = first.forward(batch.inputs.clone());
     let mut start = Start {
+        place: Place::Feasible,
         first: first.clone(),
         later: Vec::with_capacity(later.len()),
         values: Vec::with_capacity(later.len()),
@@ -81,7 +84,10 @@ pub fn feasible_pass(
         h = next.output.clone();
         start.later.push(next);
     }
-    (start.descend(network, weights, batch), h)
+    let (pass, head) = start.descend(network, weights, batch);
+    // Unknown where no block could move.
+    let losses = head.unwrap_or_else(|| cross_entropy::per_sample(h.clone(), &batch.labels));
+    (pass, h, losses)
 }
 
 /// The first stage and the others.
@@ -92,6 +98,7 @@ fn split(network: &Network) -> (&AnyStage, &[AnyStage]) {
 
 /// The stages at the variables that a pass starts from.
 struct Start {
+    place: Place,
     /// `f_1(x)`.
     first: Tensor<2>,
     /// `f_2, …, f_{L-1}` and the head at `a_1, …, a_{L-1}`.
@@ -101,8 +108,15 @@ struct Start {
 }
 
 impl Start {
-    fn descend(self, network: &Network, weights: &Weights, batch: &Batch) -> AuxiliaryPass {
+    /// The pass, and the cross-entropies before it where the last block has moved.
+    fn descend(
+        self,
+        network: &Network,
+        weights: &Weights,
+        batch: &Batch,
+    ) -> (AuxiliaryPass, Option<Tensor<1>>) {
         let Self {
+            place,
             first,
             mut later,
             mut values,
@@ -111,40 +125,41 @@ impl Start {
         let outputs: Vec<_> = core::iter::once(first)
             .chain(later.iter().map(|next| next.output.clone()))
             .collect();
-        let mut losses: Vec<_> = (0..outputs.len())
-            .map(|l| weights.output_loss(l, &values, batch))
-            .collect();
-        let pairs = losses.iter().zip(&outputs);
-        let mut misfits: Vec<_> = pairs
-            .map(|(loss, output)| loss.misfit(output.clone()))
-            .collect();
+        let mut misfits = vec![None; outputs.len()];
+        let mut head = None;
         let first_that_moves = first_that_moves(network, weights);
         for l in (first_that_moves..values.len()).rev() {
-            let (Some(next), Some(next_loss)) = (later.pop(), losses.pop()) else {
-                break;
-            };
+            let Some(next) = later.pop() else { break };
             let block = AuxiliaryBlock {
                 target: outputs[l].clone(),
                 omega: weights.omega[l],
                 next: &network.stages()[l + 1],
-                next_loss,
+                next_loss: weights.output_loss(l + 1, &values, batch),
             };
-            let step = armijo_step(&block, values[l].clone(), next, lengths[l].clone());
+            let length = lengths[l].clone();
+            let step = armijo_step(&block, values[l].clone(), place, next, length);
             let ArmijoStep {
                 value, own, next, ..
             } = step;
             values[l] = value;
             lengths[l] = step.lengths;
-            misfits[l] = own.squeeze_dim(1);
-            misfits[l + 1] = next.squeeze_dim(1);
-            // What the block before this one meets.
-            losses[l] = weights.output_loss(l, &values, batch);
+            head.get_or_insert(step.next_before);
+            misfits[l] = Some(own.squeeze_dim(1));
+            misfits[l + 1] = Some(next.squeeze_dim(1));
         }
-        AuxiliaryPass {
+        let unmoved = |l: usize| {
+            let loss = weights.output_loss(l, &values, batch);
+            loss.misfit(outputs[l].clone())
+        };
+        let misfits = misfits.into_iter().enumerate();
+        let misfits = misfits.map(|(l, found)| found.unwrap_or_else(|| unmoved(l)));
+        let misfits = misfits.collect();
+        let pass = AuxiliaryPass {
             values,
             lengths,
             misfits,
-        }
+        };
+        (pass, head)
     }
 }
 

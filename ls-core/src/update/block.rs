@@ -33,13 +33,18 @@ impl AuxiliaryBlock<'_> {
     /// Returns `∂ψ_n/∂a_n`, `[samples, d_l]`.
     pub fn gradient(&self, value: Tensor<2>) -> Tensor<2> {
         let next = Linearized::new(self.next, value.clone());
-        self.gradient_at(value, next)
+        self.own_loss().gradient(value) + self.next_misfit_and_gradient(next).1
     }
 
-    /// Returns `∂ψ_n/∂a_n` from the next stage linearized at `a`.
-    pub(super) fn gradient_at(&self, value: Tensor<2>, next: Linearized) -> Tensor<2> {
-        let gradient = self.own_loss().gradient(value);
-        gradient + (next.pull_back)(self.next_loss.gradient(next.output))
+    /// Returns the misfit of the next stage without its weight, and the gradient of its term by `a_n`.
+    pub(super) fn next_misfit_and_gradient(&self, next: Linearized) -> (Tensor<1>, Tensor<2>) {
+        let (misfit, cotangent) = self.next_loss.misfit_and_gradient(next.output);
+        (misfit, (next.pull_back)(cotangent))
+    }
+
+    /// Returns the misfit of the own stage, `r_{l,n}²`, and the gradient of its term.
+    pub(super) fn own_misfit_and_gradient(&self, value: Tensor<2>) -> (Tensor<1>, Tensor<2>) {
+        self.own_loss().misfit_and_gradient(value)
     }
 
     /// Returns `r_{l,n}²`, `[samples]`.
