@@ -239,10 +239,16 @@ impl Network {
     /// # Errors
     /// [`Error::Device`] when the device failed.
     pub fn lipschitz(&self, norm: Norm) -> Result<Vec<LipschitzConstant>> {
-        let constant = |(l, stage): (usize, &AnyStage)| match stage.lipschitz() {
+        let stages = 0..self.stages.len();
+        stages.map(|l| self.lipschitz_of(l, norm)).collect()
+    }
+
+    /// That of stage `l`, counted from 0.
+    pub(crate) fn lipschitz_of(&self, l: usize, norm: Norm) -> Result<LipschitzConstant> {
+        let stage = &self.stages[l];
+        match stage.lipschitz() {
             Some(form) => form.value(norm).map(Ok),
             None => Ok(Err(NoLipschitzConstant::new(l, stage))),
-        };
-        self.stages.iter().enumerate().map(constant).collect()
+        }
     }
 }

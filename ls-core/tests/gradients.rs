@@ -10,6 +10,7 @@ use common::differences::{
     GRAM_STEP, auxiliary_gradient, gram_direction, gram_step, line_search, separated, slope_at,
     weight_change, weight_gradient, weights_of,
 };
+use common::mixed::moderate;
 use common::reference::{self, Matrix, Problem, difference, dot, matrix_norm, norm};
 use common::{Random, Shape, WEIGHTINGS, assert_close, device, pairs, rows, tensor};
 use ls_core::linalg::{Norm, to_f64};
@@ -265,6 +266,28 @@ fn optimizers_see_the_gradient_of_the_whole_separated_loss() {
             );
             current.auxiliary[l].clone_from(&after.auxiliary[l]);
         }
+    }
+}
+
+/// The residuals of earlier stages press on the constant of a convolution, which is that of its operator on images and not that of its
+/// kernel as a matrix.
+#[test]
+fn optimizers_see_the_pressure_on_the_operators_of_convolutions() {
+    let weighting = WEIGHTINGS[1];
+    let problem = moderate(Activation::Tanh, 9)[0].problem();
+    let rate = 1e-4;
+    let after = swept(
+        &problem,
+        optimizer(weighting, OptimizerName::Gd, [rate, NO_RATE]),
+    );
+    let mut current = problem.clone();
+    for l in 0..=problem.hidden() {
+        let gradient = weight_gradient(&current, l, |p| separated(p, weighting));
+        let expected = reference::map(&gradient, |v| -rate * v);
+        let found = weight_change(&problem, &after, l);
+        // The digits of f32 weights, 1e-7 of entries that are up to a thousand times their change.
+        assert_same(&found, &expected, 1e-3, &format!("stage {l}"));
+        current.layers[l] = after.layers[l].clone();
     }
 }
 

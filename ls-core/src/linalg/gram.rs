@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, Side};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +160,7 @@ impl Cholesky {
         Tensor::from_data(TensorData::new(entries.collect::<Vec<_>>(), [n, n]), device)
     }
 
-    /// Solves `(ÂᵀÂ/m + ridge) X = right` for the kernel and bias rows of `right` together.
+    /// Solves `(ÂᵀÂ/m + ridge) X = right` for the kernel and bias rows of `right` together, its columns in parallel.
     ///
     /// # Errors
     /// [`Error::ShapeMismatch`] when `right` has other rows than the factor.
@@ -175,21 +176,24 @@ impl Cholesky {
         // Leaves the device: together with the Gram matrix, for the host solve.
         let kernel = to_f64(right.kernel.clone())?;
         let bias = to_f64(right.bias.clone())?;
-        let right_hand_side = Mat::from_fn(self.size, columns, |i, j| {
-            if i < d {
-                kernel[i * columns + j]
-            } else {
-                bias[j]
-            }
-        });
-        let solution = self.factor.solve(&right_hand_side);
-        let device = right.kernel.device();
-        let rows = |range: core::ops::Range<usize>| -> Vec<f64> {
-            range
-                .flat_map(|i| (0..columns).map(move |j| (i, j)))
-                .map(|(i, j)| solution[(i, j)])
-                .collect()
+        let entry = |i: usize, j: usize| match i < d {
+            true => kernel[i * columns + j],
+            false => bias[j],
         };
+        let share = columns.div_ceil(rayon::current_num_threads()).max(1);
+        let starts: Vec<usize> = (0..columns).step_by(share).collect();
+        let solve = |&start: &usize| {
+            let count = share.min(columns - start);
+            let part = Mat::from_fn(self.size, count, |i, j| entry(i, start + j));
+            self.factor.solve(&part)
+        };
+        let parts: Vec<Mat<f64>> = starts.par_iter().map(solve).collect();
+        let row = |i: usize| {
+            let parts = parts.iter();
+            parts.flat_map(move |part| (0..part.ncols()).map(move |j| part[(i, j)]))
+        };
+        let rows = |range: core::ops::Range<usize>| range.flat_map(row).collect::<Vec<f64>>();
+        let device = right.kernel.device();
         Ok(Affine {
             kernel: Tensor::from_data(TensorData::new(rows(0..d), [d, columns]), &device),
             bias: Tensor::from_data(TensorData::new(rows(d..self.size), [columns]), &device),

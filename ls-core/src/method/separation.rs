@@ -2,6 +2,7 @@
 
 use crate::network::{LipschitzConstant, Network};
 use crate::objective::{Weighting, Weights};
+use crate::stage::AnyStage;
 use crate::update::Penalty;
 use crate::{Error, Result};
 
@@ -15,7 +16,7 @@ pub(super) struct Separation {
 impl Separation {
     /// At the current weights of a network.
     pub(super) fn at(weighting: Weighting, network: &Network) -> Result<Self> {
-        let lipschitz = network.lipschitz(weighting.norm())?;
+        let lipschitz = later_constants(weighting, network)?;
         let weights = weighting.weights(&lipschitz)?;
         // Blocks are evaluated in the precision of the network, with gradients of twice the weight.
         let limit = network.largest_number() / 2.0;
@@ -48,14 +49,30 @@ impl Separation {
         }
     }
 
-    /// Takes over the new Lipschitz constant of stage `l`.
-    pub(super) fn moved(&mut self, l: usize, constant: Option<f64>) -> Result<()> {
-        if let Some(constant) = constant {
-            self.lipschitz[l] = Ok(constant);
+    /// Takes over the Lipschitz constant of stage `l`, which has moved, where weights depend on it; `known` is its new constant, where a step has computed it.
+    pub(super) fn moved(&mut self, l: usize, stage: &AnyStage, known: Option<f64>) -> Result<()> {
+        if l == 0 || matches!(self.weighting, Weighting::Fixed { .. }) {
+            return Ok(());
         }
+        let norm = self.weighting.norm();
+        let constant = match (known, stage.lipschitz()) {
+            (Some(constant), _) => constant,
+            (None, Some(form)) => form.value(norm)?,
+            (None, None) => return Ok(()),
+        };
+        self.lipschitz[l] = Ok(constant);
         self.weights = self.weighting.weights(&self.lipschitz)?;
         Ok(())
     }
+}
+
+/// `K_2, …, K_L`, behind a place for `K_1`: no weight contains it, and the first stage is often the largest.
+fn later_constants(weighting: Weighting, network: &Network) -> Result<Vec<LipschitzConstant>> {
+    let mut constants = vec![Ok(1.0)];
+    for l in 1..network.stages().len() {
+        constants.push(network.lipschitz_of(l, weighting.norm())?);
+    }
+    Ok(constants)
 }
 
 /// Weights of the residuals in the reports of networks that have no self-adaptive ones.
@@ -63,7 +80,7 @@ const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
 
 /// Weights for reports that do not move anything: fixed ones where a stage states no Lipschitz constant.
 pub(super) fn reported_weights(weighting: Weighting, network: &Network) -> Result<Weights> {
-    let lipschitz = network.lipschitz(weighting.norm())?;
+    let lipschitz = later_constants(weighting, network)?;
     match weighting.weights(&lipschitz) {
         Err(Error::NoSelfAdaptiveWeights(_)) => UNBOUNDED.weights(&lipschitz),
         weights => weights,

@@ -61,8 +61,8 @@ fn gradient_at(t: Tensor<2>, others: Tensor<2>, truth: Tensor<2, Bool>) -> Tenso
     // 1 - p_y = σ(t); the other classes share it.
     let wrong = activation::sigmoid(t);
     let shared = others * wrong.clone();
-    let columns = shared.dims()[1];
-    shared.mask_where(truth, wrong.neg().repeat_dim(1, columns))
+    let [rows, columns] = shared.dims();
+    shared.mask_where(truth, wrong.neg().expand([rows, columns]))
 }
 
 /// Returns 1 where the largest logit is that of the label, else 0, `[samples]`.
@@ -86,11 +86,11 @@ fn truth_mask(labels: &Tensor<1, Int>, classes: usize) -> Tensor<2, Bool> {
     let classes = Tensor::<1, Int>::arange(0..classes as i64, &labels.device());
     let [samples] = labels.dims();
     let [count] = classes.dims();
-    labels
-        .clone()
-        .unsqueeze_dim::<2>(1)
-        .repeat_dim(1, count)
-        .equal(classes.unsqueeze::<2>().repeat_dim(0, samples))
+    // Views, where copies would take as long as the comparison.
+    let column = labels.clone().unsqueeze_dim::<2>(1);
+    column
+        .expand([samples, count])
+        .equal(classes.unsqueeze::<2>().expand([samples, count]))
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ const SEARCH: Backtracking = Backtracking {
 /// Keeps lengths finite where the weight of a residual vanishes, as it does behind a head of zeros.
 const SMALLEST_WEIGHT: f64 = 1e-30;
 
+/// Relative decrease that single precision can tell.
+const RESOLUTION: f64 = 1e-7;
+
 /// The result of a step of all samples of a block.
 pub(super) struct ArmijoStep {
     /// `a_l`, `[samples, d_l]`.
@@ -52,8 +55,8 @@ pub fn armijo_pass(
 /// Where the value of a block stands before its step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the output of its stage, where its residual and the gradient of that vanish. One trial is made: samples reject it where their
-    /// decrease drowns in rounding, which shorter steps would not change.
+    /// At the output of its stage, where its residual and the gradient of that vanish. A sample whose decrease drowns in rounding makes no
+    /// further trial, which would not change that: once a network has converged, there are many.
     Feasible,
     /// Anywhere else.
     Anywhere,
@@ -86,48 +89,65 @@ pub(super) fn armijo_step(
     let total =
         |own: Tensor<2>, other: Tensor<2>| own * block.omega + other * block.next_loss.weight();
     let before = total(own.clone(), other.clone());
-    let width = value.dims()[1];
-    let (mut moved, mut lengths) = (value.clone(), lengths);
+    let curvature = block.omega.max(SMALLEST_WEIGHT);
+    let moved_by = |length: &Tensor<2>| value.clone() - gradient.clone() * length.clone();
+    let mut lengths = lengths;
     let mut waiting = before.clone().equal(before.clone());
-    let trials = match place {
-        Place::Feasible => 1,
-        Place::Anywhere => SEARCH.trials,
-    };
-    for trial in 0..trials {
-        let length = lengths.clone() / block.omega.max(SMALLEST_WEIGHT);
-        let candidate = value.clone() - gradient.clone() * length.clone();
-        let promised = square_norm.clone() * length * SUFFICIENT_DECREASE;
+    // The lengths that were accepted, 0 where none was.
+    let mut accepted_lengths = lengths.zeros_like();
+    for trial in 0..SEARCH.trials {
+        let length = lengths.clone() / curvature;
+        let candidate = moved_by(&length);
+        let promised = square_norm.clone() * length.clone() * SUFFICIENT_DECREASE;
         let own_after = column(block.own_misfit(candidate.clone()));
         let output = block.next.forward(candidate.clone());
         let other_after = column(block.next_loss.misfit(output));
         let after = total(own_after.clone(), other_after.clone());
         // A comparison with NaN is false: values that are not finite are not accepted.
-        let falls = after.lower_equal(before.clone() - promised);
+        let falls = after.lower_equal(before.clone() - promised.clone());
         let grown = lengths.clone() * SEARCH.growth;
         if trial == 0 && on_host && is_all(falls.clone()) {
-            (moved, own, other, lengths) = (candidate, own_after, other_after, grown);
-            break;
+            return ArmijoStep {
+                value: candidate,
+                lengths: clamped(grown),
+                own: own_after,
+                next: other_after,
+                next_before,
+            };
         }
         let accepted = falls.clone().bool_and(waiting.clone());
         let rejected = falls.bool_not().bool_and(waiting.clone());
-        moved = moved.mask_where(accepted.clone().repeat_dim(1, width), candidate);
+        accepted_lengths = accepted_lengths.mask_where(accepted.clone(), length);
         own = own.mask_where(accepted.clone(), own_after);
         other = other.mask_where(accepted.clone(), other_after);
         let shrunk = lengths.clone() / SEARCH.shrink;
         lengths = lengths
             .mask_where(accepted, grown)
             .mask_where(rejected.clone(), shrunk);
-        waiting = rejected;
+        waiting = match place {
+            Place::Feasible => {
+                let visible = before.clone() * RESOLUTION;
+                rejected.bool_and(promised.greater(visible))
+            }
+            Place::Anywhere => rejected,
+        };
         if on_host && is_all(waiting.clone().bool_not()) {
             break;
         }
     }
-    let [shortest, longest] = SEARCH.lengths;
+    // Where a gradient is not finite, a length of 0 alone would not keep the value.
+    let stays = accepted_lengths.clone().equal_scalar(0.0);
+    let stays = stays.expand(value.dims());
     ArmijoStep {
-        value: moved,
-        lengths: lengths.clamp(shortest, longest),
+        value: moved_by(&accepted_lengths).mask_where(stays, value.clone()),
+        lengths: clamped(lengths),
         own,
         next: other,
         next_before,
     }
+}
+
+fn clamped(lengths: Tensor<2>) -> Tensor<2> {
+    let [shortest, longest] = SEARCH.lengths;
+    lengths.clamp(shortest, longest)
 }

@@ -8,7 +8,6 @@ use super::block::Linearized;
 use crate::batch::Batch;
 use crate::network::Network;
 use crate::objective::{Weights, cross_entropy};
-use crate::stage::AnyStage;
 
 /// Relative length of first auxiliary steps: `ψ` has curvature of about `4 ω_l`, half from each side.
 pub const FIRST_AUXILIARY_STEP: f64 = 0.25;
@@ -38,11 +37,23 @@ pub fn auxiliary_pass(
     values: Vec<Tensor<2>>,
     lengths: Vec<Tensor<2>>,
 ) -> AuxiliaryPass {
-    let (first, later) = split(network);
-    let pairs = later.iter().zip(&values);
+    let first = network.stages()[0].forward(batch.inputs.clone());
+    auxiliary_pass_from(first, network, weights, batch, values, lengths)
+}
+
+/// The same where the output of the first stage, `f_1(x)`, is known.
+pub(crate) fn auxiliary_pass_from(
+    first: Tensor<2>,
+    network: &Network,
+    weights: &Weights,
+    batch: &Batch,
+    values: Vec<Tensor<2>>,
+    lengths: Vec<Tensor<2>>,
+) -> AuxiliaryPass {
+    let pairs = network.stages()[1..].iter().zip(&values);
     let start = Start {
         place: Place::Anywhere,
-        first: first.forward(batch.inputs.clone()),
+        first,
         later: pairs
             .map(|(stage, value)| Linearized::new(stage, value.clone()))
             .collect(),
@@ -52,7 +63,7 @@ pub fn auxiliary_pass(
     start.descend(network, weights, batch).0
 }
 
-/// The same from the feasible point `a_l = h_l`, with one trial for each sample. Returns the logits `z`, `[samples, K]`, and their
+/// The same from the feasible point `a_l = h_l`. Returns the logits `z`, `[samples, K]`, and their
 /// cross-entropies, `[samples]`, too.
 ///
 /// To first order in its steps this is a backward pass: `a_l - h_l` is `-∂ce_n/∂h_l` times a positive number for each sample. Since no
@@ -66,8 +77,8 @@ pub fn feasible_pass(
     weights: &Weights,
     batch: &Batch,
 ) -> (AuxiliaryPass, Tensor<2>, Tensor<1>) {
-    let (first, later) = split(network);
-    let first = first.forward(batch.inputs.clone());
+    let first = network.stages()[0].forward(batch.inputs.clone());
+    let later = &network.stages()[1..];
     let mut start = Start {
         place: Place::Feasible,
         first: first.clone(),
@@ -88,12 +99,6 @@ pub fn feasible_pass(
     // Unknown where no block could move.
     let losses = head.unwrap_or_else(|| cross_entropy::per_sample(h.clone(), &batch.labels));
     (pass, h, losses)
-}
-
-/// The first stage and the others.
-fn split(network: &Network) -> (&AnyStage, &[AnyStage]) {
-    let stages = network.stages();
-    (&stages[0], &stages[1..])
 }
 
 /// The stages at the variables that a pass starts from.

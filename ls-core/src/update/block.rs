@@ -104,7 +104,7 @@ pub(super) struct WeightBlockValue {
     pub(super) total: f64,
     /// Mean misfit without its weight.
     pub(super) misfit: f64,
-    /// `K_l`; `None` when the stage has no bound or nobody needs it yet.
+    /// `K_l`; `None` when the stage has no bound or `φ` does not depend on it.
     pub(super) lipschitz: Option<f64>,
 }
 
@@ -118,14 +118,45 @@ impl WeightBlock {
         output: Tensor<2>,
         lipschitz: Option<f64>,
     ) -> Result<WeightBlockValue> {
+        self.value_of(self.loss.misfit(output), lipschitz)
+    }
+
+    /// Whether `φ` depends on `K_l`.
+    pub(super) fn has_penalty(&self) -> bool {
+        self.penalty.coefficient != 0.0
+    }
+
+    /// Returns `φ` for misfits `[samples]` and the constant `K_l`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Device`] when the device failed.
+    pub(super) fn value_of(
+        &self,
+        misfit: Tensor<1>,
+        lipschitz: Option<f64>,
+    ) -> Result<WeightBlockValue> {
         // Leaves the device once per trial: a line search needs the value to decide.
-        let misfit = mean_f64(self.loss.misfit(output))?;
-        let pressure = lipschitz.map_or(0.0, |k| self.penalty.coefficient * k * k);
-        Ok(WeightBlockValue {
-            total: self.loss.weight() * misfit + pressure,
+        let misfit = mean_f64(misfit)?;
+        let outputs = WeightBlockValue {
+            total: self.loss.weight() * misfit,
             misfit,
+            lipschitz: None,
+        };
+        Ok(self.with_constant(outputs, lipschitz))
+    }
+
+    /// Adds the pressure on a constant `K_l` to the term of the outputs.
+    pub(super) fn with_constant(
+        &self,
+        outputs: WeightBlockValue,
+        lipschitz: Option<f64>,
+    ) -> WeightBlockValue {
+        let pressure = lipschitz.map_or(0.0, |k| self.penalty.coefficient * k * k);
+        WeightBlockValue {
+            total: outputs.total + pressure,
             lipschitz,
-        })
+            ..outputs
+        }
     }
 }
 
@@ -138,7 +169,7 @@ pub struct WeightStep {
     pub after: f64,
     /// Mean misfit after: `1/N Σ_n r_n²` at a hidden stage, the mean cross-entropy at the head; without their weights.
     pub misfit_mean: f64,
-    /// `K_l` after; `None` when the stage has no bound.
+    /// `K_l` after; `None` when the stage has no bound, or where `φ` does not depend on it and it was not computed.
     pub lipschitz: Option<f64>,
     /// Length that was accepted.
     pub accepted: Option<f64>,

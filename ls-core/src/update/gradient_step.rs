@@ -96,7 +96,7 @@ impl GradientStep {
         block: &WeightBlock,
         length: f64,
     ) -> Result<WeightStep> {
-        let (output, gradients) = linearized(&tracked(stage), block);
+        let (output, gradients) = linearized(&tracked(stage), block)?;
         let start = block.value(output, lipschitz(stage, block)?)?;
         let found = self.update(stage, &gradients, start.total, length, |moved| {
             let value = value(moved, block)?;

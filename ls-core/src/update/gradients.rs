@@ -5,19 +5,27 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::WeightBlock;
+use crate::Result;
 use crate::stage::AnyStage;
 
 /// Returns the output of a stage whose parameters are tracked, `[samples, d_l]`, and the gradient of `φ` in them, from one
 /// forward pass; the gradient is empty when no parameter is trainable.
-pub(super) fn linearized(tracked: &AnyStage, block: &WeightBlock) -> (Tensor<2>, GradientsParams) {
+///
+/// # Errors
+/// [`crate::Error::Device`] when the device failed.
+pub(super) fn linearized(
+    tracked: &AnyStage,
+    block: &WeightBlock,
+) -> Result<(Tensor<2>, GradientsParams)> {
     let output = tracked.forward(block.input.clone());
     let value = output.clone().inner();
     let samples = block.input.dims()[0] as f64;
     let cotangent = block.loss.gradient(value.clone()) / samples;
     let mut surrogate = (output * cotangent).sum();
-    if let Some(form) = tracked.lipschitz() {
-        let constant = block.penalty.norm.bound(form.kernel) * form.factor + form.offset;
-        surrogate = surrogate + constant.clone() * constant * block.penalty.coefficient;
+    if let Some(form) = tracked.lipschitz().filter(|_| block.has_penalty()) {
+        let (constant, derivative) = form.value_and_gradient(block.penalty.norm)?;
+        let pressure = derivative * (2.0 * block.penalty.coefficient * constant);
+        surrogate = surrogate + (form.kernel * pressure).sum();
     }
     // Burn refuses to go back from a tensor that depends on no tracked one.
     let gradients = if surrogate.is_tracked() {
@@ -25,7 +33,7 @@ pub(super) fn linearized(tracked: &AnyStage, block: &WeightBlock) -> (Tensor<2>,
     } else {
         GradientsParams::new()
     };
-    (value, gradients)
+    Ok((value, gradients))
 }
 
 /// Returns a copy of a module whose parameters are tracked while it behaves as in validation, without dropout: its gradient

@@ -56,23 +56,33 @@ impl GramStep {
         preconditioner: &Cholesky,
         length: f64,
     ) -> Result<WeightStep> {
-        let direction = PreconditionedGradient::new(&*stage, block, preconditioner)?;
+        self.update_from(None, stage, block, preconditioner, length)
+    }
+
+    /// The same; `known` are the pre-activations of the stage, where they are known.
+    pub(crate) fn update_from(
+        &self,
+        known: Option<Tensor<2>>,
+        stage: &mut dyn AffineStage,
+        block: &WeightBlock,
+        preconditioner: &Cholesky,
+        length: f64,
+    ) -> Result<WeightStep> {
+        let direction = PreconditionedGradient::new(&*stage, block, preconditioner, known)?;
         let start = direction.start();
         let condition = Decrease::Sufficient {
             before: start.total,
             slope: direction.slope(),
         };
-        let mut found = self.search().run(length, condition, |t| {
-            let (coefficients, value) = direction.at(t)?;
-            Ok((value.total, (coefficients, value)))
+        // What a trial must stay below, of all before it.
+        let mut least = start.total;
+        let found = self.search().run(length, condition, |t| {
+            let value = direction.at(t, least)?;
+            least = least.min(value.total);
+            Ok((value.total, value))
         })?;
-        if let Some(best) = &mut found.best {
-            let (coefficients, value) = &mut best.payload;
-            value.lipschitz = direction.lipschitz(coefficients)?;
-        }
-        let (coefficients, found) = found.split();
-        if let Some(coefficients) = coefficients {
-            stage.set_coefficients(coefficients);
+        if let Some(best) = &found.best {
+            stage.set_coefficients(direction.coefficients_at(best.length));
         }
         Ok(WeightStep::new(start, &found))
     }

@@ -35,6 +35,7 @@ mod optimizer_step;
 mod restart;
 
 pub use armijo::armijo_pass;
+pub(crate) use auxiliary_pass::auxiliary_pass_from;
 pub use auxiliary_pass::{AuxiliaryPass, FIRST_AUXILIARY_STEP, auxiliary_pass, feasible_pass};
 pub use block::{AuxiliaryBlock, Penalty, WeightBlock, WeightStep};
 pub use gradient_step::GradientStep;
@@ -46,3 +47,4 @@ pub use line_search::{
 };
 pub use optimizer_step::{optimize_auxiliary, optimize_weights};
 pub use restart::restart;
+pub(crate) use restart::restart_from;

@@ -6,22 +6,26 @@ use burn::tensor::Tensor;
 
 use super::gradients::linearized;
 use super::{AuxiliaryBlock, WeightBlock};
+use crate::Result;
 use crate::stage::AnyStage;
 
 /// Returns a stage after one optimizer step on its weights, along the gradient of `φ` including the derivative of `ω`. A stage
 /// without trainable parameters stays.
+///
+/// # Errors
+/// [`crate::Error::Device`] when the device failed.
 pub fn optimize_weights(
     stage: &AnyStage,
     block: &WeightBlock,
     optimizer: &mut ModuleOptimizer,
     learning_rate: f64,
-) -> AnyStage {
+) -> Result<AnyStage> {
     let tracked = stage.clone().train();
-    let (_, gradients) = linearized(&tracked, block);
+    let (_, gradients) = linearized(&tracked, block)?;
     if gradients.is_empty() {
-        return stage.clone();
+        return Ok(stage.clone());
     }
-    optimizer.step(learning_rate, tracked, gradients).valid()
+    Ok(optimizer.step(learning_rate, tracked, gradients).valid())
 }
 
 /// The rows of one auxiliary block as a module, so that an optimizer keeps a state for them.

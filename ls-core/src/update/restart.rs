@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::batch::Batch;
 use crate::network::Network;
-use crate::objective::{OutputLoss, Weights, cross_entropy};
+use crate::objective::{Weights, cross_entropy};
 
 /// Sets `a_n ← h_n` at all stages for the samples with `head · ce(z_n) < S_n(a)`, which can only lower the separated loss.
 ///
@@ -15,18 +15,35 @@ pub fn restart(
     auxiliary: Vec<Tensor<2>>,
     batch: &Batch,
 ) -> Vec<Tensor<2>> {
-    let mut feasible = network.activations(batch.inputs.clone());
-    let Some(logits) = feasible.pop() else {
+    let first = network.stages()[0].forward(batch.inputs.clone());
+    restart_from(&first, network, weights, auxiliary, batch)
+}
+
+/// The same where the output of the first stage, `f_1(x)`, is known.
+pub(crate) fn restart_from(
+    first: &Tensor<2>,
+    network: &Network,
+    weights: &Weights,
+    auxiliary: Vec<Tensor<2>>,
+    batch: &Batch,
+) -> Vec<Tensor<2>> {
+    if auxiliary.is_empty() {
         return auxiliary;
-    };
-    let at_feasible = cross_entropy::per_sample(logits, &batch.labels) * weights.head;
-    let lower = at_feasible.lower(separated_per_sample(network, weights, &auxiliary, batch));
+    }
+    let mut h = first.clone();
+    let mut feasible = Vec::with_capacity(auxiliary.len());
+    for stage in &network.stages()[1..] {
+        let next = stage.forward(h.clone());
+        feasible.push(core::mem::replace(&mut h, next));
+    }
+    let at_feasible = cross_entropy::per_sample(h, &batch.labels) * weights.head;
+    let separated = separated_per_sample(first, network, weights, &auxiliary, batch);
+    let lower = at_feasible.lower(separated);
     auxiliary
         .into_iter()
         .zip(feasible)
         .map(|(value, feasible)| {
-            let width = value.dims()[1];
-            let mask = lower.clone().unsqueeze_dim::<2>(1).repeat_dim(1, width);
+            let mask = lower.clone().unsqueeze_dim::<2>(1).expand(value.dims());
             value.mask_where(mask, feasible)
         })
         .collect()
@@ -34,18 +51,19 @@ pub fn restart(
 
 /// Returns `S_n(a) = head · ce(ẑ_n) + Σ_l ω_l r_{l,n}²`, `[samples]`.
 fn separated_per_sample(
+    first: &Tensor<2>,
     network: &Network,
     weights: &Weights,
     auxiliary: &[Tensor<2>],
     batch: &Batch,
 ) -> Tensor<1> {
-    let mut previous = batch.inputs.clone();
-    let mut sum = Tensor::zeros([batch.len()], &previous.device());
-    for ((stage, value), &omega) in network.stages().iter().zip(auxiliary).zip(&weights.omega) {
-        let target = value.clone();
-        sum = sum + OutputLoss::Residual { target, omega }.per_sample(stage.forward(previous));
-        previous = value.clone();
-    }
-    let logits = network.stages()[network.hidden()].forward(previous);
-    sum + cross_entropy::per_sample(logits, &batch.labels) * weights.head
+    let later = network.stages()[1..].iter().zip(auxiliary);
+    let later = later.map(|(stage, value)| stage.forward(value.clone()));
+    let outputs = core::iter::once(first.clone()).chain(later);
+    let terms = outputs.enumerate().map(|(l, output)| {
+        let loss = weights.output_loss(l, auxiliary, batch);
+        loss.per_sample(output)
+    });
+    let zero = Tensor::zeros([batch.len()], &batch.inputs.device());
+    terms.fold(zero, |sum, term| sum + term)
 }

@@ -17,6 +17,7 @@ use crate::{Error, Result};
 /// | `weighting`, `eta`, `omega` | weights of the residuals | `spectral`, 1 | 1e-6 to 1e6 |
 /// | `auxiliary-passes` | passes over the auxiliary blocks in a sweep | 1 | 1 or more |
 /// | `weight-passes` | passes over the weight blocks in a sweep | 1 | 1 or more |
+/// | `relaxation` | factor `α` of the displacements of auxiliary passes; with more than 1 no guarantee | 1 | 1 to 1e9 |
 /// | `restart` | whether samples return to the feasible point where that lowers the separated loss | `true` | |
 /// | `damping` | `μ` of the Gram matrices | 0.01 | 1e-9 to 1e12 |
 /// | `optimizer` | an optimizer in place of line searches, without a guarantee | none | see [`OptimizerConfig`] |
@@ -32,6 +33,9 @@ pub struct AlternatingConfig {
     pub auxiliary_passes: usize,
     /// Passes over the weight blocks in a sweep [default: 1]
     pub weight_passes: usize,
+    /// Factor α of the displacements of an auxiliary pass, 1 or more: longer ones go beyond what lowers the separated loss, and end with a
+    /// restart. Without an optimizer [default: 1]
+    pub relaxation: f64,
     /// Whether samples return to the feasible point where that lowers the separated loss [default: true]
     pub restart: bool,
     /// Damping μ of the Gram matrices of line searches [default: 0.01]
@@ -57,6 +61,7 @@ impl Default for AlternatingConfig {
             weighting: Weighting::default(),
             auxiliary_passes: 1,
             weight_passes: 1,
+            relaxation: 1.0,
             restart: true,
             damping: None,
             optimizer: None,
@@ -94,6 +99,9 @@ impl AlternatingConfig {
                 &key,
                 "here: rows of auxiliary variables are samples and no kernels",
             );
+        }
+        if self.optimizer.is_some() && self.relaxation != 1.0 {
+            return unused("relaxation", "with an optimizer");
         }
         match (&self.optimizer, self.damping) {
             (Some(_), Some(_)) => return unused("damping", "with an optimizer"),
@@ -135,6 +143,9 @@ impl MethodSettings for AlternatingConfig {
         ] {
             ensure(passes >= 1, field, passes as f64, "1 or more")?;
         }
+        let relaxation = self.relaxation;
+        let inside = (1.0..=1e9).contains(&relaxation);
+        ensure(inside, "relaxation", relaxation, "from 1 to 1e9")?;
         self.check_rule()
     }
 

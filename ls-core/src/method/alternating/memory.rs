@@ -1,6 +1,7 @@
 //! What `alternating` keeps between sweeps.
 
 use burn::module::ParamId;
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::AuxiliaryStore;
@@ -18,7 +19,7 @@ pub(super) struct Memory {
     pub(super) auxiliary_steps: AuxiliaryStore,
     /// First lengths of the weight blocks' line searches.
     pub(super) weight_steps: Vec<f64>,
-    /// Factor of the first stage's Gram matrix, when it has one.
+    /// Factor of the first stage's Gram matrix, where that stage moves by it.
     pub(super) first_preconditioner: Option<Cholesky>,
     /// Steps of the stages that move along gradients, by stage; of nobody under optimizers.
     pub(super) gradient_steps: Vec<Option<GradientStep>>,
@@ -27,10 +28,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Moves the weights of stage `l`, counted from 0, by a step with a line search.
+    /// Moves the weights of stage `l`, counted from 0, by a step with a line search; `known` are its pre-activations, where they are known.
     pub(super) fn weight_step(
         &mut self,
         l: usize,
+        known: Option<Tensor<2>>,
         stage: &mut AnyStage,
         block: &WeightBlock,
         damping: f64,
@@ -58,7 +60,7 @@ impl Memory {
             Some(factor) => factor,
             None => slot.insert(rule.precondition(&*stage, block.input.clone())?),
         };
-        rule.update(stage, block, preconditioner, first)
+        rule.update_from(known, stage, block, preconditioner, first)
     }
 
     /// Numbers, step lengths and optimizer states, in the order of [`restore`](Self::restore).

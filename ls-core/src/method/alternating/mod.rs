@@ -5,6 +5,7 @@
 
 mod config;
 mod memory;
+mod variables;
 
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
@@ -12,6 +13,7 @@ use burn::tensor::Tensor;
 pub use self::config::AlternatingConfig;
 use self::config::DAMPING;
 use self::memory::Memory;
+use self::variables::{Course, Variables};
 use super::separation::Separation;
 use super::stage_role::StageRole;
 use super::{
@@ -24,8 +26,8 @@ use crate::linalg::{Cholesky, mean_f64};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
 use crate::update::{
-    AuxiliaryBlock, FIRST_AUXILIARY_STEP, GradientStep, GramStep, WeightBlock, auxiliary_pass,
-    optimize_auxiliary, optimize_weights, restart,
+    AuxiliaryBlock, FIRST_AUXILIARY_STEP, GradientStep, GramStep, WeightBlock, optimize_auxiliary,
+    optimize_weights, restart,
 };
 use crate::{Error, Result};
 
@@ -143,13 +145,37 @@ impl Alternating {
         })
     }
 
-    /// One pass over the auxiliary blocks, from the last to the first.
-    fn auxiliary_pass(
+    /// Restart and auxiliary passes.
+    fn move_variables(
         &mut self,
         network: &Network,
         weights: &Weights,
-        values: &mut Vec<Tensor<2>>,
-        steps: &mut Vec<Tensor<2>>,
+        mut variables: Variables,
+        batch: &Batch,
+    ) -> Result<Variables> {
+        if let BlockRule::LineSearch { .. } = self.rule {
+            let course = Course {
+                restart: self.config.restart,
+                passes: self.config.auxiliary_passes,
+                relaxation: self.config.relaxation,
+            };
+            return course.run(network, weights, variables, batch);
+        }
+        if self.config.restart {
+            variables.values = restart(network, weights, variables.values, batch);
+        }
+        for _ in 0..self.config.auxiliary_passes {
+            self.optimizer_pass(network, weights, &mut variables.values, batch);
+        }
+        Ok(variables)
+    }
+
+    /// One optimizer step for each auxiliary block, from the last to the first.
+    fn optimizer_pass(
+        &mut self,
+        network: &Network,
+        weights: &Weights,
+        values: &mut [Tensor<2>],
         batch: &Batch,
     ) {
         let BlockRule::Optimizer {
@@ -158,10 +184,6 @@ impl Alternating {
             ..
         } = &mut self.rule
         else {
-            let from = core::mem::take(values);
-            let lengths = core::mem::take(steps);
-            let pass = auxiliary_pass(network, weights, batch, from, lengths);
-            (*values, *steps) = (pass.values, pass.lengths);
             return;
         };
         for l in (0..network.hidden()).rev() {
@@ -186,6 +208,7 @@ impl Alternating {
         network: &mut Network,
         separation: &mut Separation,
         values: &[Tensor<2>],
+        mut first: Option<Tensor<2>>,
         preconditioners: &mut [Option<Cholesky>],
         batch: &Batch,
     ) -> Result<[usize; 2]> {
@@ -212,27 +235,34 @@ impl Alternating {
             match &mut self.rule {
                 BlockRule::LineSearch { damping } => {
                     let damping = *damping;
-                    let memory = &mut self.memory;
-                    let step =
-                        memory.weight_step(l, stage, &block, damping, preconditioners, batch)?;
+                    let known = first.take_if(|_| l == 0);
+                    let step = self.memory.weight_step(
+                        l,
+                        known,
+                        stage,
+                        &block,
+                        damping,
+                        preconditioners,
+                        batch,
+                    )?;
                     self.memory.weight_steps[l] = step.next;
                     accepted += usize::from(step.accepted.is_some());
                     rejected += usize::from(step.accepted.is_none());
                     residuals.push(step.misfit_mean);
-                    separation.moved(l, step.lipschitz)?;
+                    if step.accepted.is_some() {
+                        separation.moved(l, stage, step.lipschitz)?;
+                    }
                 }
                 BlockRule::Optimizer {
                     weights,
                     learning_rate,
                     ..
                 } => {
-                    *stage = optimize_weights(stage, &block, weights, *learning_rate);
+                    *stage = optimize_weights(stage, &block, weights, *learning_rate)?;
                     accepted += 1;
                     let misfit = block.loss.misfit(stage.forward(block.input));
                     residuals.push(mean_f64(misfit)?);
-                    let norm = separation.weighting.norm();
-                    let constant = stage.lipschitz().map(|k| k.value(norm)).transpose()?;
-                    separation.moved(l, constant)?;
+                    separation.moved(l, stage, None)?;
                 }
             }
         }
@@ -247,8 +277,10 @@ impl Method for Alternating {
 
     fn objective(&self) -> Objective {
         match self.rule {
-            BlockRule::LineSearch { .. } => Objective::SEPARATED.descending(),
-            BlockRule::Optimizer { .. } => Objective::SEPARATED,
+            BlockRule::LineSearch { .. } if self.config.relaxation == 1.0 => {
+                Objective::SEPARATED.descending()
+            }
+            _ => Objective::SEPARATED,
         }
     }
 
@@ -267,15 +299,17 @@ impl Method for Alternating {
             });
         }
         let mut separation = Separation::at(self.config.weighting, network)?;
-        let mut values = model.auxiliary.gather(&batch.selection);
-        let mut steps = self.memory.auxiliary_steps.gather(&batch.selection);
-        if self.config.restart {
-            values = restart(network, &separation.weights, values, batch);
-        }
-        for _ in 0..self.config.auxiliary_passes {
-            let weights = &separation.weights;
-            self.auxiliary_pass(network, weights, &mut values, &mut steps, batch);
-        }
+        let variables = Variables {
+            values: model.auxiliary.gather(&batch.selection),
+            lengths: self.memory.auxiliary_steps.gather(&batch.selection),
+            first: None,
+        };
+        let variables = self.move_variables(network, &separation.weights, variables, batch)?;
+        let Variables {
+            mut values,
+            lengths,
+            mut first,
+        } = variables;
         let mut report = counts(0, 0);
         let mut preconditioners = vec![None; network.hidden() + 1];
         for _ in 0..self.config.weight_passes {
@@ -283,13 +317,19 @@ impl Method for Alternating {
                 network,
                 &mut separation,
                 &values,
+                first.take(),
                 &mut preconditioners,
                 batch,
             )?;
             report = report.followed_by(counts(accepted, rejected));
         }
+        if self.config.relaxation != 1.0 {
+            values = restart(network, &separation.weights, values, batch);
+        }
         model.auxiliary.scatter(&batch.selection, values);
-        self.memory.auxiliary_steps.scatter(&batch.selection, steps);
+        self.memory
+            .auxiliary_steps
+            .scatter(&batch.selection, lengths);
         Ok(report)
     }
 

@@ -29,7 +29,7 @@ pub(in crate::update) struct PreconditionedGradient<'a> {
 }
 
 impl<'a> PreconditionedGradient<'a> {
-    /// Computes the direction at the weights of a stage.
+    /// Computes the direction at the weights of a stage; `known` are its pre-activations, where they are known.
     ///
     /// # Errors
     /// [`crate::Error::Device`] when the device failed.
@@ -37,22 +37,25 @@ impl<'a> PreconditionedGradient<'a> {
         stage: &'a dyn AffineStage,
         block: &'a WeightBlock,
         preconditioner: &Cholesky,
+        known: Option<Tensor<2>>,
     ) -> Result<Self> {
         let coefficients = stage.coefficients();
         let rows = stage.rows(block.input.clone());
-        let u = coefficients.apply(rows.clone());
+        let u = known.unwrap_or_else(|| coefficients.apply(rows.clone()));
         let (output, pull_back) = stage.linearize_post(u.clone(), &block.input);
         let samples = block.input.dims()[0] as f64;
-        let cotangent = pull_back(block.loss.gradient(output.clone()) / samples);
-        let mut gradient = Affine::pull_back(rows.clone(), cotangent);
+        let (misfit, cotangent) = block.loss.misfit_and_gradient(output);
+        let mut gradient = Affine::pull_back(rows.clone(), pull_back(cotangent / samples));
         let mut lipschitz = None;
-        if let Some(form) = stage.lipschitz() {
+        // Nobody asks for the constant of a stage that no earlier residual presses on.
+        let pressed = stage.lipschitz().filter(|_| block.has_penalty());
+        if let Some(form) = pressed {
             let (constant, derivative) = form.value_and_gradient(block.penalty.norm)?;
             let pressure = derivative * (2.0 * block.penalty.coefficient * constant);
             gradient.kernel = gradient.kernel + pressure;
             lipschitz = Some(constant);
         }
-        let start = block.value(output, lipschitz)?;
+        let start = block.value_of(misfit, lipschitz)?;
         let direction = preconditioner
             .solve(&gradient)?
             .scaled(-1.0 / block.loss.curvature().max(SMALLEST_CURVATURE));
@@ -78,24 +81,28 @@ impl<'a> PreconditionedGradient<'a> {
         self.slope
     }
 
-    /// Returns the coefficients at length `t` and `φ` there. Its `K_l` is left out as long as `φ` does not depend on it.
-    pub(in crate::update) fn at(&self, t: f64) -> Result<(Affine, WeightBlockValue)> {
-        let coefficients = self.coefficients.moved(&self.direction, t);
+    /// Returns the coefficients at length `t`.
+    pub(in crate::update) fn coefficients_at(&self, t: f64) -> Affine {
+        self.coefficients.moved(&self.direction, t)
+    }
+
+    /// Returns `φ` at length `t`. Its `K_l` is left out where `φ` does not depend on it, and where the term of the outputs alone reaches
+    /// `enough`: a trial with so large a `φ` is rejected.
+    pub(in crate::update) fn at(&self, t: f64, enough: f64) -> Result<WeightBlockValue> {
         let [u, du] = &self.pre_activations;
         let output = self
             .stage
             .post(u.clone() + du.clone() * t, &self.block.input);
-        let lipschitz = if self.block.penalty.coefficient == 0.0 {
-            None
-        } else {
-            self.lipschitz(&coefficients)?
-        };
-        let value = self.block.value(output, lipschitz)?;
-        Ok((coefficients, value))
+        let value = self.block.value(output, None)?;
+        if !self.block.has_penalty() || value.total >= enough {
+            return Ok(value);
+        }
+        let constant = self.lipschitz(&self.coefficients_at(t))?;
+        Ok(self.block.with_constant(value, constant))
     }
 
     /// Returns `K_l` of the stage with other coefficients; `None` when it has no bound.
-    pub(in crate::update) fn lipschitz(&self, coefficients: &Affine) -> Result<Option<f64>> {
+    fn lipschitz(&self, coefficients: &Affine) -> Result<Option<f64>> {
         let moved = |form| Lipschitz {
             kernel: coefficients.kernel.clone(),
             ..form

@@ -1,0 +1,148 @@
+//! The auxiliary variables of a batch: restart and passes, over parts of the batch at the same time.
+
+use burn::tensor::Tensor;
+
+use crate::Result;
+use crate::batch::Batch;
+use crate::device::runs_on_host;
+use crate::method::chunks::{default_chunk, for_each_chunk, wave};
+use crate::network::Network;
+use crate::objective::Weights;
+use crate::stage::{AffineStage, AnyStage};
+use crate::update::{auxiliary_pass_from, restart_from};
+
+/// Fewer samples are not worth a thread of their own.
+const LEAST_SAMPLES: usize = 64;
+
+/// The variables of the samples of a batch.
+pub(super) struct Variables {
+    /// `a_l`, `[samples, d_l]` each.
+    pub values: Vec<Tensor<2>>,
+    /// First lengths of their next steps, `[samples, 1]` each.
+    pub lengths: Vec<Tensor<2>>,
+    /// `u_1`, `[rows, d_1]`, of a first stage with the affine view.
+    pub first: Option<Tensor<2>>,
+}
+
+/// What happens to variables before the weights move.
+#[derive(Clone, Copy)]
+pub(super) struct Course {
+    /// Whether samples return to the feasible point where that lowers the separated loss.
+    pub restart: bool,
+    /// Passes over the blocks.
+    pub passes: usize,
+    /// `α`: the displacements of all passes are multiplied by it.
+    pub relaxation: f64,
+}
+
+impl Course {
+    /// Takes the variables along.
+    pub(super) fn run(
+        self,
+        network: &Network,
+        weights: &Weights,
+        variables: Variables,
+        batch: &Batch,
+    ) -> Result<Variables> {
+        let size = part_size(network, batch);
+        let ranges: Vec<_> = (0..batch.len())
+            .step_by(size)
+            .map(|start| (start, size.min(batch.len() - start)))
+            .collect();
+        let Variables {
+            values, lengths, ..
+        } = variables;
+        let mut parts = Vec::with_capacity(ranges.len());
+        for_each_chunk(
+            ranges.len(),
+            wave(&batch.inputs.device()),
+            |i| {
+                let narrow = |rows: &Tensor<2>| match ranges.len() {
+                    1 => rows.clone(),
+                    _ => rows.clone().narrow(0, ranges[i].0, ranges[i].1),
+                };
+                let labels = batch.labels.clone();
+                let labels = labels.narrow(0, ranges[i].0, ranges[i].1);
+                let own = Batch::full(narrow(&batch.inputs), labels);
+                let values = values.iter().map(narrow).collect();
+                let lengths = lengths.iter().map(narrow).collect();
+                Ok(self.part(network, weights, values, lengths, &own))
+            },
+            |part| parts.push(part),
+        )?;
+        Ok(joined(parts))
+    }
+
+    fn part(
+        self,
+        network: &Network,
+        weights: &Weights,
+        values: Vec<Tensor<2>>,
+        lengths: Vec<Tensor<2>>,
+        batch: &Batch,
+    ) -> Variables {
+        let (first, output) = first_output(&network.stages()[0], batch);
+        let start = match self.restart {
+            true => restart_from(&output, network, weights, values, batch),
+            false => values,
+        };
+        let (mut values, mut lengths) = (start.clone(), lengths);
+        for _ in 0..self.passes {
+            let output = output.clone();
+            let pass = auxiliary_pass_from(output, network, weights, batch, values, lengths);
+            (values, lengths) = (pass.values, pass.lengths);
+        }
+        if self.relaxation != 1.0 {
+            let pairs = start.into_iter().zip(values);
+            let longer = pairs.map(|(from, to)| from.clone() + (to - from) * self.relaxation);
+            values = longer.collect();
+        }
+        Variables {
+            values,
+            lengths,
+            first,
+        }
+    }
+}
+
+/// `u_1` of a stage with the affine view, and `f_1(x)`.
+fn first_output(stage: &AnyStage, batch: &Batch) -> (Option<Tensor<2>>, Tensor<2>) {
+    let Some(affine) = stage.affine() else {
+        return (None, stage.forward(batch.inputs.clone()));
+    };
+    let rows = AffineStage::rows(affine, batch.inputs.clone());
+    let u = affine.coefficients().apply(rows);
+    let output = affine.post(u.clone(), &batch.inputs);
+    (Some(u), output)
+}
+
+/// Samples of a part: on the processors of this machine as many parts as threads.
+fn part_size(network: &Network, batch: &Batch) -> usize {
+    let largest = default_chunk(network);
+    match runs_on_host(&batch.inputs.device()) {
+        true => {
+            let share = batch.len().div_ceil(rayon::current_num_threads());
+            largest.min(share.max(LEAST_SAMPLES))
+        }
+        false => largest,
+    }
+}
+
+/// The parts one after the other.
+fn joined(mut parts: Vec<Variables>) -> Variables {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let stages = parts.first().map_or(0, |part| part.values.len());
+    let column = |of: fn(&Variables) -> &Vec<Tensor<2>>, l: usize| {
+        Tensor::cat(parts.iter().map(|part| of(part)[l].clone()).collect(), 0)
+    };
+    let first: Option<Vec<_>> = parts.iter().map(|part| part.first.clone()).collect();
+    Variables {
+        values: (0..stages).map(|l| column(|own| &own.values, l)).collect(),
+        lengths: (0..stages).map(|l| column(|own| &own.lengths, l)).collect(),
+        first: first
+            .filter(|parts| !parts.is_empty())
+            .map(|parts| Tensor::cat(parts, 0)),
+    }
+}
