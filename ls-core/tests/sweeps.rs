@@ -207,3 +207,52 @@ fn two_identical_runs_agree_bit_for_bit() {
         assert_eq!(run(), run(), "{activation}, {weighting:?}");
     }
 }
+
+/// Longer displacements go beyond what lowers the separated loss; the restart that ends a sweep returns samples to the feasible point where
+/// that is lower.
+#[test]
+fn over_relaxed_sweeps_promise_no_descent_and_end_between_the_original_loss_and_its_multiple() {
+    let weighting = WEIGHTINGS[0];
+    let Weighting::SelfAdaptive { eta, .. } = weighting else {
+        panic!("the bounds belong to self-adaptive weights");
+    };
+    for relaxation in [3.0, 100.0] {
+        for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
+            let what = format!("{activation}, {relaxation}");
+            let problem = Shape::moderate(activation, 15).problem();
+            let batch = problem.batch();
+            let mut model = Separated::feasible(problem.network(), &batch);
+            let config = AlternatingConfig {
+                weighting,
+                relaxation,
+                ..AlternatingConfig::default()
+            };
+            let mut method = Alternating::new(config, &model.network, &batch).unwrap();
+            assert_eq!(method.objective(), Objective::SEPARATED);
+            let first = method
+                .measure(&mut model, &batch)
+                .unwrap()
+                .original_loss_mean;
+            let mut original = first;
+            for sweep in 0..10 {
+                method.sweep(&mut model, &batch).unwrap();
+                let measured = method.measure(&mut model, &batch).unwrap();
+                original = measured.original_loss_mean;
+                let figures = measured.separated.unwrap();
+                let (certificate, separated) = (
+                    figures.certificate_mean.unwrap(),
+                    figures.separated_loss_mean,
+                );
+                let digits = 1.0 + 16.0 * EPSILON;
+                let holds = original <= certificate * digits
+                    && certificate <= separated * digits
+                    && separated <= (1.0 + eta) * original * digits;
+                assert!(
+                    holds,
+                    "{what}, sweep {sweep}: {original} {certificate} {separated}"
+                );
+            }
+            assert!(original < first, "{what}: {first} to {original}");
+        }
+    }
+}

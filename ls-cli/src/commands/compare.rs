@@ -256,7 +256,7 @@ impl CompareArgs {
         Ok(Case {
             name: base.data.dataset.clone(),
             contenders,
-            target: None,
+            targets: Vec::new(),
         })
     }
 

@@ -48,7 +48,7 @@ fn cases() -> Vec<Case> {
                     adam("adam, batches, as long", 1.0),
                     adam("adam, batches, twice as long", 2.0),
                 ],
-                target: Some(1e-2),
+                targets: vec![1e-2],
             }
         })
         .collect()

@@ -11,8 +11,8 @@ pub struct Case {
     pub name: String,
     /// The contenders; budgets of [`Budget::Times`] refer to the first.
     pub contenders: Vec<Contender>,
-    /// Original loss of the training split whose time of arrival is measured.
-    pub target: Option<f64>,
+    /// Original losses of the training split, falling, whose times of arrival are measured. Settings are chosen by the last one.
+    pub targets: Vec<f64>,
 }
 
 /// Limit of the runs of a contender.

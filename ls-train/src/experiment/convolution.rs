@@ -31,7 +31,7 @@ fn cases() -> Vec<Case> {
             Case {
                 name: activation.name().into(),
                 contenders,
-                target: None,
+                targets: Vec::new(),
             }
         })
         .collect()

@@ -45,6 +45,6 @@ fn cases() -> Vec<Case> {
                 &sgd,
             )),
         ],
-        target: Some(1e-3),
+        targets: vec![1e-3],
     }]
 }

@@ -55,7 +55,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: name.into(),
             contenders,
-            target: None,
+            targets: Vec::new(),
         }
     })
     .collect()

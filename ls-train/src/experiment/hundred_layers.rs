@@ -43,7 +43,7 @@ fn cases() -> Vec<Case> {
                         &[1e-4, 3e-4, 1e-3, 3e-3],
                     )),
                 ],
-                target: None,
+                targets: Vec::new(),
             }
         })
         .collect()

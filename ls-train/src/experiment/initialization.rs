@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
             Case {
                 name: format!("{activation}-{depth}x64"),
                 contenders: Init::ALL.iter().copied().map(contender).collect(),
-                target: None,
+                targets: Vec::new(),
             }
         })
         .collect()

@@ -29,7 +29,7 @@ fn cases() -> Vec<Case> {
             Case {
                 name: source.name().into(),
                 contenders,
-                target: None,
+                targets: Vec::new(),
             }
         })
         .collect()

@@ -38,7 +38,7 @@ fn cases() -> Vec<Case> {
                 &[1e-3, 2e-3, 4e-3],
             ),
         ],
-        target: Some(0.02),
+        targets: vec![0.02],
     }]
 }
 

@@ -19,12 +19,13 @@ mod hundred_layers;
 mod initialization;
 mod mnist;
 mod mnist_time_to_loss;
+mod relaxation;
 mod rivals;
 mod weighting;
 
 pub use comparison::{Comparison, ContenderSummary, PairedDifference};
 pub use contender::{Budget, Case, Contender};
-pub use runner::{ExperimentOptions, ExperimentProgress, RunResult, run};
+pub use runner::{Arrival, ExperimentOptions, ExperimentProgress, RunResult, run};
 pub use statistics::{ConfidenceInterval, Spread};
 
 /// A named comparison.
@@ -52,6 +53,7 @@ impl Experiment {
         weighting::EXPERIMENT,
         initialization::EXPERIMENT,
         rivals::EXPERIMENT,
+        relaxation::EXPERIMENT,
     ];
 
     /// Returns the experiment of a name.

@@ -83,7 +83,7 @@ fn mnist() -> Case {
             .into_iter()
             .map(|contender| contender.within(Budget::Sweeps))
             .collect(),
-        target: Some(0.02),
+        targets: vec![0.02],
     }
 }
 
@@ -110,6 +110,6 @@ fn case(name: &str, base: RunConfig) -> Case {
     Case {
         name: name.into(),
         contenders,
-        target: Some(1e-5),
+        targets: vec![1e-5],
     }
 }

@@ -55,7 +55,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: name.into(),
             contenders: contenders.into_iter().map(contender).collect(),
-            target: None,
+            targets: Vec::new(),
         }
     })
     .collect()

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::auxiliary::AuxiliaryStore;
-use crate::batch::{Batch, Selection};
+use crate::batch::Selection;
 use crate::linalg::Cholesky;
 use crate::method::MethodState;
 use crate::method::state::mismatch;
@@ -35,21 +35,14 @@ impl Memory {
         known: Option<Tensor<2>>,
         stage: &mut AnyStage,
         block: &WeightBlock,
-        damping: f64,
+        rule: GramStep,
         preconditioners: &mut [Option<Cholesky>],
-        batch: &Batch,
     ) -> Result<WeightStep> {
         let first = self.weight_steps[l];
         if let Some(step) = &mut self.gradient_steps[l] {
             return step.update_weights(stage, block, first);
         }
         let stage = affine_mut(stage, l)?;
-        let features = stage.input_shape().features();
-        let longest = match batch.selection {
-            Selection::All => f64::INFINITY,
-            _ => GramStep::longest_for(batch.len(), features),
-        };
-        let rule = GramStep { damping, longest };
         // The inputs keep their values between the passes of a sweep, and so do their Gram matrices.
         let slot = if l == 0 {
             &mut self.first_preconditioner

@@ -20,11 +20,12 @@ use super::{
     ACCEPTED, Method, MethodSettings, MethodState, Objective, REJECTED, Separated, counts,
 };
 use crate::auxiliary::AuxiliaryStore;
-use crate::batch::Batch;
+use crate::batch::{Batch, Selection};
 use crate::figure::{Figure, Figures};
 use crate::linalg::{Cholesky, mean_f64};
 use crate::network::Network;
 use crate::objective::{Weighting, Weights};
+use crate::stage::AnyStage;
 use crate::update::{
     AuxiliaryBlock, FIRST_AUXILIARY_STEP, GradientStep, GramStep, WeightBlock, optimize_auxiliary,
     optimize_weights, restart,
@@ -234,17 +235,11 @@ impl Alternating {
             }
             match &mut self.rule {
                 BlockRule::LineSearch { damping } => {
-                    let damping = *damping;
+                    let rule = gram_step(*damping, stage, batch);
                     let known = first.take_if(|_| l == 0);
-                    let step = self.memory.weight_step(
-                        l,
-                        known,
-                        stage,
-                        &block,
-                        damping,
-                        preconditioners,
-                        batch,
-                    )?;
+                    let step =
+                        self.memory
+                            .weight_step(l, known, stage, &block, rule, preconditioners)?;
                     self.memory.weight_steps[l] = step.next;
                     accepted += usize::from(step.accepted.is_some());
                     rejected += usize::from(step.accepted.is_none());
@@ -268,6 +263,16 @@ impl Alternating {
         }
         Ok([accepted, rejected])
     }
+}
+
+/// The steps of a stage with the affine view on a batch.
+fn gram_step(damping: f64, stage: &AnyStage, batch: &Batch) -> GramStep {
+    let features = stage.input_shape().features();
+    let longest = match batch.selection {
+        Selection::All => f64::INFINITY,
+        _ => GramStep::longest_for(batch.len(), features),
+    };
+    GramStep { damping, longest }
 }
 
 impl Method for Alternating {

@@ -40,11 +40,6 @@ fn row(results: &[RunResult]) -> [String; 10] {
         let summaries = results.iter().map(|result| result.summary.as_ref());
         median(summaries.map(|summary| summary.map_or(f64::INFINITY, pick)))
     };
-    let seconds_to_target = |result: &RunResult| result.seconds_to_target.unwrap_or(f64::INFINITY);
-    let to_target = match median(results.iter().map(seconds_to_target)) {
-        seconds if seconds.is_finite() => format!("{seconds:.1}"),
-        _ => "-".into(),
-    };
     let certificate = match figure(&|s| s.train.get("certificate").unwrap_or(f64::NAN)) {
         none if none.is_nan() => "-".into(),
         certificate => format!("{certificate:.2e}"),
@@ -55,10 +50,33 @@ fn row(results: &[RunResult]) -> [String; 10] {
         results[0].setting.clone(),
         format!("{:.0}", figure(&|s| s.sweeps as f64)),
         format!("{:.1}", figure(&|s| s.seconds)),
-        to_target,
+        to_targets(results),
         format!("{:.2e}", figure(&|s| s.train.original_loss())),
         certificate,
         format!("{:.2}", 100.0 * figure(&|s| s.train.accuracy())),
         format!("{:.2}", 100.0 * figure(&|s| s.test_accuracy())),
     ]
+}
+
+/// Median seconds until the targets, with the sweeps in brackets where there are several.
+fn to_targets(results: &[RunResult]) -> String {
+    let count = results.first().map_or(0, |result| result.arrivals.len());
+    let cell = |place: usize| {
+        let arrivals = || results.iter().map(move |result| result.arrivals.get(place));
+        let seconds = median(arrivals().map(|own| own?.seconds).map(or_infinite));
+        let sweeps = arrivals().map(|own| own?.sweep.map(|sweep| sweep as f64));
+        match (seconds, median(sweeps.map(or_infinite))) {
+            (seconds, _) if !seconds.is_finite() => "-".into(),
+            (seconds, _) if count == 1 => format!("{seconds:.1}"),
+            (seconds, sweeps) => format!("{seconds:.2} ({sweeps:.0})"),
+        }
+    };
+    match count {
+        0 => "-".into(),
+        _ => (0..count).map(cell).collect::<Vec<String>>().join(", "),
+    }
+}
+
+fn or_infinite(value: Option<f64>) -> f64 {
+    value.unwrap_or(f64::INFINITY)
 }

@@ -6,7 +6,7 @@
 //! | `plan` | selection of contenders, checks, number of runs |
 //! | `single_run` | one run |
 //! | `tuning` | choice of a setting |
-//! | `table` | `results.csv`, `figures.csv` |
+//! | `table` | `results.csv`, `arrivals.csv`, `figures.csv` |
 //! | `medians` | `results.md` |
 //! | `plot` | plots of the losses |
 
@@ -18,7 +18,7 @@ mod single_run;
 mod table;
 mod tuning;
 
-pub use options::{ExperimentOptions, ExperimentProgress, RunResult};
+pub use options::{Arrival, ExperimentOptions, ExperimentProgress, RunResult};
 
 use super::{Budget, Case, Contender};
 use crate::config::RunConfig;
@@ -31,7 +31,7 @@ use table::{RESULTS, ResultsTable};
 /// contender. While it has the least or the largest learning rate of its kind, a further rate is tried. It is chosen by accuracy on
 /// the validation split, or without one by seconds to the target of the case and training loss.
 ///
-/// `observer` hears of every run. The folder then holds `results.csv` with every run, `figures.csv` with the last figures of
+/// `observer` hears of every run. The folder then holds `results.csv` with every run, `arrivals.csv` with its arrivals at targets, `figures.csv` with the last figures of
 /// every run's method, `results.md` with medians over the seeds, a plot of each case from its first seed (SVG and PNG) and all run folders.
 ///
 /// # Errors

@@ -51,13 +51,29 @@ pub struct RunResult {
     pub seed: u64,
     /// Summary of the run; `None` if it diverged.
     pub summary: Option<Summary>,
-    /// Seconds of training until the end of the sweep that reached the target of the case; `None` without a target or its arrival.
-    pub seconds_to_target: Option<f64>,
+    /// Arrivals at the targets of the case.
+    pub arrivals: Vec<Arrival>,
     /// Folder of the run.
     pub run: PathBuf,
 }
 
+/// Arrival of a run at a target.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Arrival {
+    /// Original loss of the training split.
+    pub target: f64,
+    /// Number of the sweep that reached it; `None` without an arrival.
+    pub sweep: Option<usize>,
+    /// Seconds of training until the end of that sweep.
+    pub seconds: Option<f64>,
+}
+
 impl RunResult {
+    /// Returns the seconds until the last target of the case; `None` without a target or its arrival.
+    pub fn seconds_to_target(&self) -> Option<f64> {
+        self.arrivals.last()?.seconds
+    }
+
     /// Returns the original loss of the training split at the end, infinite for a run that diverged.
     pub fn original_loss(&self) -> f64 {
         self.summary

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ls_core::Error::{NotFinite, NotPositiveDefinite};
 use ls_core::fit::Stop;
 
-use super::options::{ExperimentOptions, RunResult};
+use super::options::{Arrival, ExperimentOptions, RunResult};
 use super::plan;
 use crate::config::RunConfig;
 use crate::data::Splits;
@@ -47,9 +47,9 @@ pub(super) fn run(
         Err(Error::Core(NotFinite { .. } | NotPositiveDefinite(_))) => None,
         Err(error) => return Err(error),
     };
-    let seconds_to_target = match case.target {
-        Some(target) => seconds_to_target(&run, target)?,
-        None => None,
+    let arrivals = match case.targets.is_empty() {
+        true => Vec::new(),
+        false => arrivals(&run, &case.targets)?,
     };
     Ok(RunResult {
         case: case.name.clone(),
@@ -57,7 +57,7 @@ pub(super) fn run(
         setting: setting.clone(),
         seed,
         summary,
-        seconds_to_target,
+        arrivals,
         run,
     })
 }
@@ -71,11 +71,19 @@ fn folder_name(contender: &str, setting: &str, seed: u64) -> PathBuf {
     words.collect::<Vec<_>>().join("_").into()
 }
 
-/// Returns the seconds of training until the end of the first sweep with a training loss of at most `target`.
-fn seconds_to_target(run: &Path, target: f64) -> Result<Option<f64>> {
+/// Returns the first sweeps with a training loss of at most each target.
+fn arrivals(run: &Path, targets: &[f64]) -> Result<Vec<Arrival>> {
+    // The first row is the start.
     let losses = HistoryTable::read(run)?.original_losses();
-    let mut reached = losses.into_iter().filter(|(_, loss)| *loss <= target);
-    Ok(reached.next().map(|(seconds, _)| seconds))
+    let arrival = |&target: &f64| {
+        let sweep = losses.iter().position(|&(_, loss)| loss <= target);
+        Arrival {
+            target,
+            sweep,
+            seconds: sweep.map(|sweep| losses[sweep].0),
+        }
+    };
+    Ok(targets.iter().map(arrival).collect())
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `results.csv`: a row per run, and `figures.csv`: a row per figure of a method, both written as soon as a run ends.
+//! `results.csv`: a row per run, `arrivals.csv`: a row per target, and `figures.csv`: a row per figure of a method, all written as soon as a
+//! run ends.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,9 @@ pub(super) const RESULTS: &str = "results.csv";
 
 /// Name of the file of the methods' own figures.
 const METHOD_FIGURES: &str = "figures.csv";
+
+/// Name of the file of the arrivals at targets.
+const ARRIVALS: &str = "arrivals.csv";
 
 /// Columns that identify a run.
 const KEYS: [&str; 4] = ["case", "contender", "setting", "seed"];
@@ -34,7 +38,7 @@ const FIGURES: [FigureColumn; 9] = [
     ("test_original_loss", |_, s| s.test_loss().to_string()),
     ("test_accuracy", |_, s| s.test_accuracy().to_string()),
     ("seconds_to_target", |result, _| {
-        optional(result.seconds_to_target)
+        optional(result.seconds_to_target())
     }),
 ];
 
@@ -45,6 +49,8 @@ fn optional(value: Option<f64>) -> String {
 /// The files, open for more rows.
 pub(super) struct ResultsTable {
     results: TableFile,
+    /// A case has any number of targets.
+    arrivals: TableFile,
     /// Every method has figures of its own, so each gets a row, not a column.
     figures: TableFile,
 }
@@ -58,11 +64,14 @@ impl ResultsTable {
         fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, error))?;
         let mut table = Self {
             results: TableFile::create(folder.join(RESULTS))?,
+            arrivals: TableFile::create(folder.join(ARRIVALS))?,
             figures: TableFile::create(folder.join(METHOD_FIGURES))?,
         };
         let keys = || KEYS.into_iter().map(String::from);
         let figures = FIGURES.iter().map(|(name, _)| String::from(*name));
         table.results.write(keys().chain(figures))?;
+        let arrival = ["target", "sweeps", "seconds"].map(String::from);
+        table.arrivals.write(keys().chain(arrival))?;
         let pair = ["figure", "value"].map(String::from);
         table.figures.write(keys().chain(pair))?;
         Ok(table)
@@ -87,6 +96,15 @@ impl ResultsTable {
             None => "diverged".into(),
         });
         self.results.write(keys().chain(figures))?;
+        for arrival in &result.arrivals {
+            let sweeps = arrival.sweep.map_or_else(String::new, |n| n.to_string());
+            let cells = [
+                arrival.target.to_string(),
+                sweeps,
+                optional(arrival.seconds),
+            ];
+            self.arrivals.write(keys().chain(cells))?;
+        }
         let own = result.summary.iter().flat_map(|summary| &summary.figures);
         for (name, value) in own {
             let pair = [name.clone(), value.to_string()];

@@ -67,12 +67,13 @@ fn score(result: &RunResult) -> (f64, f64) {
     if let Some(validation) = summary.and_then(|summary| summary.validation.as_ref()) {
         return (1.0 - validation.accuracy(), validation.original_loss());
     }
-    let seconds = result.seconds_to_target.unwrap_or(f64::INFINITY);
+    let seconds = result.seconds_to_target().unwrap_or(f64::INFINITY);
     (seconds, result.original_loss())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Arrival;
     use super::*;
     use crate::config::OptimizerName;
     use crate::experiment::Contender;
@@ -85,7 +86,11 @@ mod tests {
             setting: "rate 1".into(),
             seed: 1,
             summary: None,
-            seconds_to_target,
+            arrivals: vec![Arrival {
+                target: 0.1,
+                sweep: seconds_to_target.map(|_| 1),
+                seconds: seconds_to_target,
+            }],
             run: "run".into(),
         }
     }
