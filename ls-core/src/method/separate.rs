@@ -9,9 +9,18 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::network::Network;
 use crate::objective::{Measurement, SampleFigures, Weighting, Weights, cross_entropy, measure};
-use crate::update::feasible_pass;
+use crate::update::feasible_pass_from;
 
-/// Sets the auxiliary variables of a model to the result of one [`feasible_pass`] over a split at its weights, and measures the split
+/// The first stage at the samples of a split, as a method keeps it.
+#[derive(Clone, Copy)]
+pub(super) struct FirstStage<'a> {
+    /// Samples of a chunk.
+    pub chunk: usize,
+    /// `u_1` at the weights of the network, by chunk.
+    pub pre_activations: &'a [Tensor<2>],
+}
+
+/// Sets the auxiliary variables of a model to the result of one [`feasible_pass`](crate::update::feasible_pass) over a split at its weights, and measures the split
 /// there: `F ≤ C ≤ S ≤ (1+η) F` with self-adaptive weights. A model without auxiliary variables is measured without them.
 ///
 /// The terms of the separated loss are those that the steps were accepted by, not those of the stored variables: where `ω` is as large as
@@ -20,18 +29,33 @@ pub(super) fn separate(
     model: &mut Separated,
     weighting: Weighting,
     split: &Batch,
+    known: Option<FirstStage<'_>>,
 ) -> Result<Measurement> {
     let network = &model.network;
     if model.auxiliary.stages() != network.hidden() {
         return measure(network, None, split);
     }
     let weights = reported_weights(weighting, network)?;
-    let chunks: Vec<_> = split.chunks(default_chunk(network)).collect();
+    let size = match known {
+        Some(known) => known.chunk,
+        None => default_chunk(network),
+    };
+    let chunks: Vec<_> = split.chunks(size).collect();
     let mut figures = Vec::with_capacity(chunks.len());
     for_each_chunk(
         chunks.len(),
         wave(&split.inputs.device()),
-        |c| Ok((pass(network, &weights, &chunks[c]), c)),
+        |c| {
+            let chunk = &chunks[c];
+            let stage = &network.stages()[0];
+            let first = match known.zip(stage.affine()) {
+                Some((known, affine)) => {
+                    affine.post(known.pre_activations[c].clone(), &chunk.inputs)
+                }
+                None => stage.forward(chunk.inputs.clone()),
+            };
+            Ok((pass(first, network, &weights, chunk), c))
+        },
         |((own, values), c)| {
             figures.push(own);
             model.auxiliary.scatter(&chunks[c].selection, values);
@@ -41,8 +65,13 @@ pub(super) fn separate(
 }
 
 /// The figures of a chunk, and its auxiliary variables.
-fn pass(network: &Network, weights: &Weights, chunk: &Batch) -> (SampleFigures, Vec<Tensor<2>>) {
-    let (pass, logits, losses) = feasible_pass(network, weights, chunk);
+fn pass(
+    first: Tensor<2>,
+    network: &Network,
+    weights: &Weights,
+    chunk: &Batch,
+) -> (SampleFigures, Vec<Tensor<2>>) {
+    let (pass, logits, losses) = feasible_pass_from(first, network, weights, chunk);
     let mut terms = pass.misfits;
     // The loss of the head comes first.
     terms.rotate_right(1);

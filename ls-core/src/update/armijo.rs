@@ -20,9 +20,6 @@ const SEARCH: Backtracking = Backtracking {
 /// Keeps lengths finite where the weight of a residual vanishes, as it does behind a head of zeros.
 const SMALLEST_WEIGHT: f64 = 1e-30;
 
-/// Relative decrease that single precision can tell.
-const RESOLUTION: f64 = 1e-7;
-
 /// The result of a step of all samples of a block.
 pub(super) struct ArmijoStep {
     /// `a_l`, `[samples, d_l]`.
@@ -55,8 +52,8 @@ pub fn armijo_pass(
 /// Where the value of a block stands before its step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the output of its stage, where its residual and the gradient of that vanish. A sample whose decrease drowns in rounding makes no
-    /// further trial, which would not change that: once a network has converged, there are many.
+    /// At the output of its stage, where its residual and the gradient of that vanish. There is one trial: self-adaptive weights bound the
+    /// curvature, so that samples reject it where their decrease drowns in rounding, and once a network has converged these are many.
     Feasible,
     /// Anywhere else.
     Anywhere,
@@ -95,7 +92,11 @@ pub(super) fn armijo_step(
     let mut waiting = before.clone().equal(before.clone());
     // The lengths that were accepted, 0 where none was.
     let mut accepted_lengths = lengths.zeros_like();
-    for trial in 0..SEARCH.trials {
+    let trials = match place {
+        Place::Feasible => 1,
+        Place::Anywhere => SEARCH.trials,
+    };
+    for trial in 0..trials {
         let length = lengths.clone() / curvature;
         let candidate = moved_by(&length);
         let promised = square_norm.clone() * length.clone() * SUFFICIENT_DECREASE;
@@ -104,7 +105,7 @@ pub(super) fn armijo_step(
         let other_after = column(block.next_loss.misfit(output));
         let after = total(own_after.clone(), other_after.clone());
         // A comparison with NaN is false: values that are not finite are not accepted.
-        let falls = after.lower_equal(before.clone() - promised.clone());
+        let falls = after.lower_equal(before.clone() - promised);
         let grown = lengths.clone() * SEARCH.growth;
         if trial == 0 && on_host && is_all(falls.clone()) {
             return ArmijoStep {
@@ -124,13 +125,7 @@ pub(super) fn armijo_step(
         lengths = lengths
             .mask_where(accepted, grown)
             .mask_where(rejected.clone(), shrunk);
-        waiting = match place {
-            Place::Feasible => {
-                let visible = before.clone() * RESOLUTION;
-                rejected.bool_and(promised.greater(visible))
-            }
-            Place::Anywhere => rejected,
-        };
+        waiting = rejected;
         if on_host && is_all(waiting.clone().bool_not()) {
             break;
         }

@@ -63,7 +63,7 @@ pub(crate) fn auxiliary_pass_from(
     start.descend(network, weights, batch).0
 }
 
-/// The same from the feasible point `a_l = h_l`. Returns the logits `z`, `[samples, K]`, and their
+/// The same from the feasible point `a_l = h_l`, with one trial for each sample. Returns the logits `z`, `[samples, K]`, and their
 /// cross-entropies, `[samples]`, too.
 ///
 /// To first order in its steps this is a backward pass: `a_l - h_l` is `-∂ce_n/∂h_l` times a positive number for each sample. Since no
@@ -78,6 +78,16 @@ pub fn feasible_pass(
     batch: &Batch,
 ) -> (AuxiliaryPass, Tensor<2>, Tensor<1>) {
     let first = network.stages()[0].forward(batch.inputs.clone());
+    feasible_pass_from(first, network, weights, batch)
+}
+
+/// The same where the output of the first stage, `f_1(x)`, is known.
+pub(crate) fn feasible_pass_from(
+    first: Tensor<2>,
+    network: &Network,
+    weights: &Weights,
+    batch: &Batch,
+) -> (AuxiliaryPass, Tensor<2>, Tensor<1>) {
     let later = &network.stages()[1..];
     let mut start = Start {
         place: Place::Feasible,

@@ -35,8 +35,8 @@ mod optimizer_step;
 mod restart;
 
 pub use armijo::armijo_pass;
-pub(crate) use auxiliary_pass::auxiliary_pass_from;
 pub use auxiliary_pass::{AuxiliaryPass, FIRST_AUXILIARY_STEP, auxiliary_pass, feasible_pass};
+pub(crate) use auxiliary_pass::{auxiliary_pass_from, feasible_pass_from};
 pub use block::{AuxiliaryBlock, Penalty, WeightBlock, WeightStep};
 pub use gradient_step::GradientStep;
 pub(crate) use gradients::{add_gradients, copied, tracked};

@@ -112,16 +112,11 @@ fn roundings(problem: &Problem) -> [f64; 2] {
     [0, 1].map(|i| problem.mean(|n| samples[n][i]))
 }
 
-/// Whether two networks agree in all bits.
+/// Whether two networks agree in all bits of their weights.
 fn same(a: &Problem, b: &Problem) -> bool {
     let bits = |problem: &Problem| -> Vec<u64> {
         let layers = problem.layers.iter().flat_map(Layer::bordered);
-        let auxiliary = problem.auxiliary.iter().flatten().cloned();
-        layers
-            .chain(auxiliary)
-            .flatten()
-            .map(f64::to_bits)
-            .collect()
+        layers.flatten().map(f64::to_bits).collect()
     };
     bits(a) == bits(b)
 }

@@ -83,6 +83,14 @@ pub(super) struct Iterate {
     pub conditions: Vec<f64>,
 }
 
+impl Iterate {
+    /// Coefficients and pre-activations by chunk of a first stage that is fitted; `None` where they are recomputed.
+    pub(super) fn first_stage(&self) -> Option<(&Affine, &[Tensor<2>])> {
+        let coefficients = self.coefficients.first()?.as_ref()?;
+        Some((coefficients, self.responses.first()?))
+    }
+}
+
 impl<'a> FullBatch<'a> {
     pub(super) fn new(
         network: &'a Network,

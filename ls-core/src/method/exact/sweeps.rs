@@ -9,8 +9,10 @@ use super::{ExactConfig, FORM, OUTPUT_DAMPING};
 use crate::Result;
 use crate::batch::Batch;
 use crate::figure::Figures;
+use crate::linalg::is_all;
 use crate::method::chunks::default_chunk;
 use crate::method::figures::record_conditions;
+use crate::method::separate::FirstStage as KnownFirstStage;
 use crate::method::stage_role::StageRole;
 use crate::method::stage_role::set_all_coefficients;
 use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts};
@@ -72,6 +74,19 @@ impl FullBatchSweeps {
         self.iterate = None;
         self.gradients = None;
         self.first = FirstStage::default();
+    }
+
+    /// The first stage at the samples of the last sweep, where it is kept and at the weights of `network`. Its product with the inputs is
+    /// often the largest.
+    pub(super) fn first_stage(&self, network: &Network) -> Option<KnownFirstStage<'_>> {
+        let (own, pre_activations) = self.iterate.as_ref()?.first_stage()?;
+        let found = network.stages()[0].affine()?.coefficients();
+        let same_kernel = is_all(own.kernel.clone().equal(found.kernel));
+        let is_same = same_kernel && is_all(own.bias.clone().equal(found.bias));
+        is_same.then_some(KnownFirstStage {
+            chunk: self.settings.chunk,
+            pre_activations,
+        })
     }
 
     /// Forgets all that other samples have taught; the controller starts from where it is.
