@@ -7,8 +7,8 @@ mod common;
 use common::mixed::{MixedShape, any_stage, moderate};
 use common::reference::{EPSILON, Problem, reach};
 use common::sweeps::{Values, sweep};
-use common::{Shape, cases};
-use ls_core::batch::Selection;
+use common::{Shape, assert_close, cases};
+use ls_core::batch::{Batch, Selection};
 use ls_core::linalg::{Norm, to_f64};
 use ls_core::method::{Exact, ExactConfig, Foof, FoofConfig, Method, Separated};
 use ls_core::network::Network;
@@ -44,8 +44,8 @@ struct Found {
     has_moved: bool,
 }
 
-fn measured(method: &dyn Method, model: &mut Separated, problem: &Problem) -> Found {
-    let measured = method.measure(model, &problem.batch()).unwrap();
+fn measured(method: &dyn Method, model: &mut Separated, batch: &Batch) -> Found {
+    let measured = method.measure(model, batch).unwrap();
     let figures = measured.separated.unwrap();
     let residuals = figures.residual_square_means;
     assert!(
@@ -104,16 +104,17 @@ fn run(problem: &Problem, method: &mut dyn Method, weighting: Weighting, what: &
     let Weighting::SelfAdaptive { norm, eta } = weighting else {
         panic!("the law belongs to self-adaptive weights");
     };
-    let mut model = Separated::feasible(problem.network(), &problem.batch());
+    let batch = problem.batch();
+    let mut model = Separated::feasible(problem.network(), &batch);
     let size = (method.name() == "foof").then_some(problem.inputs.len().div_ceil(2).max(2));
     let mut moved = 0;
     for k in 0..5 {
-        let found = measured(method, &mut model, problem);
+        let found = measured(method, &mut model, &batch);
         let now = problem.at(&model);
         let allowance = Allowance::at(&now, norm);
         assert_law(&found, eta, &allowance, &format!("{what}, sweep {k}"));
         moved += usize::from(found.has_moved);
-        sweep(method, &mut model, &problem.batch(), size);
+        sweep(method, &mut model, &batch, size);
     }
     moved
 }
@@ -195,8 +196,9 @@ proptest! {
         let problem = shape.problem();
         let weighting = Weighting::SelfAdaptive { norm, eta };
         let network = problem.network();
-        let mut model = Separated::feasible(network.clone(), &problem.batch());
-        let found = measured(exact(&network, weighting).as_ref(), &mut model, &problem);
+        let batch = problem.batch();
+        let mut model = Separated::feasible(network.clone(), &batch);
+        let found = measured(exact(&network, weighting).as_ref(), &mut model, &batch);
         let allowance = Allowance::at(&problem.at(&model), norm);
         assert_law(&found, eta, &allowance, "random network");
     }
@@ -227,9 +229,10 @@ fn variables_stay_where_the_weights_of_their_residuals_are_beyond_all_numbers() 
             weights.omega[0]
         );
         let mut method = exact(&problem.network(), weighting);
-        let mut model = Separated::feasible(problem.network(), &problem.batch());
+        let batch = problem.batch();
+        let mut model = Separated::feasible(problem.network(), &batch);
         let before = first_variable(&model);
-        let found = measured(method.as_ref(), &mut model, &problem);
+        let found = measured(method.as_ref(), &mut model, &batch);
         assert_eq!(first_variable(&model), before);
         let [f, s] = [found.original, found.separated];
         assert!(
@@ -237,8 +240,8 @@ fn variables_stay_where_the_weights_of_their_residuals_are_beyond_all_numbers() 
             "{f} {s}"
         );
         // And nothing of it keeps the method from training.
-        method.sweep(&mut model, &problem.batch()).unwrap();
-        let after = measured(method.as_ref(), &mut model, &problem);
+        method.sweep(&mut model, &batch).unwrap();
+        let after = measured(method.as_ref(), &mut model, &batch);
         assert!(after.original <= f, "{f} to {}", after.original);
     }
 }
@@ -254,15 +257,16 @@ fn reports_do_not_change_the_path_of_the_weights_by_a_bit() {
         let path = |reports: bool, eta: f64| {
             let norm = Norm::Spectral;
             let mut method = init(&problem.network(), Weighting::SelfAdaptive { norm, eta });
+            let batch = problem.batch();
             let mut model = match reports {
-                true => Separated::feasible(problem.network(), &problem.batch()),
+                true => Separated::feasible(problem.network(), &batch),
                 false => Separated::new(problem.network()),
             };
             let size = (method.name() == "foof").then_some(5);
             let path = (0..8).map(|_| {
-                sweep(method.as_mut(), &mut model, &problem.batch(), size);
+                sweep(method.as_mut(), &mut model, &batch, size);
                 if reports {
-                    measured(method.as_ref(), &mut model, &problem);
+                    measured(method.as_ref(), &mut model, &batch);
                 }
                 Values::read(&model.network)
             });
@@ -272,5 +276,53 @@ fn reports_do_not_change_the_path_of_the_weights_by_a_bit() {
         assert!(without[0] != without[7], "nothing moved");
         assert!(without == path(true, 0.1), "reports moved the weights");
         assert!(without == path(true, 1.0), "η moved the weights");
+    }
+}
+
+/// `exact` reports at the pre-activations that its sweep has kept, but only where they are those of the network.
+#[test]
+fn reports_at_kept_pre_activations_are_those_of_a_forward_pass() {
+    let weighting = Weighting::SelfAdaptive {
+        norm: Norm::Spectral,
+        eta: 0.1,
+    };
+    for activation in [Activation::Relu, Activation::Gelu] {
+        let problem = dense(activation, 3);
+        let batch = problem.batch();
+        let mut model = Separated::feasible(problem.network(), &batch);
+        let mut method = exact(&problem.network(), weighting);
+        let kept = |method: &dyn Method, model: &mut Separated| {
+            let found = measured(method, model, &batch);
+            let fresh = exact(&model.network, weighting);
+            (found, measured(fresh.as_ref(), model, &batch))
+        };
+        for sweep in 0..3 {
+            method.sweep(&mut model, &batch).unwrap();
+            let (found, expected) = kept(method.as_ref(), &mut model);
+            let pairs = [
+                (found.original, expected.original),
+                (found.certificate, expected.certificate),
+                (found.separated, expected.separated),
+            ];
+            for (found, expected) in pairs {
+                assert_close(
+                    found,
+                    expected,
+                    1e-5,
+                    0.0,
+                    &format!("{activation}, {sweep}"),
+                );
+            }
+        }
+        // Somebody else has moved the weights of the first stage.
+        *model.network.stage_mut(0) = problem.network().stages()[0].clone();
+        let (found, expected) = kept(method.as_ref(), &mut model);
+        assert_close(
+            found.original,
+            expected.original,
+            1e-5,
+            0.0,
+            "other weights",
+        );
     }
 }

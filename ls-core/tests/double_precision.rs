@@ -13,7 +13,6 @@ use common::mixed::moderate;
 use common::reference::{Problem, difference, norm};
 use common::{Shape, WEIGHTINGS, assert_close, device, pairs, rows};
 use ls_core::batch::Batch;
-use ls_core::linalg::Norm;
 use ls_core::method::{Alternating, Exact, ExactConfig, Method};
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, cross_entropy};
@@ -133,10 +132,10 @@ fn exact_sweeps_never_raise_the_original_loss() {
     }
 }
 
-/// Proposition 1: one pass of auxiliary steps from the feasible point is a backward pass. A small `η` makes the steps short: displacements of
-/// 1e-5 differ from their limit by about as much, and f64 keeps ten digits of them.
+/// Proposition 1: one pass of auxiliary steps from the feasible point is a backward pass, for steps of any length: every block takes its
+/// gradient at the outputs of the plain forward pass. In f64 the direction of displacements of 1e-6 and more keeps eight digits.
 #[test]
-fn displacements_of_a_short_pass_have_the_direction_of_the_negative_gradient() {
+fn displacements_of_a_pass_have_the_direction_of_the_negative_gradient() {
     for &activation in Activation::ALL {
         let mut problems = vec![problem(&Shape::moderate(activation, 61))];
         problems.extend(moderate(activation, 62).map(|shape| shape.problem()));
@@ -144,7 +143,7 @@ fn displacements_of_a_short_pass_have_the_direction_of_the_negative_gradient() {
             check_directions(
                 &problem.network(),
                 &problem.batch(),
-                SHORT,
+                WEIGHTINGS[0],
                 &activation.to_string(),
             );
         }
@@ -155,19 +154,14 @@ fn displacements_of_a_short_pass_have_the_direction_of_the_negative_gradient() {
     stages.insert(2, AnyStage::custom(Block::new(6, &device())));
     let with_block = Network::new(stages).unwrap();
     assert!(with_block.num_params() > mlp.network().num_params());
-    let fixed = Weighting::Fixed { omega: 1e4 };
+    let fixed = Weighting::Fixed { omega: 3.0 };
     check_directions(&with_block, &mlp.batch(), fixed, "own module");
 }
-
-const SHORT: Weighting = Weighting::SelfAdaptive {
-    norm: Norm::Spectral,
-    eta: 1e-4,
-};
 
 fn check_directions(network: &Network, batch: &Batch, weighting: Weighting, what: &str) {
     let lipschitz = network.lipschitz(weighting.norm()).unwrap();
     let weights = weighting.weights(&lipschitz).unwrap();
-    let (pass, ..) = feasible_pass(network, &weights, batch);
+    let pass = feasible_pass(network, &weights, batch, None);
     let outputs = network.activations(batch.inputs.clone());
     let mut compared = 0;
     for (l, value) in pass.values.into_iter().enumerate() {
@@ -187,7 +181,7 @@ fn check_directions(network: &Network, batch: &Batch, weighting: Weighting, what
                 |v: &[f64], sign: f64| v.iter().map(|x| sign * x / norm(v)).collect::<Vec<_>>();
             let apart = norm(&difference(&unit(displacement, 1.0), &unit(gradient, -1.0)));
             assert!(
-                apart < 1e-3,
+                apart < 1e-7,
                 "{what}, stage {l}: directions differ by {apart}"
             );
             compared += 1;

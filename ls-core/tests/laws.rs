@@ -11,14 +11,16 @@ use burn::tensor::Tensor;
 use common::differences::{GRAM_STEP, gram_step};
 use common::reference::Problem;
 use common::updates::{Update, all_updates, variables};
-use common::{Shape, WEIGHTINGS, device, pairs, rows, tensor};
+use common::{Shape, WEIGHTINGS, assert_close, device, pairs, rows, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
-use ls_core::linalg::Norm;
+use ls_core::linalg::{Norm, to_f64};
 use ls_core::method::Separated;
 use ls_core::network::Network;
-use ls_core::objective::{OutputLoss, Weights};
+use ls_core::objective::{OutputLoss, Weights, sample_terms};
 use ls_core::stage::Activation;
-use ls_core::update::{AuxiliaryBlock, GramStep, Penalty, WeightBlock, armijo_pass, restart};
+use ls_core::update::{
+    AuxiliaryBlock, GramStep, Penalty, WeightBlock, armijo_pass, auxiliary_pass, restart,
+};
 
 fn with_rows(problem: &Problem, l: usize, value: Tensor<2>) -> Problem {
     let mut moved = problem.clone();
@@ -116,6 +118,47 @@ fn stationary<'a>(network: &'a Network, problem: &Problem) -> (AuxiliaryBlock<'a
         penalty,
     };
     (auxiliary, weights)
+}
+
+/// A pass linearizes all stages before anything moves. Block after block on the variables of that moment gives the same.
+#[test]
+fn auxiliary_pass_is_the_sequence_of_its_blocks() {
+    for (activation, weighting) in pairs() {
+        let problem = Shape::moderate(activation, 12).problem();
+        let (network, batch) = (problem.network(), problem.batch());
+        let weights = problem.library_weights(weighting);
+        let samples = problem.inputs.len();
+        let lengths = vec![Tensor::full([samples, 1], 0.25, &device()); problem.hidden()];
+        let (values, first) = (problem.tensors(), lengths.clone());
+        let found = auxiliary_pass(&network, &weights, &batch, None, values, first);
+        let mut current = problem.clone();
+        for l in (0..problem.hidden()).rev() {
+            let block = current.block(l, &network, &weights);
+            let value = tensor(&current.auxiliary[l]);
+            let (moved, next) = armijo_pass(&block, value, lengths[l].clone());
+            current.auxiliary[l] = rows(moved);
+            let what = format!("{activation}, {weighting:?}, a_{}", l + 1);
+            assert!(
+                current.auxiliary[l] != problem.auxiliary[l],
+                "{what}: nothing moved"
+            );
+            assert_eq!(
+                rows(found.values[l].clone()),
+                current.auxiliary[l],
+                "{what}"
+            );
+            assert_eq!(rows(found.lengths[l].clone()), rows(next), "{what}");
+        }
+        // And its terms are those of the variables that it returns, up to a few roundings.
+        let terms = sample_terms(&network, &found.values, &batch).unwrap();
+        let expected = terms.residual_squares.into_iter().chain([terms.head_loss]);
+        for (misfits, expected) in found.misfits.into_iter().zip(expected) {
+            let misfits = to_f64(misfits).unwrap();
+            for (found, expected) in misfits.iter().zip(expected) {
+                assert_close(*found, expected, 1e-4, 1e-3, "a term");
+            }
+        }
+    }
 }
 
 #[test]
@@ -222,7 +265,7 @@ fn restart_never_raises_any_sample_and_changes_only_those_it_lowers() {
         let what = format!("{activation}, {weighting:?}");
         let weights = problem.library_weights(weighting);
         let (network, batch) = (problem.network(), problem.batch());
-        let values = restart(&network, &weights, problem.tensors(), &batch);
+        let values = restart(&network, &weights, None, problem.tensors(), &batch);
         let auxiliary = AuxiliaryStore::from_values(values);
         let moved = problem.at(&Separated { network, auxiliary });
         assert_no_sample_rises(&problem, &moved, &weights, &what);

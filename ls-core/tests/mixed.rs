@@ -165,7 +165,13 @@ fn auxiliary_passes_and_restarts_never_raise_any_sample_of_a_mixed_network() {
         for (n, row) in problem.auxiliary[0].iter_mut().enumerate() {
             row.iter_mut().for_each(|v| *v *= 1.0 + n as f64);
         }
-        let values = restart(&network, &weights, problem.tensors(), &problem.batch());
+        let values = restart(
+            &network,
+            &weights,
+            None,
+            problem.tensors(),
+            &problem.batch(),
+        );
         let auxiliary = AuxiliaryStore::from_values(values);
         let moved = problem.at(&Separated { network, auxiliary });
         assert_no_sample_rises(&problem, &moved, &weights, &what);

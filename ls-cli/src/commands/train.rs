@@ -48,7 +48,7 @@ Examples:
       30 sweeps, then 70 more as if it had never stopped
 
 Ctrl-C or a SIGTERM finishes the current sweep, writes everything and exits with 130; --resume continues from there.
-A second one ends at once. In the view `losses` q does the same; in the dashboard `tui` q and then s does, and Ctrl-C does not."
+A second one ends at once. In the view `losses` q does the same, but a second q closes the view and waits for the next batch or sweep; in the dashboard `tui` q and then s does, and Ctrl-C does not."
 )]
 pub(crate) struct TrainArgs {
     #[command(flatten)]

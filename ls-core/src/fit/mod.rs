@@ -89,7 +89,7 @@ pub struct FitConfig {
     /// Seed of the batches and of their order.
     pub seed: u64,
     /// Sweeps from one measurement of the separated loss to the next. The last sweep is always measured, and so is every sweep of a
-    /// method that lowers the separated loss itself.
+    /// method that lowers the separated loss itself. A run that was interrupted has one more measurement, at that sweep.
     pub measure_every: usize,
     /// Limits that end a run earlier.
     pub limits: Limits,
@@ -190,7 +190,7 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
         record::figures(self.method, &self.model.network, validation, test)
     }
 
-    /// Runs sweeps until there is a reason to stop. After an error the model is the one before the failing sweep.
+    /// Runs sweeps until there is a reason to stop. After an error in a sweep or its measurement the model is the one before that sweep.
     ///
     /// # Errors
     /// Errors of the method and of the measurements, among them [`crate::Error::NotFinite`] for a run that diverges, and the first

@@ -106,10 +106,10 @@ impl SweepRecord {
         }
     }
 
-    /// Takes over a measurement of the training split with its separated loss.
+    /// Takes over the separated loss of a second measurement of the training split; the plain figures stay.
     pub(super) fn separate(&mut self, train: Measurement) {
-        record_separated(&mut self.figures, &train);
-        self.train = train;
+        self.train.separated = train.separated;
+        record_separated(&mut self.figures, &self.train);
     }
 
     /// Returns the value of a figure, if the sweep has it.

@@ -74,7 +74,7 @@ impl BestSweep {
 pub struct Snapshot<'a> {
     /// Its counters.
     pub state: &'a FitState,
-    /// Weights and auxiliary variables.
+    /// Weights and auxiliary variables; those of `exact` and `foof` belong to the last measurement of the separated loss.
     pub model: &'a Separated,
     /// The method with its memory.
     pub method: &'a dyn Method,

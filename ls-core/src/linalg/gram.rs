@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use faer::linalg::solvers::{Llt, Solve};
-use faer::{Mat, Side};
+use faer::{Mat, MatRef, Side};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ const ROUNDING: f64 = 1e-7;
 
 /// Least ridge of [`Ridge::Variance`] times `d`, where inputs vanish: a stage whose inputs are all zero still has a bias to fit.
 const LEAST: f64 = 1e-12;
+
+/// Columns of a right-hand side that one thread solves: no share, so that results do not depend on the number of threads.
+const SOLVED_COLUMNS: usize = 32;
 
 /// The measure of a damping `μ`, and the coefficients that it damps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -174,29 +177,29 @@ impl Cholesky {
             });
         }
         // Leaves the device: together with the Gram matrix, for the host solve.
-        let kernel = to_f64(right.kernel.clone())?;
-        let bias = to_f64(right.bias.clone())?;
-        let entry = |i: usize, j: usize| match i < d {
-            true => kernel[i * columns + j],
-            false => bias[j],
-        };
-        let share = columns.div_ceil(rayon::current_num_threads()).max(1);
-        let starts: Vec<usize> = (0..columns).step_by(share).collect();
+        let mut bordered = to_f64(right.kernel.clone())?;
+        bordered.extend(to_f64(right.bias.clone())?);
+        let bordered = MatRef::from_row_major_slice(&bordered, self.size, columns);
+        let starts: Vec<usize> = (0..columns).step_by(SOLVED_COLUMNS).collect();
         let solve = |&start: &usize| {
-            let count = share.min(columns - start);
-            let part = Mat::from_fn(self.size, count, |i, j| entry(i, start + j));
-            self.factor.solve(&part)
+            let part = bordered.subcols(start, SOLVED_COLUMNS.min(columns - start));
+            self.factor.solve(part)
         };
         let parts: Vec<Mat<f64>> = starts.par_iter().map(solve).collect();
-        let row = |i: usize| {
-            let parts = parts.iter();
-            parts.flat_map(move |part| (0..part.ncols()).map(move |j| part[(i, j)]))
-        };
-        let rows = |range: core::ops::Range<usize>| range.flat_map(row).collect::<Vec<f64>>();
+        let mut solution = vec![0.0; self.size * columns];
+        for (start, part) in starts.iter().zip(&parts) {
+            for (j, column) in part.col_iter().enumerate() {
+                let places = solution.iter_mut().skip(start + j).step_by(columns);
+                places
+                    .zip(column.iter())
+                    .for_each(|(place, value)| *place = *value);
+            }
+        }
         let device = right.kernel.device();
+        let bias = solution.split_off(d * columns);
         Ok(Affine {
-            kernel: Tensor::from_data(TensorData::new(rows(0..d), [d, columns]), &device),
-            bias: Tensor::from_data(TensorData::new(rows(d..self.size), [columns]), &device),
+            kernel: Tensor::from_data(TensorData::new(solution, [d, columns]), &device),
+            bias: Tensor::from_data(TensorData::new(bias, [columns]), &device),
         })
     }
 }

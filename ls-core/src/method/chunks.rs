@@ -45,8 +45,8 @@ pub(super) fn wave(device: &Device) -> usize {
     }
 }
 
-/// Computes something for every chunk, `wave` of them at the same time, and hands the results over in order: no more of them wait
-/// than a wave has.
+/// Computes something for every chunk, `wave` of them at the same time, and hands the results over in order: at most one wave of
+/// results is held.
 pub(super) fn for_each_chunk<T: Send>(
     count: usize,
     wave: usize,

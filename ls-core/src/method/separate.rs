@@ -9,19 +9,19 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::network::Network;
 use crate::objective::{Measurement, SampleFigures, Weighting, Weights, cross_entropy, measure};
-use crate::update::feasible_pass_from;
+use crate::update::feasible_pass;
 
 /// The first stage at the samples of a split, as a method keeps it.
 #[derive(Clone, Copy)]
-pub(super) struct FirstStage<'a> {
-    /// Samples of a chunk.
-    pub chunk: usize,
+pub(super) struct KnownFirstStage<'a> {
     /// `u_1` at the weights of the network, by chunk.
     pub pre_activations: &'a [Tensor<2>],
 }
 
-/// Sets the auxiliary variables of a model to the result of one [`feasible_pass`](crate::update::feasible_pass) over a split at its weights, and measures the split
+/// Sets the auxiliary variables of a model to the result of one [`feasible_pass`] over a split at its weights, and measures the split
 /// there: `F ≤ C ≤ S ≤ (1+η) F` with self-adaptive weights. A model without auxiliary variables is measured without them.
+///
+/// The samples pass in chunks of `chunk`, or of a size that suits the network.
 ///
 /// The terms of the separated loss are those that the steps were accepted by, not those of the stored variables: where `ω` is as large as
 /// the inverse of the rounding, another evaluation could find another residual.
@@ -29,17 +29,15 @@ pub(super) fn separate(
     model: &mut Separated,
     weighting: Weighting,
     split: &Batch,
-    known: Option<FirstStage<'_>>,
+    chunk: Option<usize>,
+    known: Option<KnownFirstStage<'_>>,
 ) -> Result<Measurement> {
     let network = &model.network;
     if model.auxiliary.stages() != network.hidden() {
         return measure(network, None, split);
     }
     let weights = reported_weights(weighting, network)?;
-    let size = match known {
-        Some(known) => known.chunk,
-        None => default_chunk(network),
-    };
+    let size = chunk.unwrap_or_else(|| default_chunk(network));
     let chunks: Vec<_> = split.chunks(size).collect();
     let mut figures = Vec::with_capacity(chunks.len());
     for_each_chunk(
@@ -48,13 +46,10 @@ pub(super) fn separate(
         |c| {
             let chunk = &chunks[c];
             let stage = &network.stages()[0];
-            let first = match known.zip(stage.affine()) {
-                Some((known, affine)) => {
-                    affine.post(known.pre_activations[c].clone(), &chunk.inputs)
-                }
-                None => stage.forward(chunk.inputs.clone()),
-            };
-            Ok((pass(first, network, &weights, chunk), c))
+            let known = known.zip(stage.affine()).map(|(known, affine)| {
+                affine.post(known.pre_activations[c].clone(), &chunk.inputs)
+            });
+            Ok((pass(known, network, &weights, chunk), c))
         },
         |((own, values), c)| {
             figures.push(own);
@@ -66,15 +61,15 @@ pub(super) fn separate(
 
 /// The figures of a chunk, and its auxiliary variables.
 fn pass(
-    first: Tensor<2>,
+    first: Option<Tensor<2>>,
     network: &Network,
     weights: &Weights,
     chunk: &Batch,
 ) -> (SampleFigures, Vec<Tensor<2>>) {
-    let (pass, logits, losses) = feasible_pass_from(first, network, weights, chunk);
+    let pass = feasible_pass(network, weights, chunk, first);
     let mut terms = pass.misfits;
     // The loss of the head comes first.
     terms.rotate_right(1);
-    let correct = cross_entropy::correct(logits, &chunk.labels);
-    (SampleFigures::new(losses, correct, terms), pass.values)
+    let correct = cross_entropy::correct(pass.logits, &chunk.labels);
+    (SampleFigures::new(pass.losses, correct, terms), pass.values)
 }

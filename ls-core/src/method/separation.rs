@@ -1,8 +1,9 @@
 //! What ties the blocks of the separated loss together.
 
+use crate::linalg::is_all;
 use crate::network::{LipschitzConstant, Network};
 use crate::objective::{Weighting, Weights};
-use crate::stage::AnyStage;
+use crate::stage::{AnyStage, Lipschitz};
 use crate::update::Penalty;
 use crate::{Error, Result};
 
@@ -10,13 +11,25 @@ use crate::{Error, Result};
 pub(super) struct Separation {
     pub weighting: Weighting,
     lipschitz: Vec<LipschitzConstant>,
+    /// What the constants were computed from.
+    forms: Vec<Option<Lipschitz>>,
     pub weights: Weights,
 }
 
 impl Separation {
-    /// At the current weights of a network.
-    pub(super) fn at(weighting: Weighting, network: &Network) -> Result<Self> {
-        let lipschitz = later_constants(weighting, network)?;
+    /// At the current weights of a network. Constants of stages whose kernels are those of `last` need not be computed.
+    pub(super) fn at(weighting: Weighting, network: &Network, last: Option<Self>) -> Result<Self> {
+        let forms: Vec<_> = network
+            .stages()
+            .iter()
+            .map(|stage| stage.lipschitz())
+            .collect();
+        let known = |l: usize| {
+            let last = last.as_ref().filter(|last| last.weighting == weighting)?;
+            let (own, new) = (last.forms.get(l)?.as_ref()?, forms[l].as_ref()?);
+            is_same(own, new).then(|| last.lipschitz[l].clone())
+        };
+        let lipschitz = later_constants(weighting, network, known)?;
         let weights = weighting.weights(&lipschitz)?;
         // Blocks are evaluated in the precision of the network, with gradients of twice the weight.
         let limit = network.largest_number() / 2.0;
@@ -28,6 +41,7 @@ impl Separation {
             weights,
             weighting,
             lipschitz,
+            forms,
         })
     }
 
@@ -49,7 +63,8 @@ impl Separation {
         }
     }
 
-    /// Takes over the Lipschitz constant of stage `l`, which has moved, where weights depend on it; `known` is its new constant, where a step has computed it.
+    /// Takes over the Lipschitz constant of stage `l`, which has moved, where weights depend on it; `known` is its new constant, where a
+    /// step has computed it.
     pub(super) fn moved(&mut self, l: usize, stage: &AnyStage, known: Option<f64>) -> Result<()> {
         if l == 0 || matches!(self.weighting, Weighting::Fixed { .. }) {
             return Ok(());
@@ -61,16 +76,32 @@ impl Separation {
             (None, None) => return Ok(()),
         };
         self.lipschitz[l] = Ok(constant);
+        self.forms[l] = stage.lipschitz();
         self.weights = self.weighting.weights(&self.lipschitz)?;
         Ok(())
     }
 }
 
+/// Whether two forms of one stage give the same constant.
+fn is_same(a: &Lipschitz, b: &Lipschitz) -> bool {
+    let (own, other) = (a.kernel.clone().inner(), b.kernel.clone().inner());
+    (a.offset, a.factor) == (b.offset, b.factor)
+        && own.dims() == other.dims()
+        && is_all(own.equal(other))
+}
+
 /// `K_2, …, K_L`, behind a place for `K_1`: no weight contains it, and the first stage is often the largest.
-fn later_constants(weighting: Weighting, network: &Network) -> Result<Vec<LipschitzConstant>> {
+fn later_constants(
+    weighting: Weighting,
+    network: &Network,
+    known: impl Fn(usize) -> Option<LipschitzConstant>,
+) -> Result<Vec<LipschitzConstant>> {
     let mut constants = vec![Ok(1.0)];
     for l in 1..network.stages().len() {
-        constants.push(network.lipschitz_of(l, weighting.norm())?);
+        constants.push(match known(l) {
+            Some(constant) => constant,
+            None => network.lipschitz_of(l, weighting.norm())?,
+        });
     }
     Ok(constants)
 }
@@ -80,7 +111,7 @@ const UNBOUNDED: Weighting = Weighting::Fixed { omega: 1.0 };
 
 /// Weights for reports that do not move anything: fixed ones where a stage states no Lipschitz constant.
 pub(super) fn reported_weights(weighting: Weighting, network: &Network) -> Result<Weights> {
-    let lipschitz = later_constants(weighting, network)?;
+    let lipschitz = later_constants(weighting, network, |_| None)?;
     match weighting.weights(&lipschitz) {
         Err(Error::NoSelfAdaptiveWeights(_)) => UNBOUNDED.weights(&lipschitz),
         weights => weights,

@@ -20,6 +20,17 @@ const SEARCH: Backtracking = Backtracking {
 /// Keeps lengths finite where the weight of a residual vanishes, as it does behind a head of zeros.
 const SMALLEST_WEIGHT: f64 = 1e-30;
 
+/// Where the value of a block stands before its step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the output of its stage, where its residual and the gradient of that vanish. There is one trial: unless `η` is large, self-adaptive
+    /// weights bound the curvature, and samples reject it only where their decrease drowns in rounding; in a network that has converged these
+    /// are many.
+    Feasible,
+    /// Anywhere else.
+    Anywhere,
+}
+
 /// The result of a step of all samples of a block.
 pub(super) struct ArmijoStep {
     /// `a_l`, `[samples, d_l]`.
@@ -49,17 +60,7 @@ pub fn armijo_pass(
     (step.value, step.lengths)
 }
 
-/// Where the value of a block stands before its step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// At the output of its stage, where its residual and the gradient of that vanish. There is one trial: self-adaptive weights bound the
-    /// curvature, so that samples reject it where their decrease drowns in rounding, and once a network has converged these are many.
-    Feasible,
-    /// Anywhere else.
-    Anywhere,
-}
-
-/// The same with the next stage linearized at the value.
+/// Makes the step of [`armijo_pass`] with the next stage linearized at the value.
 ///
 /// No value leaves the device, but for one on the processors of this machine, where that costs nothing: trials end once every sample
 /// has a length.

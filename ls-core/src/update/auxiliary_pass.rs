@@ -25,7 +25,7 @@ pub struct AuxiliaryPass {
 /// Moves all auxiliary blocks once by [`armijo_pass`](super::armijo_pass), from the last stage to the first, each against the moved
 /// variable of the stage behind it.
 ///
-/// `values` are the variables `a_l`, `lengths` the first lengths of their steps. Every stage is evaluated and linearized once, before
+/// `values` are the variables `a_l`, `lengths` the first lengths of their steps, and `first` is `f_1(x)`, where it is known. Every stage is evaluated and linearized once, before
 /// anything moves: what a block changes is the input of the stage behind it, whose own block has moved already.
 ///
 /// A block stays where its weight, or one behind it, is beyond half of the largest number of the network's precision: the step would be
@@ -34,24 +34,13 @@ pub fn auxiliary_pass(
     network: &Network,
     weights: &Weights,
     batch: &Batch,
+    first: Option<Tensor<2>>,
     values: Vec<Tensor<2>>,
     lengths: Vec<Tensor<2>>,
 ) -> AuxiliaryPass {
-    let first = network.stages()[0].forward(batch.inputs.clone());
-    auxiliary_pass_from(first, network, weights, batch, values, lengths)
-}
-
-/// The same where the output of the first stage, `f_1(x)`, is known.
-pub(crate) fn auxiliary_pass_from(
-    first: Tensor<2>,
-    network: &Network,
-    weights: &Weights,
-    batch: &Batch,
-    values: Vec<Tensor<2>>,
-    lengths: Vec<Tensor<2>>,
-) -> AuxiliaryPass {
+    let first = first.unwrap_or_else(|| network.stages()[0].forward(batch.inputs.clone()));
     let pairs = network.stages()[1..].iter().zip(&values);
-    let start = Start {
+    let start = Linearization {
         place: Place::Anywhere,
         first,
         later: pairs
@@ -63,11 +52,23 @@ pub(crate) fn auxiliary_pass_from(
     start.descend(network, weights, batch).0
 }
 
-/// The same from the feasible point `a_l = h_l`, with one trial for each sample. Returns the logits `z`, `[samples, K]`, and their
-/// cross-entropies, `[samples]`, too.
+/// The result of a pass from the feasible point.
+pub struct FeasiblePass {
+    /// `a_1, …, a_{L-1}`, `[samples, d_l]` each.
+    pub values: Vec<Tensor<2>>,
+    /// `r_{1,n}², …, r_{L-1,n}²`, then `ce(ẑ_n)`, `[samples]` each.
+    pub misfits: Vec<Tensor<1>>,
+    /// The logits `z` of the plain forward pass, `[samples, K]`.
+    pub logits: Tensor<2>,
+    /// Their cross-entropies, `[samples]`.
+    pub losses: Tensor<1>,
+}
+
+/// Moves all auxiliary blocks once from the feasible point `a_l = h_l`, with one trial for each sample; `first` is `f_1(x)`, where it is
+/// known.
 ///
-/// To first order in its steps this is a backward pass: `a_l - h_l` is `-∂ce_n/∂h_l` times a positive number for each sample. Since no
-/// block raises the separated loss, and its value at the start is `head · ce(z_n)`,
+/// This is a backward pass: `a_l - h_l` is `-∂ce_n/∂h_l` times a positive number for each sample. Since no block raises the separated loss,
+/// and its value at the start is `head · ce(z_n)`,
 ///
 /// `F ≤ C ≤ S ≤ head · F`
 ///
@@ -76,20 +77,11 @@ pub fn feasible_pass(
     network: &Network,
     weights: &Weights,
     batch: &Batch,
-) -> (AuxiliaryPass, Tensor<2>, Tensor<1>) {
-    let first = network.stages()[0].forward(batch.inputs.clone());
-    feasible_pass_from(first, network, weights, batch)
-}
-
-/// The same where the output of the first stage, `f_1(x)`, is known.
-pub(crate) fn feasible_pass_from(
-    first: Tensor<2>,
-    network: &Network,
-    weights: &Weights,
-    batch: &Batch,
-) -> (AuxiliaryPass, Tensor<2>, Tensor<1>) {
+    first: Option<Tensor<2>>,
+) -> FeasiblePass {
+    let first = first.unwrap_or_else(|| network.stages()[0].forward(batch.inputs.clone()));
     let later = &network.stages()[1..];
-    let mut start = Start {
+    let mut start = Linearization {
         place: Place::Feasible,
         first: first.clone(),
         later: Vec::with_capacity(later.len()),
@@ -108,11 +100,16 @@ pub(crate) fn feasible_pass_from(
     let (pass, head) = start.descend(network, weights, batch);
     // Unknown where no block could move.
     let losses = head.unwrap_or_else(|| cross_entropy::per_sample(h.clone(), &batch.labels));
-    (pass, h, losses)
+    FeasiblePass {
+        values: pass.values,
+        misfits: pass.misfits,
+        logits: h,
+        losses,
+    }
 }
 
 /// The stages at the variables that a pass starts from.
-struct Start {
+struct Linearization {
     place: Place,
     /// `f_1(x)`.
     first: Tensor<2>,
@@ -122,7 +119,7 @@ struct Start {
     lengths: Vec<Tensor<2>>,
 }
 
-impl Start {
+impl Linearization {
     /// The pass, and the cross-entropies before it where the last block has moved.
     fn descend(
         self,

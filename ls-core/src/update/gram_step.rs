@@ -74,11 +74,13 @@ impl GramStep {
             before: start.total,
             slope: direction.slope(),
         };
-        // What a trial must stay below, of all before it.
+        // What a trial must stay below: the start, or the best trial that was accepted.
         let mut least = start.total;
         let found = self.search().run(length, condition, |t| {
             let value = direction.at(t, least)?;
-            least = least.min(value.total);
+            if condition.is_met(t, value.total) {
+                least = least.min(value.total);
+            }
             Ok((value.total, value))
         })?;
         if let Some(best) = &found.best {

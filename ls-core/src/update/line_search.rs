@@ -43,7 +43,7 @@ impl Decrease {
     }
 
     /// Returns whether a step of `length` to the objective `value` meets the condition; NaN never does.
-    fn is_met(self, length: f64, value: f64) -> bool {
+    pub(super) fn is_met(self, length: f64, value: f64) -> bool {
         match self {
             Self::Sufficient { before, slope } => {
                 value <= before + SUFFICIENT_DECREASE * length * slope

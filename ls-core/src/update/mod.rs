@@ -8,7 +8,7 @@
 //! | [`GramStep`] | weights of a stage with the affine view | preconditioned gradient | [`Backtracking`], [`Decrease::Sufficient`] |
 //! | [`GradientStep`] | weights of any stage, any other objective | Adam's, with and without memory | [`Backtracking`], [`Decrease::Noticeable`] |
 //! | [`armijo_pass`] | auxiliary variable of a stage | gradient of each sample | the same settings, searched by all samples at once |
-//! | [`auxiliary_pass`] | the same for all stages, from the last to the first | | |
+//! | [`auxiliary_pass`], [`feasible_pass`] | the same for all stages, from the last to the first | | |
 //! | [`restart`] | all auxiliary variables | to the forward pass | 0 or 1 for each sample |
 //! | [`optimize_weights`], [`optimize_auxiliary`] | both | that of a Burn optimizer | learning rate, without a guarantee |
 //!
@@ -35,8 +35,9 @@ mod optimizer_step;
 mod restart;
 
 pub use armijo::armijo_pass;
-pub use auxiliary_pass::{AuxiliaryPass, FIRST_AUXILIARY_STEP, auxiliary_pass, feasible_pass};
-pub(crate) use auxiliary_pass::{auxiliary_pass_from, feasible_pass_from};
+pub use auxiliary_pass::{
+    AuxiliaryPass, FIRST_AUXILIARY_STEP, FeasiblePass, auxiliary_pass, feasible_pass,
+};
 pub use block::{AuxiliaryBlock, Penalty, WeightBlock, WeightStep};
 pub use gradient_step::GradientStep;
 pub(crate) use gradients::{add_gradients, copied, tracked};
@@ -47,4 +48,3 @@ pub use line_search::{
 };
 pub use optimizer_step::{optimize_auxiliary, optimize_weights};
 pub use restart::restart;
-pub(crate) use restart::restart_from;

@@ -8,28 +8,22 @@ use crate::objective::{Weights, cross_entropy};
 
 /// Sets `a_n ← h_n` at all stages for the samples with `head · ce(z_n) < S_n(a)`, which can only lower the separated loss.
 ///
-/// Returns the auxiliary variables, `[samples, d_l]` each. No value leaves the device.
+/// `first` is the output of the first stage, `f_1(x)`, where it is known. Returns the auxiliary variables, `[samples, d_l]` each. No value
+/// leaves the device.
 pub fn restart(
     network: &Network,
     weights: &Weights,
-    auxiliary: Vec<Tensor<2>>,
-    batch: &Batch,
-) -> Vec<Tensor<2>> {
-    let first = network.stages()[0].forward(batch.inputs.clone());
-    restart_from(&first, network, weights, auxiliary, batch)
-}
-
-/// The same where the output of the first stage, `f_1(x)`, is known.
-pub(crate) fn restart_from(
-    first: &Tensor<2>,
-    network: &Network,
-    weights: &Weights,
+    first: Option<&Tensor<2>>,
     auxiliary: Vec<Tensor<2>>,
     batch: &Batch,
 ) -> Vec<Tensor<2>> {
     if auxiliary.is_empty() {
         return auxiliary;
     }
+    let first = match first {
+        Some(first) => first.clone(),
+        None => network.stages()[0].forward(batch.inputs.clone()),
+    };
     let mut h = first.clone();
     let mut feasible = Vec::with_capacity(auxiliary.len());
     for stage in &network.stages()[1..] {
@@ -37,8 +31,9 @@ pub(crate) fn restart_from(
         feasible.push(core::mem::replace(&mut h, next));
     }
     let at_feasible = cross_entropy::per_sample(h, &batch.labels) * weights.head;
-    let separated = separated_per_sample(first, network, weights, &auxiliary, batch);
-    let lower = at_feasible.lower(separated);
+    let separated = separated_per_sample(&first, network, weights, &auxiliary, batch);
+    // A sample whose separated loss is not a number returns as well.
+    let lower = separated.lower_equal(at_feasible).bool_not();
     auxiliary
         .into_iter()
         .zip(feasible)

@@ -36,8 +36,8 @@ const KNOWN: [KnownChart; 5] = [
         about: "Means over samples, on a logarithmic scale.",
         remark: Some((
             "train_certificate",
-            "On the training split the original loss is at most the certificate, and the certificate at most the separated loss: \
-             F ≤ C ≤ S in every sweep. With fixed weights of the residuals, S is no bound.",
+            "On the training split the original loss is at most the certificate, F ≤ C, and with self-adaptive weights of the \
+             residuals the certificate is at most the separated loss: F ≤ C ≤ S in every sweep.",
         )),
         band: Some(["train_original_loss", "train_separated_loss"]),
     },
@@ -45,8 +45,7 @@ const KNOWN: [KnownChart; 5] = [
         name: "bound",
         title: "Separated over original loss",
         label: "S/F",
-        about: "How far the separated loss lies above the original loss of the training split. One pass of auxiliary steps from the \
-                feasible point leaves S at most (1 + η) F.",
+        about: "How far the separated loss lies above the original loss of the training split; under exact and foof at most 1 + η.",
         remark: None,
         band: None,
     },

@@ -21,6 +21,9 @@ const SPLITS: [(SplitName, &str, usize); 3] = [
     (SplitName::Test, "test", 3),
 ];
 
+/// Two losses that should be equal may differ by so much of themselves.
+const ROUNDING: f64 = 1e-6;
+
 /// A column with its points `(sweep, value)`.
 struct Series<'a> {
     column: &'a Column,
@@ -103,13 +106,17 @@ impl<'a> ColumnGroup<'a> {
     pub(super) fn band(&self, keys: [&str; 2]) -> Option<Band> {
         let of = |key: &str| self.series.iter().find(|series| series.column.key == key);
         let (lower, upper) = (of(keys[0])?, of(keys[1])?);
+        // Both run from left to right.
+        let mut ends = upper.points.iter().peekable();
         let both = lower.points.iter().filter_map(|&(x, low)| {
-            let mut ends = upper.points.iter();
-            let &(_, high) = ends.find(|point| point.0 == x)?;
-            Some((x, low, high))
+            while ends.next_if(|point| point.0 < x).is_some() {}
+            let &&(place, high) = ends.peek()?;
+            (place == x).then_some((x, low, high))
         });
         let points: Vec<_> = both.collect();
-        let is_ordered = points.iter().all(|&(_, low, high)| low <= high);
+        let is_ordered = points
+            .iter()
+            .all(|&(_, low, high)| low <= high * (1.0 + ROUNDING));
         is_ordered.then_some(Band {
             colour: COLOURS[SPLITS[0].2],
             points,

@@ -33,8 +33,8 @@ pub struct AlternatingConfig {
     pub auxiliary_passes: usize,
     /// Passes over the weight blocks in a sweep [default: 1]
     pub weight_passes: usize,
-    /// Factor α of the displacements of an auxiliary pass, 1 or more: longer ones go beyond what lowers the separated loss, and end with a
-    /// restart. Without an optimizer [default: 1]
+    /// Factor α of the displacements that the auxiliary passes of a sweep make: above 1 they go beyond what lowers the separated loss, and the
+    /// sweep ends with a restart. Without an optimizer [default: 1]
     pub relaxation: f64,
     /// Whether samples return to the feasible point where that lowers the separated loss [default: true]
     pub restart: bool,
@@ -102,6 +102,12 @@ impl AlternatingConfig {
         }
         if self.optimizer.is_some() && self.relaxation != 1.0 {
             return unused("relaxation", "with an optimizer");
+        }
+        if !self.restart && self.relaxation != 1.0 {
+            return unused(
+                "restart = false",
+                "with a relaxation above 1, whose sweeps end with a restart",
+            );
         }
         match (&self.optimizer, self.damping) {
             (Some(_), Some(_)) => return unused("damping", "with an optimizer"),

@@ -8,6 +8,7 @@ use crate::auxiliary::AuxiliaryStore;
 use crate::batch::Selection;
 use crate::linalg::Cholesky;
 use crate::method::MethodState;
+use crate::method::separation::Separation;
 use crate::method::state::mismatch;
 use crate::stage::{AffineStage, AnyStage};
 use crate::update::{GradientStep, GramStep, WeightBlock, WeightStep};
@@ -25,6 +26,8 @@ pub(super) struct Memory {
     pub(super) gradient_steps: Vec<Option<GradientStep>>,
     /// Names of the auxiliary rows in the optimizer's state, by stage and block of samples.
     pub(super) auxiliary_ids: Vec<Vec<ParamId>>,
+    /// The constants at the end of the last sweep; not saved, since they follow from the weights.
+    pub(super) separation: Option<Separation>,
 }
 
 impl Memory {

@@ -13,7 +13,7 @@ use burn::tensor::Tensor;
 pub use self::config::AlternatingConfig;
 use self::config::DAMPING;
 use self::memory::Memory;
-use self::variables::{Course, Variables};
+use self::variables::{AuxiliaryPhase, Variables};
 use super::separation::Separation;
 use super::stage_role::StageRole;
 use super::{
@@ -142,6 +142,7 @@ impl Alternating {
                 first_preconditioner,
                 gradient_steps,
                 auxiliary_ids: vec![Vec::new(); hidden],
+                separation: None,
             },
         })
     }
@@ -155,15 +156,15 @@ impl Alternating {
         batch: &Batch,
     ) -> Result<Variables> {
         if let BlockRule::LineSearch { .. } = self.rule {
-            let course = Course {
+            let phase = AuxiliaryPhase {
                 restart: self.config.restart,
                 passes: self.config.auxiliary_passes,
                 relaxation: self.config.relaxation,
             };
-            return course.run(network, weights, variables, batch);
+            return phase.run(network, weights, variables, batch);
         }
         if self.config.restart {
-            variables.values = restart(network, weights, variables.values, batch);
+            variables.values = restart(network, weights, None, variables.values, batch);
         }
         for _ in 0..self.config.auxiliary_passes {
             self.optimizer_pass(network, weights, &mut variables.values, batch);
@@ -303,7 +304,8 @@ impl Method for Alternating {
                 found,
             });
         }
-        let mut separation = Separation::at(self.config.weighting, network)?;
+        let last = self.memory.separation.take();
+        let mut separation = Separation::at(self.config.weighting, network, last)?;
         let variables = Variables {
             values: model.auxiliary.gather(&batch.selection),
             lengths: self.memory.auxiliary_steps.gather(&batch.selection),
@@ -329,8 +331,9 @@ impl Method for Alternating {
             report = report.followed_by(counts(accepted, rejected));
         }
         if self.config.relaxation != 1.0 {
-            values = restart(network, &separation.weights, values, batch);
+            values = restart(network, &separation.weights, None, values, batch);
         }
+        self.memory.separation = Some(separation);
         model.auxiliary.scatter(&batch.selection, values);
         self.memory
             .auxiliary_steps
@@ -369,7 +372,7 @@ impl Method for Alternating {
 
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
         Ok(Some(
-            Separation::at(self.config.weighting, network)?.weights,
+            Separation::at(self.config.weighting, network, None)?.weights,
         ))
     }
 }

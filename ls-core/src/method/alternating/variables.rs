@@ -9,10 +9,10 @@ use crate::method::chunks::{default_chunk, for_each_chunk, wave};
 use crate::network::Network;
 use crate::objective::Weights;
 use crate::stage::{AffineStage, AnyStage};
-use crate::update::{auxiliary_pass_from, restart_from};
+use crate::update::{auxiliary_pass, restart};
 
-/// Fewer samples are not worth a thread of their own.
-const LEAST_SAMPLES: usize = 64;
+/// Samples of a part on the processors of this machine. Sums must not depend on the number of threads, so that this is no share.
+const PART_SAMPLES: usize = 256;
 
 /// The variables of the samples of a batch.
 pub(super) struct Variables {
@@ -24,19 +24,19 @@ pub(super) struct Variables {
     pub first: Option<Tensor<2>>,
 }
 
-/// What happens to variables before the weights move.
+/// The first half of a sweep: what happens to variables before the weights move.
 #[derive(Clone, Copy)]
-pub(super) struct Course {
+pub(super) struct AuxiliaryPhase {
     /// Whether samples return to the feasible point where that lowers the separated loss.
     pub restart: bool,
     /// Passes over the blocks.
     pub passes: usize,
-    /// `α`: the displacements of all passes are multiplied by it.
+    /// `α`: the displacement that all passes make together is multiplied by it.
     pub relaxation: f64,
 }
 
-impl Course {
-    /// Takes the variables along.
+impl AuxiliaryPhase {
+    /// Runs restart and passes on all samples.
     pub(super) fn run(
         self,
         network: &Network,
@@ -83,13 +83,13 @@ impl Course {
     ) -> Variables {
         let (first, output) = first_output(&network.stages()[0], batch);
         let start = match self.restart {
-            true => restart_from(&output, network, weights, values, batch),
+            true => restart(network, weights, Some(&output), values, batch),
             false => values,
         };
         let (mut values, mut lengths) = (start.clone(), lengths);
         for _ in 0..self.passes {
-            let output = output.clone();
-            let pass = auxiliary_pass_from(output, network, weights, batch, values, lengths);
+            let first = Some(output.clone());
+            let pass = auxiliary_pass(network, weights, batch, first, values, lengths);
             (values, lengths) = (pass.values, pass.lengths);
         }
         if self.relaxation != 1.0 {
@@ -116,14 +116,10 @@ fn first_output(stage: &AnyStage, batch: &Batch) -> (Option<Tensor<2>>, Tensor<2
     (Some(u), output)
 }
 
-/// Samples of a part: on the processors of this machine as many parts as threads.
 fn part_size(network: &Network, batch: &Batch) -> usize {
     let largest = default_chunk(network);
     match runs_on_host(&batch.inputs.device()) {
-        true => {
-            let share = batch.len().div_ceil(rayon::current_num_threads());
-            largest.min(share.max(LEAST_SAMPLES))
-        }
+        true => largest.min(PART_SAMPLES),
         false => largest,
     }
 }

@@ -339,7 +339,14 @@ impl Method for Exact {
     fn measure(&self, model: &mut Separated, split: &Batch) -> Result<Measurement> {
         let is_own = self.seen == Some(split.identity());
         let known = is_own.then(|| self.sweeps.first_stage(&model.network));
-        separate(model, self.config.weighting.0, split, known.flatten())
+        let chunk = Some(self.sweeps.chunk());
+        separate(
+            model,
+            self.config.weighting.0,
+            split,
+            chunk,
+            known.flatten(),
+        )
     }
 }
 

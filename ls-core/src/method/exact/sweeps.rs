@@ -12,7 +12,7 @@ use crate::figure::Figures;
 use crate::linalg::is_all;
 use crate::method::chunks::default_chunk;
 use crate::method::figures::record_conditions;
-use crate::method::separate::FirstStage as KnownFirstStage;
+use crate::method::separate::KnownFirstStage;
 use crate::method::stage_role::StageRole;
 use crate::method::stage_role::set_all_coefficients;
 use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts};
@@ -64,6 +64,11 @@ impl FullBatchSweeps {
         }
     }
 
+    /// Samples of a chunk.
+    pub(super) fn chunk(&self) -> usize {
+        self.settings.chunk
+    }
+
     /// Number of stages.
     pub(super) fn stages(&self) -> usize {
         self.roles.len()
@@ -83,10 +88,7 @@ impl FullBatchSweeps {
         let found = network.stages()[0].affine()?.coefficients();
         let same_kernel = is_all(own.kernel.clone().equal(found.kernel));
         let is_same = same_kernel && is_all(own.bias.clone().equal(found.bias));
-        is_same.then_some(KnownFirstStage {
-            chunk: self.settings.chunk,
-            pre_activations,
-        })
+        is_same.then_some(KnownFirstStage { pre_activations })
     }
 
     /// Forgets all that other samples have taught; the controller starts from where it is.

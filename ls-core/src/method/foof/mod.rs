@@ -241,7 +241,7 @@ impl Method for Foof {
     }
 
     fn measure(&self, model: &mut Separated, split: &Batch) -> Result<Measurement> {
-        separate(model, self.config.weighting.0, split, None)
+        separate(model, self.config.weighting.0, split, None, None)
     }
 }
 

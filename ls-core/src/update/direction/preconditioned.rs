@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::Result;
+use crate::device::runs_on_host;
 use crate::linalg::{Affine, Cholesky, scalar_f64};
 use crate::stage::{AffineStage, Lipschitz};
 use crate::update::block::{WeightBlock, WeightBlockValue};
@@ -41,21 +42,24 @@ impl<'a> PreconditionedGradient<'a> {
     ) -> Result<Self> {
         let coefficients = stage.coefficients();
         let rows = stage.rows(block.input.clone());
-        let u = known.unwrap_or_else(|| coefficients.apply(rows.clone()));
-        let (output, pull_back) = stage.linearize_post(u.clone(), &block.input);
-        let samples = block.input.dims()[0] as f64;
-        let (misfit, cotangent) = block.loss.misfit_and_gradient(output);
-        let mut gradient = Affine::pull_back(rows.clone(), pull_back(cotangent / samples));
-        let mut lipschitz = None;
-        // Nobody asks for the constant of a stage that no earlier residual presses on.
-        let pressed = stage.lipschitz().filter(|_| block.has_penalty());
-        if let Some(form) = pressed {
-            let (constant, derivative) = form.value_and_gradient(block.penalty.norm)?;
-            let pressure = derivative * (2.0 * block.penalty.coefficient * constant);
+        let of_outputs = || {
+            let u = known.unwrap_or_else(|| coefficients.apply(rows.clone()));
+            let (misfit, gradient) = outputs(stage, block, &rows, u.clone());
+            (u, misfit, gradient)
+        };
+        let of_constant = || constant(stage, block);
+        // The constant depends on the weights alone, and its small matrices leave processors idle.
+        let (found, constant) = match runs_on_host(&block.input.device()) {
+            true => rayon::join(of_outputs, of_constant),
+            false => (of_outputs(), of_constant()),
+        };
+        let (u, misfit, mut gradient) = found;
+        let constant = constant?;
+        if let Some((constant, derivative)) = &constant {
+            let pressure = derivative.clone() * (2.0 * block.penalty.coefficient * constant);
             gradient.kernel = gradient.kernel + pressure;
-            lipschitz = Some(constant);
         }
-        let start = block.value_of(misfit, lipschitz)?;
+        let start = block.value_of(misfit, constant.map(|(constant, _)| constant))?;
         let direction = preconditioner
             .solve(&gradient)?
             .scaled(-1.0 / block.loss.curvature().max(SMALLEST_CURVATURE));
@@ -111,4 +115,25 @@ impl<'a> PreconditionedGradient<'a> {
         form.map(|form| form.value(self.block.penalty.norm))
             .transpose()
     }
+}
+
+/// Misfits of the outputs at pre-activations `u`, `[samples]`, and the gradient of the mean of their terms in the coefficients.
+fn outputs(
+    stage: &dyn AffineStage,
+    block: &WeightBlock,
+    rows: &Tensor<2>,
+    u: Tensor<2>,
+) -> (Tensor<1>, Affine) {
+    let samples = block.input.dims()[0] as f64;
+    let (output, pull_back) = stage.linearize_post(u, &block.input);
+    let (misfit, cotangent) = block.loss.misfit_and_gradient(output);
+    let gradient = Affine::pull_back(rows.clone(), pull_back(cotangent / samples));
+    (misfit, gradient)
+}
+
+/// `K_l` and its derivative in the kernel; `None` where no earlier residual presses on it, or where there is no bound.
+fn constant(stage: &dyn AffineStage, block: &WeightBlock) -> Result<Option<(f64, Tensor<2>)>> {
+    let form = stage.lipschitz().filter(|_| block.has_penalty());
+    form.map(|form| form.value_and_gradient(block.penalty.norm))
+        .transpose()
 }

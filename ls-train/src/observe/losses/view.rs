@@ -144,7 +144,7 @@ fn footer(state: &State) -> Line<'static> {
             Style::new().fg(Color::DarkGray),
         ),
         Request::Stop => Line::styled(
-            " ends after this sweep; q again: end at once ",
+            " ends after this sweep; q again: close the view, end at the next step ",
             Style::new().add_modifier(Modifier::REVERSED),
         ),
         Request::Close => Line::raw("ends"),
