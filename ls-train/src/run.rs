@@ -109,9 +109,9 @@ impl<'p> Training<'p> {
     /// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::OtherPlan`] for splits that
     /// another plan made, [`Error::OtherDevice`], [`Error::OtherPrecision`] and [`Error::PrecisionFixed`] where network, samples, plan
     /// and device do not fit each other, [`Error::File`], [`Error::RunExists`], [`Error::NoRun`] and [`Error::RunLocked`] for the run
-    /// folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that cannot resume, [`Error::DashboardClosed`] for a
-    /// dashboard that was killed, [`Error::Terminal`] for one without a terminal. After an error in the middle of a run the folder holds the history so far and the weights before
-    /// the failing sweep, or the best so far with a validation split.
+    /// folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that cannot resume, [`Error::DashboardClosed`] for a dashboard
+    /// that was killed, [`Error::Terminal`] for one without a terminal. After an error in the middle of a run the folder holds the
+    /// history so far and the weights before the failing sweep, or the best so far with a validation split.
     pub fn run(mut self, session: Session<'_>) -> Result<Outcome> {
         let network = self.init_network(&session)?;
         let config = self.config(&session, &network)?;

@@ -30,6 +30,7 @@
 //! ```
 
 mod batches;
+mod config;
 mod observer;
 mod record;
 mod state;
@@ -38,6 +39,7 @@ mod stop;
 use std::time::Instant;
 
 pub use batches::Batches;
+pub use config::{FitConfig, FitData};
 pub use observer::{Observer, RunStart, SweepProgress};
 pub use record::{
     ACCURACY, BOUND_RATIO, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, SEPARATED_LOSS, SweepRecord,
@@ -47,7 +49,7 @@ pub use stop::{Limits, Stop, StopSignal};
 
 use record::Measured;
 
-use crate::batch::{Batch, BatchSize};
+use crate::batch::Batch;
 use crate::figure::{Figure, Figures};
 use crate::method::{Method, ObjectiveLoss, Separated};
 use crate::network::Network;
@@ -56,65 +58,6 @@ use crate::update::is_noticeable_decrease;
 
 /// Number of sweeps without a noticeable decrease that end a run of a method which promises descent.
 const STALLED_SWEEPS: usize = 10;
-
-/// Samples of a run.
-#[derive(Clone, Debug)]
-pub struct FitData {
-    /// The training split.
-    pub train: Batch,
-    /// Samples to choose the best weights by, if there are any.
-    pub validation: Option<Batch>,
-    /// The test split, which nothing is chosen by.
-    pub test: Option<Batch>,
-}
-
-impl FitData {
-    /// A training split alone.
-    pub fn new(train: Batch) -> Self {
-        Self {
-            train,
-            validation: None,
-            test: None,
-        }
-    }
-}
-
-/// Settings of the loop.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FitConfig {
-    /// Largest number of sweeps.
-    pub sweeps: usize,
-    /// Samples of one batch.
-    pub batch_size: BatchSize,
-    /// Seed of the batches and of their order.
-    pub seed: u64,
-    /// Sweeps from one measurement of the separated loss to the next. The last sweep is always measured, and so is every sweep of a
-    /// method that lowers the separated loss itself. A run that was interrupted has one more measurement, at that sweep.
-    pub measure_every: usize,
-    /// Limits that end a run earlier.
-    pub limits: Limits,
-}
-
-impl Default for FitConfig {
-    fn default() -> Self {
-        Self {
-            sweeps: 30,
-            batch_size: BatchSize::Full,
-            seed: 1,
-            measure_every: 1,
-            limits: Limits::default(),
-        }
-    }
-}
-
-impl FitConfig {
-    /// Stops at an original loss of the training split.
-    #[must_use]
-    pub fn with_target_loss(mut self, loss: f64) -> Self {
-        self.limits.target_loss = Some(loss);
-        self
-    }
-}
 
 /// A run of a method on a network.
 pub struct Fit<'a, E = crate::Error> {

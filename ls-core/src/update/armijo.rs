@@ -1,6 +1,6 @@
 //! Auxiliary variables: gradient steps with a line search for each sample, all samples at once.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
 
 use super::block::Linearized;
 use super::{AuxiliaryBlock, Backtracking, SUFFICIENT_DECREASE};
@@ -29,6 +29,15 @@ pub(super) enum Place {
     Feasible,
     /// Anywhere else.
     Anywhere,
+}
+
+impl Place {
+    fn trials(self) -> usize {
+        match self {
+            Self::Feasible => 1,
+            Self::Anywhere => SEARCH.trials,
+        }
+    }
 }
 
 /// The result of a step of all samples of a block.
@@ -72,56 +81,29 @@ pub(super) fn armijo_step(
     lengths: Tensor<2>,
 ) -> ArmijoStep {
     let on_host = runs_on_host(&value.device());
-    let column = |per_sample: Tensor<1>| per_sample.unsqueeze_dim::<2>(1);
-    let (other, gradient) = block.next_misfit_and_gradient(next);
+    let (line, mut own, mut other) = Line::new(block, value, place, next);
     let next_before = other.clone();
-    let mut other = column(other);
-    let (mut own, gradient) = match place {
-        Place::Feasible => (other.zeros_like(), gradient),
-        Place::Anywhere => {
-            let (own, own_gradient) = block.own_misfit_and_gradient(value.clone());
-            (column(own), own_gradient + gradient)
-        }
-    };
-    let square_norm = (gradient.clone() * gradient.clone()).sum_dim(1);
-    let total =
-        |own: Tensor<2>, other: Tensor<2>| own * block.omega + other * block.next_loss.weight();
-    let before = total(own.clone(), other.clone());
-    let curvature = block.omega.max(SMALLEST_WEIGHT);
-    let moved_by = |length: &Tensor<2>| value.clone() - gradient.clone() * length.clone();
-    let mut lengths = lengths;
-    let mut waiting = before.clone().equal(before.clone());
+    let mut waiting = line.before.clone().equal(line.before.clone());
     // The lengths that were accepted, 0 where none was.
-    let mut accepted_lengths = lengths.zeros_like();
-    let trials = match place {
-        Place::Feasible => 1,
-        Place::Anywhere => SEARCH.trials,
-    };
-    for trial in 0..trials {
-        let length = lengths.clone() / curvature;
-        let candidate = moved_by(&length);
-        let promised = square_norm.clone() * length.clone() * SUFFICIENT_DECREASE;
-        let own_after = column(block.own_misfit(candidate.clone()));
-        let output = block.next.forward(candidate.clone());
-        let other_after = column(block.next_loss.misfit(output));
-        let after = total(own_after.clone(), other_after.clone());
-        // A comparison with NaN is false: values that are not finite are not accepted.
-        let falls = after.lower_equal(before.clone() - promised);
+    let (mut accepted_lengths, mut lengths) = (lengths.zeros_like(), lengths);
+    for trial in 0..place.trials() {
+        let length = lengths.clone() / block.omega.max(SMALLEST_WEIGHT);
+        let found = line.at(&length);
         let grown = lengths.clone() * SEARCH.growth;
-        if trial == 0 && on_host && is_all(falls.clone()) {
+        if trial == 0 && on_host && is_all(found.falls.clone()) {
             return ArmijoStep {
-                value: candidate,
+                value: found.value,
                 lengths: clamped(grown),
-                own: own_after,
-                next: other_after,
-                next_before,
+                own: found.own,
+                next: found.other,
+                next_before: next_before.squeeze_dim(1),
             };
         }
-        let accepted = falls.clone().bool_and(waiting.clone());
-        let rejected = falls.bool_not().bool_and(waiting.clone());
+        let accepted = found.falls.clone().bool_and(waiting.clone());
+        let rejected = found.falls.bool_not().bool_and(waiting);
         accepted_lengths = accepted_lengths.mask_where(accepted.clone(), length);
-        own = own.mask_where(accepted.clone(), own_after);
-        other = other.mask_where(accepted.clone(), other_after);
+        own = own.mask_where(accepted.clone(), found.own);
+        other = other.mask_where(accepted.clone(), found.other);
         let shrunk = lengths.clone() / SEARCH.shrink;
         lengths = lengths
             .mask_where(accepted, grown)
@@ -131,16 +113,93 @@ pub(super) fn armijo_step(
             break;
         }
     }
-    // Where a gradient is not finite, a length of 0 alone would not keep the value.
-    let stays = accepted_lengths.clone().equal_scalar(0.0);
-    let stays = stays.expand(value.dims());
     ArmijoStep {
-        value: moved_by(&accepted_lengths).mask_where(stays, value.clone()),
+        value: line.moved(accepted_lengths),
         lengths: clamped(lengths),
         own,
         next: other,
-        next_before,
+        next_before: next_before.squeeze_dim(1),
     }
+}
+
+/// All samples of a block along their gradients.
+struct Line<'a> {
+    block: &'a AuxiliaryBlock<'a>,
+    value: Tensor<2>,
+    gradient: Tensor<2>,
+    /// `‖∇ψ_n‖²`, `[samples, 1]`.
+    square_norm: Tensor<2>,
+    /// `ψ_n` at the value, `[samples, 1]`.
+    before: Tensor<2>,
+}
+
+/// A trial of all samples, `[samples, 1]` but for the value.
+struct Trial {
+    value: Tensor<2>,
+    own: Tensor<2>,
+    other: Tensor<2>,
+    falls: Tensor<2, Bool>,
+}
+
+impl<'a> Line<'a> {
+    /// The line, and the misfits of the own and the next stage at its start.
+    fn new(
+        block: &'a AuxiliaryBlock<'a>,
+        value: Tensor<2>,
+        place: Place,
+        next: Linearized,
+    ) -> (Self, Tensor<2>, Tensor<2>) {
+        let (other, gradient) = block.next_misfit_and_gradient(next);
+        let other = column(other);
+        let (own, gradient) = match place {
+            Place::Feasible => (other.zeros_like(), gradient),
+            Place::Anywhere => {
+                let (own, own_gradient) = block.own_misfit_and_gradient(value.clone());
+                (column(own), own_gradient + gradient)
+            }
+        };
+        let line = Self {
+            square_norm: (gradient.clone() * gradient.clone()).sum_dim(1),
+            before: total(block, &own, &other),
+            block,
+            value,
+            gradient,
+        };
+        (line, own, other)
+    }
+
+    /// Each sample at its length.
+    fn at(&self, length: &Tensor<2>) -> Trial {
+        let value = self.value.clone() - self.gradient.clone() * length.clone();
+        let own = column(self.block.own_misfit(value.clone()));
+        let output = self.block.next.forward(value.clone());
+        let other = column(self.block.next_loss.misfit(output));
+        let promised = self.square_norm.clone() * length.clone() * SUFFICIENT_DECREASE;
+        // A comparison with NaN is false: values that are not finite are not accepted.
+        let falls = total(self.block, &own, &other).lower_equal(self.before.clone() - promised);
+        Trial {
+            value,
+            own,
+            other,
+            falls,
+        }
+    }
+
+    /// Each sample at the length that it has accepted. Where a gradient is not finite, a length of 0 alone would not keep the value.
+    fn moved(self, lengths: Tensor<2>) -> Tensor<2> {
+        let stays = lengths.clone().equal_scalar(0.0).expand(self.value.dims());
+        let moved = self.value.clone() - self.gradient * lengths;
+        moved.mask_where(stays, self.value)
+    }
+}
+
+/// `ψ_n` of misfits.
+fn total(block: &AuxiliaryBlock<'_>, own: &Tensor<2>, other: &Tensor<2>) -> Tensor<2> {
+    own.clone() * block.omega + other.clone() * block.next_loss.weight()
+}
+
+fn column(per_sample: Tensor<1>) -> Tensor<2> {
+    per_sample.unsqueeze_dim(1)
 }
 
 fn clamped(lengths: Tensor<2>) -> Tensor<2> {

@@ -25,8 +25,9 @@ pub struct AuxiliaryPass {
 /// Moves all auxiliary blocks once by [`armijo_pass`](super::armijo_pass), from the last stage to the first, each against the moved
 /// variable of the stage behind it.
 ///
-/// `values` are the variables `a_l`, `lengths` the first lengths of their steps, and `first` is `f_1(x)`, where it is known. Every stage is evaluated and linearized once, before
-/// anything moves: what a block changes is the input of the stage behind it, whose own block has moved already.
+/// `values` are the variables `a_l`, `lengths` the first lengths of their steps, and `first` is `f_1(x)`, where it is known. Every stage
+/// is evaluated and linearized once, before anything moves: what a block changes is the input of the stage behind it, whose own block has
+/// moved already.
 ///
 /// A block stays where its weight, or one behind it, is beyond half of the largest number of the network's precision: the step would be
 /// shorter than any number can tell.

@@ -31,8 +31,9 @@ use table::{RESULTS, ResultsTable};
 /// contender. While it has the least or the largest learning rate of its kind, a further rate is tried. It is chosen by accuracy on
 /// the validation split, or without one by seconds to the target of the case and training loss.
 ///
-/// `observer` hears of every run. The folder then holds `results.csv` with every run, `arrivals.csv` with its arrivals at targets, `figures.csv` with the last figures of
-/// every run's method, `results.md` with medians over the seeds, a plot of each case from its first seed (SVG and PNG) and all run folders.
+/// `observer` hears of every run. The folder then holds `results.csv` with every run, `arrivals.csv` with its arrivals at targets,
+/// `figures.csv` with the last figures of every run's method, `results.md` with medians over the seeds, a plot of each case from its
+/// first seed (SVG and PNG) and all run folders.
 ///
 /// # Errors
 /// [`Error::ResultsExist`] for a folder with results, [`Error::InvalidConfig`] when no contender is selected or a setting is

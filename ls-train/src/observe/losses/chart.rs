@@ -8,7 +8,7 @@ use ratatui::widgets::Widget;
 
 use super::axis::{LogAxis, power};
 use super::dots::{Dots, Pattern};
-use super::state::{Course, Loss, State};
+use super::state::{Loss, LossCurve, State};
 use crate::format;
 
 /// Columns of the labels to the left of the axis.
@@ -192,7 +192,7 @@ fn lines(state: &State, axis: LogAxis, plot: Rect, buffer: &mut Buffer) {
 /// Names at the ends of the lines, in the order of their values, moved apart where they would meet. Of equal values `F` is the
 /// lowest, as its bounds lie above it.
 fn names(state: &State, axis: LogAxis, plot: Rect, buffer: &mut Buffer) {
-    let ends = state.courses.iter().rev().filter_map(|course: &Course| {
+    let ends = state.courses.iter().rev().filter_map(|course: &LossCurve| {
         let &(_, value) = course.points.last()?;
         Some((place(state, axis, value), looks(course.loss)))
     });

@@ -51,9 +51,9 @@ impl Loss {
     }
 }
 
-/// The course of a loss.
+/// The values of a loss over the sweeps.
 #[derive(Clone, Debug)]
-pub(super) struct Course {
+pub(super) struct LossCurve {
     /// The loss.
     pub loss: Loss,
     /// Sweeps with their finite values.
@@ -86,7 +86,7 @@ pub(super) struct State {
     /// Training samples in all.
     pub samples: usize,
     /// Losses that the run reports.
-    pub courses: Vec<Course>,
+    pub courses: Vec<LossCurve>,
     /// Newest residual of each hidden stage.
     pub residuals: Vec<Option<f64>>,
     /// What the user asked for.
@@ -115,7 +115,7 @@ impl State {
             seen: 0,
             samples: start.samples,
             courses: losses
-                .map(|loss| Course {
+                .map(|loss| LossCurve {
                     loss,
                     points: Vec::new(),
                 })
