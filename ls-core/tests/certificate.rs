@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::mixed::{MixedShape, any_stage, moderate};
+use common::mixed::{MixedShape, moderate, shapes};
 use common::reference::{EPSILON, Problem, reach};
 use common::sweeps::{Values, sweep};
 use common::{Shape, assert_close, cases};
@@ -14,7 +14,6 @@ use ls_core::method::{Exact, ExactConfig, Foof, FoofConfig, Method, Separated};
 use ls_core::network::Network;
 use ls_core::objective::{ReportWeighting, Weighting};
 use ls_core::stage::Activation;
-use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -161,35 +160,12 @@ fn dense(activation: Activation, hidden: usize) -> Problem {
     shape.problem()
 }
 
-/// From 1e-3 to 30.
-fn scales() -> impl Strategy<Value = f64> {
-    (-3.0..30_f64.log10()).prop_map(|exponent| 10_f64.powf(exponent))
-}
-
-fn shapes() -> impl Strategy<Value = MixedShape> {
-    let sizes = (any::<u64>(), 1..=4_usize, 2..=5_usize);
-    let input = [1..=2_usize, 2..=5_usize, 2..=5_usize];
-    let hidden = vec((any_stage(), scales()), 1..=6);
-    (sizes, input, hidden, [scales(), scales()]).prop_map(
-        |((seed, samples, classes), input, stages, [head_scale, input_scale])| MixedShape {
-            seed,
-            samples,
-            input,
-            stages,
-            classes,
-            head_scale,
-            input_scale,
-            auxiliary_scale: 0.0,
-        },
-    )
-}
-
 proptest! {
     #![proptest_config(cases(2000))]
 
     #[test]
     fn the_law_holds_for_random_networks_however_badly_scaled(
-        shape in shapes(),
+        shape in shapes(1..=4, 1..=6, -3.0..1.5),
         norm in select(NORMS.to_vec()),
         eta in 0.01..2.0_f64,
     ) {

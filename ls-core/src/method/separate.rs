@@ -11,17 +11,10 @@ use crate::network::Network;
 use crate::objective::{Measurement, SampleFigures, Weighting, Weights, cross_entropy, measure};
 use crate::update::feasible_pass;
 
-/// The first stage at the samples of a split, as a method keeps it.
-#[derive(Clone, Copy)]
-pub(super) struct KnownFirstStage<'a> {
-    /// `u_1` at the weights of the network, by chunk.
-    pub pre_activations: &'a [Tensor<2>],
-}
-
 /// Sets the auxiliary variables of a model to the result of one [`feasible_pass`] over a split at its weights, and measures the split
 /// there: `F ≤ C ≤ S ≤ (1+η) F` with self-adaptive weights. A model without auxiliary variables is measured without them.
 ///
-/// The samples pass in chunks of `chunk`, or of a size that suits the network.
+/// The samples pass in chunks of `chunk`, or of a size that suits the network; `known` is `u_1` of each chunk, where a method has kept it.
 ///
 /// The terms of the separated loss are those that the steps were accepted by, not those of the stored variables: where `ω` is as large as
 /// the inverse of the rounding, another evaluation could find another residual.
@@ -30,7 +23,7 @@ pub(super) fn separate(
     weighting: Weighting,
     split: &Batch,
     chunk: Option<usize>,
-    known: Option<KnownFirstStage<'_>>,
+    known: Option<&[Tensor<2>]>,
 ) -> Result<Measurement> {
     let network = &model.network;
     if model.auxiliary.stages() != network.hidden() {
@@ -46,9 +39,9 @@ pub(super) fn separate(
         |c| {
             let chunk = &chunks[c];
             let stage = &network.stages()[0];
-            let known = known.zip(stage.affine()).map(|(known, affine)| {
-                affine.post(known.pre_activations[c].clone(), &chunk.inputs)
-            });
+            let known = known
+                .zip(stage.affine())
+                .map(|(known, affine)| affine.post(known[c].clone(), &chunk.inputs));
             Ok((pass(known, network, &weights, chunk), c))
         },
         |((own, values), c)| {

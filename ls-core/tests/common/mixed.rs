@@ -3,11 +3,13 @@
 use super::geometry::{Geometry, Layout};
 use super::reference::{Layer, Problem};
 use super::{Random, image};
+use core::ops::{Range, RangeInclusive};
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{
     Activation, ConvolutionConfig, DenseConfig, Pooling, ResidualConvolutionConfig,
     ResidualDenseConfig, StageConfig,
 };
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -56,6 +58,32 @@ impl MixedShape {
         let inputs = random.matrix(size, self.input_scale);
         Problem::near_feasible(layers, inputs, self.auxiliary_scale, &mut random)
     }
+}
+
+/// Networks of all kinds of stages, with weights, inputs and distances of all scales `10^exponents`.
+pub(crate) fn shapes(
+    samples: RangeInclusive<usize>,
+    hidden: RangeInclusive<usize>,
+    exponents: Range<f64>,
+) -> impl Strategy<Value = MixedShape> {
+    let scales = move || exponents.clone().prop_map(|exponent| 10_f64.powf(exponent));
+    let sizes = (any::<u64>(), samples, 2..=5_usize);
+    let input = [1..=2_usize, 2..=6_usize, 2..=6_usize];
+    let stages = vec((any_stage(), scales()), hidden);
+    (sizes, input, stages, [scales(), scales(), scales()]).prop_map(
+        |((seed, samples, classes), input, stages, [head_scale, input_scale, auxiliary_scale])| {
+            MixedShape {
+                seed,
+                samples,
+                input,
+                stages,
+                classes,
+                head_scale,
+                input_scale,
+                auxiliary_scale,
+            }
+        },
+    )
 }
 
 /// A stage of any kind with any activation; [`fitted`] cuts it to the stages before it.

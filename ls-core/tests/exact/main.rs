@@ -12,7 +12,7 @@ mod pull_backs;
 mod storage;
 
 use common::differences::slope_at;
-use common::mixed::{MixedShape, any_stage, moderate, random_layer};
+use common::mixed::{moderate, random_layer, shapes};
 use common::reference::{EPSILON, Layer, Matrix, Problem, difference, dot, norm, reach};
 use common::report::Report;
 use common::{Random, Shape, cases, image, rows, tensor};
@@ -26,7 +26,6 @@ use ls_core::stage::{
     Activation, AnyStage, ConvolutionConfig, DenseConfig, Pooling, ResidualConvolutionConfig,
     ResidualDenseConfig, StageConfig,
 };
-use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use strum::VariantArray;

@@ -1,5 +1,7 @@
 //! Full-batch sweeps, one after the other.
 
+use burn::tensor::Tensor;
+
 use super::control::{Candidate, Controller, Fixed};
 use super::full_batch::{FirstStage, FullBatch, FullBatchSettings, Gradients, Iterate, SumsOf};
 use super::gradient_stages::GradientStages;
@@ -12,7 +14,6 @@ use crate::figure::Figures;
 use crate::linalg::is_all;
 use crate::method::chunks::default_chunk;
 use crate::method::figures::record_conditions;
-use crate::method::separate::KnownFirstStage;
 use crate::method::stage_role::StageRole;
 use crate::method::stage_role::set_all_coefficients;
 use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts};
@@ -81,14 +82,14 @@ impl FullBatchSweeps {
         self.first = FirstStage::default();
     }
 
-    /// The first stage at the samples of the last sweep, where it is kept and at the weights of `network`. Its product with the inputs is
+    /// `u_1` of the samples of the last sweep by chunk, where it is kept and at the weights of `network`. Its product with the inputs is
     /// often the largest.
-    pub(super) fn first_stage(&self, network: &Network) -> Option<KnownFirstStage<'_>> {
+    pub(super) fn first_stage(&self, network: &Network) -> Option<&[Tensor<2>]> {
         let (own, pre_activations) = self.iterate.as_ref()?.first_stage()?;
         let found = network.stages()[0].affine()?.coefficients();
         let same_kernel = is_all(own.kernel.clone().equal(found.kernel));
         let is_same = same_kernel && is_all(own.bias.clone().equal(found.bias));
-        is_same.then_some(KnownFirstStage { pre_activations })
+        is_same.then_some(pre_activations)
     }
 
     /// Forgets all that other samples have taught; the controller starts from where it is.
