@@ -146,6 +146,15 @@ impl Batch {
         }
     }
 
+    /// Returns the samples with other inputs, such as changed images.
+    pub(crate) fn with_inputs(&self, inputs: Tensor<2>) -> Self {
+        Self {
+            inputs: inputs.inner(),
+            identity: BatchIdentity::new(),
+            ..self.clone()
+        }
+    }
+
     /// Consecutive parts of at most `size` samples, in order; of a whole split only.
     pub fn chunks(&self, size: usize) -> impl Iterator<Item = Self> + '_ {
         let (total, size) = (self.len(), size.max(1));

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use burn::module::Module;
-use ls_core::fit::{Batches, Fit, FitConfig, FitState, Limits};
+use ls_core::fit::{Batches, Fit, FitConfig, FitData, FitState, Limits};
 use ls_core::method::{Method, Task};
 use ls_core::network::Network;
 
@@ -122,12 +122,12 @@ impl<'p> Training<'p> {
         if let Some(checkpoint) = &checkpoint {
             method.restore(checkpoint.load_method(&session.device)?)?;
         }
-        let mut fit = Fit::<Error>::new(
-            method.as_mut(),
-            network,
-            self.splits.fit_data(),
-            fit_config(&config),
-        );
+        let data = FitData {
+            augmentation: self.splits.augmentation(&config.augment)?,
+            ..self.splits.fit_data()
+        };
+        let config_of_fit = fit_config(&config);
+        let mut fit = Fit::<Error>::new(method.as_mut(), network, data, config_of_fit);
         fit.label(label(&config, &facts, session.start, checkpoint.as_ref()));
         if let Some(checkpoint) = &checkpoint {
             let model = checkpoint.load_model(fit.model().clone())?;
@@ -233,6 +233,7 @@ impl<'p> Training<'p> {
                         network,
                         split,
                         total_steps: Some(total_steps),
+                        seed: config.seed,
                     };
                     Ok(method.init(&task)?)
                 }
@@ -385,6 +386,10 @@ fn label(
     let mut label = format!("{} on {}: {}", facts.method, facts.dataset, facts.model);
     if let BatchSize::Samples(samples) = config.batch_size {
         label += &format!(", batches of {samples}");
+    }
+    if !config.augment.is_empty() {
+        let changes: Vec<_> = config.augment.iter().map(|change| change.name()).collect();
+        label += &format!(", images with {}", changes.join(", "));
     }
     if let Some(reason) = &facts.certificate_reason {
         label += &format!(", no certificate: {reason}");

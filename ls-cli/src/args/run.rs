@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ls_train::config::{BatchSize, MethodConfig, Plan, Precision, RunConfig};
+use ls_train::config::{BatchSize, ImageChange, MethodConfig, Plan, Precision, RunConfig};
 use ls_train::run_dir::RunDir;
 
 use super::method::MethodArgs;
@@ -50,6 +50,10 @@ pub(crate) struct RunArgs {
     /// `backprop`]
     #[arg(long, value_name = "N|full", help_heading = "Run")]
     batch_size: Option<BatchSize>,
+    /// With batches: random changes of their images, drawn anew in every sweep: `shift` by up to an eighth of the sides, `flip` left to
+    /// right, `crop` to at least 0.8 of the sides
+    #[arg(long, value_name = "CHANGE,...", value_delimiter = ',', value_parser = named(ImageChange::ALL, ImageChange::name), help_heading = "Run")]
+    augment: Vec<ImageChange>,
     /// Largest number of sweeps; epochs for `backprop` [default: 30]
     #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
     sweeps: Option<usize>,
@@ -93,6 +97,9 @@ impl RunArgs {
         set(&mut config.seed, self.seed);
         set(&mut config.batch_size, self.batch_size);
         set(&mut config.measure_every, self.measure_every);
+        if !self.augment.is_empty() {
+            config.augment.clone_from(&self.augment);
+        }
         if self.config.is_none() {
             config.method = MethodConfig::suited_to(config.batch_size).into();
         }

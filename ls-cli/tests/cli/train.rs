@@ -36,6 +36,40 @@ fn a_small_run_prints_a_line_per_sweep_and_a_summary() {
 }
 
 #[test]
+fn images_are_changed_in_batches_alone_and_where_no_variable_belongs_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| layersep(folder.path(), &[&SMALL[..], more].concat());
+    for (more, reason) in [
+        (&["--augment", "shift"][..], "`batch-size` must be a number"),
+        (
+            &[
+                "--augment",
+                "flip",
+                "--method",
+                "alternating",
+                "--batch-size",
+                "50",
+            ],
+            "take method `foof` or `backprop`",
+        ),
+        (
+            &["--augment", "turn"],
+            "[possible values: shift, flip, crop]",
+        ),
+    ] {
+        let output = run(more);
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(reason), "{text}");
+        assert!(!folder.path().join("r").exists());
+    }
+    let output = run(&["--augment", "shift,crop", "--batch-size", "50"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("images with shift, crop"), "{text}");
+}
+
+#[test]
 fn without_a_run_folder_each_run_makes_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     for number in 1..=2 {

@@ -1,5 +1,6 @@
 //! Samples and settings of a run.
 
+use super::augmentation::Augmentation;
 use super::stop::Limits;
 use crate::batch::{Batch, BatchSize};
 
@@ -12,6 +13,8 @@ pub struct FitData {
     pub validation: Option<Batch>,
     /// The test split, which nothing is chosen by.
     pub test: Option<Batch>,
+    /// Random changes of the images of every batch; measurements see the images as they are.
+    pub augmentation: Option<Augmentation>,
 }
 
 impl FitData {
@@ -21,6 +24,7 @@ impl FitData {
             train,
             validation: None,
             test: None,
+            augmentation: None,
         }
     }
 }

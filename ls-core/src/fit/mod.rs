@@ -29,6 +29,7 @@
 //! # Ok::<(), ls_core::Error>(())
 //! ```
 
+mod augmentation;
 mod batches;
 mod config;
 mod observer;
@@ -38,6 +39,7 @@ mod stop;
 
 use std::time::Instant;
 
+pub use augmentation::{Augmentation, ImageChange};
 pub use batches::Batches;
 pub use config::{FitConfig, FitData};
 pub use observer::{Observer, RunStart, SweepProgress};
@@ -193,7 +195,10 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
         let started = Instant::now();
         let mut figures = Figures::default();
         for index in self.batches.order(sweep) {
-            let batch = self.batches.pick(&self.data.train, index);
+            let mut batch = self.batches.pick(&self.data.train, index);
+            if let Some(augmentation) = &self.data.augmentation {
+                batch = augmentation.apply(&batch, self.config.seed, sweep);
+            }
             figures = figures.followed_by(self.method.sweep(&mut self.model, &batch)?);
             progress.seen += batch.len();
             if progress.seen < progress.samples {

@@ -15,6 +15,7 @@ pub(crate) use data::test_share_not_used;
 pub use data::{APPLICATION, DataConfig};
 pub(crate) use difference::difference;
 pub use ls_core::batch::BatchSize;
+pub use ls_core::fit::ImageChange;
 pub use ls_core::method::{
     AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, LbfgsConfig, MethodConfig,
     OptimizerConfig, OptimizerName, Schedule,
@@ -41,7 +42,7 @@ pub const SCHEMA: u32 = 3;
 /// let config = RunConfig {
 ///     sweeps: 6,
 ///     batch_size: BatchSize::Samples(250),
-///     method: MethodConfig::Foof(FoofConfig { weight_decay: 2e-3, ..FoofConfig::default() }).into(),
+///     method: MethodConfig::Foof(FoofConfig { weight_decay: Some(2e-3), ..FoofConfig::default() }).into(),
 ///     ..RunConfig::default()
 /// };
 /// let plan = config.clone().check()?;
@@ -71,6 +72,9 @@ pub struct RunConfig {
     /// Stop after so many sweeps without better figures of the validation split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+    /// Random changes of the images of every batch, drawn anew in every sweep.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub augment: Vec<ImageChange>,
     /// Sweeps from one measurement of the separated loss to the next; the last sweep is always measured. A method that lowers the
     /// separated loss itself measures it after every sweep.
     pub measure_every: usize,
@@ -97,6 +101,7 @@ impl Default for RunConfig {
             target_loss: None,
             time_limit: None,
             patience: None,
+            augment: Vec::new(),
             measure_every: 1,
             device: "flex".into(),
             precision: Precision::default(),
@@ -225,11 +230,37 @@ impl RunConfig {
             method.check()?;
             method.check_batch_size(self.batch_size)?;
         }
+        self.check_augmentation()?;
         let source = self.data.source()?;
         Ok(Plan {
             config: self,
             source,
         })
+    }
+
+    /// Changed images need a method that moves on batches and remembers nothing of single samples.
+    fn check_augmentation(&self) -> Result<()> {
+        let Some(first) = self.augment.first() else {
+            return Ok(());
+        };
+        let refused = |allowed| {
+            Err(Error::InvalidConfig {
+                field: "augment",
+                value: first.name().into(),
+                allowed,
+            })
+        };
+        if self.batch_size == BatchSize::Full {
+            return refused(
+                "it changes images from batch to batch, so `batch-size` must be a number",
+            );
+        }
+        match self.method.library() {
+            Some(MethodConfig::Alternating(_)) => refused(
+                "the variables of `alternating` belong to samples as they are; take method `foof` or `backprop`",
+            ),
+            _ => Ok(()),
+        }
     }
 
     fn check_numbers(&self) -> Result<()> {

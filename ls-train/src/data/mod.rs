@@ -10,7 +10,7 @@ use core::fmt::Debug;
 
 use burn::tensor::{Device, Int, Tensor};
 use ls_core::batch::{Batch, index_tensor};
-use ls_core::fit::FitData;
+use ls_core::fit::{Augmentation, FitData, ImageChange};
 use ls_core::shape::FeatureShape;
 use ls_datasets::{Dataset, ImageShape, Samples};
 
@@ -121,7 +121,28 @@ impl Splits {
             train: self.train.clone(),
             validation: self.validation.clone(),
             test: Some(self.test.clone()),
+            augmentation: None,
         }
+    }
+
+    /// Returns random changes of the images of the training split, beyond whose edges pixels have no intensity; `None` without changes.
+    ///
+    /// # Errors
+    /// As [`Augmentation::new`].
+    pub fn augmentation(&self, changes: &[ImageChange]) -> Result<Option<Augmentation>> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let channels = match self.shape {
+            FeatureShape::Image { channels, .. } => channels,
+            FeatureShape::Flat(_) => 0,
+        };
+        let background = match &self.preprocessing.standardization {
+            Some(own) => own.background(),
+            None => vec![0.0; channels],
+        };
+        let found = Augmentation::new(changes.to_vec(), self.shape, background);
+        Ok(Some(found?))
     }
 }
 

@@ -37,6 +37,14 @@ impl Standardization {
         }
     }
 
+    /// The value of a pixel without intensity, for each channel.
+    pub fn background(&self) -> Vec<f64> {
+        let channels = self.mean.iter().zip(&self.deviation);
+        channels
+            .map(|(mean, deviation)| -mean / deviation)
+            .collect()
+    }
+
     /// Standardised pixels of images of a shape, `[samples, features]` in row-major order.
     pub fn apply(&self, pixels: &[u8], shape: ImageShape, pixel_max: u8) -> Vec<f32> {
         let plane = shape.height * shape.width;
