@@ -253,11 +253,7 @@ impl CompareArgs {
             }
             contenders.push(self.contender(entrant, base).within(budget));
         }
-        Ok(Case {
-            name: base.data.dataset.clone(),
-            contenders,
-            targets: Vec::new(),
-        })
+        Ok(Case::new(base.data.dataset.clone(), contenders))
     }
 
     fn contender(&self, entrant: &Entrant, base: &RunConfig) -> Contender {

@@ -41,15 +41,12 @@ fn cases() -> Vec<Case> {
                 let adam = Contender::swept(name, &batches, OptimizerName::Adam, &rates);
                 adam.within(Budget::Times(times)).once()
             };
-            Case {
-                name: activation.name().into(),
-                contenders: vec![
-                    Contender::exact(&base).within(Budget::Sweeps),
-                    adam("adam, batches, as long", 1.0),
-                    adam("adam, batches, twice as long", 2.0),
-                ],
-                targets: vec![1e-2],
-            }
+            let contenders = vec![
+                Contender::exact(&base).within(Budget::Sweeps),
+                adam("adam, batches, as long", 1.0),
+                adam("adam, batches, twice as long", 2.0),
+            ];
+            Case::new(activation.name(), contenders).with_targets([1e-2])
         })
         .collect()
 }

@@ -11,15 +11,52 @@ pub struct Case {
     pub name: String,
     /// The contenders; budgets of [`Budget::Times`] refer to the first.
     pub contenders: Vec<Contender>,
-    /// Original losses of the training split, falling, whose times of arrival are measured. Settings are chosen by the last one.
+    /// Original losses of the training split, falling, whose times of arrival are measured.
     pub targets: Vec<f64>,
+    /// What the best setting of a contender is chosen by.
+    pub choice: Choice,
+    /// Seconds of a run as a multiple of those of the experiment.
+    pub times: f64,
+}
+
+impl Case {
+    /// Makes a case without targets, whose runs have the seconds of the experiment.
+    pub fn new(name: impl Into<String>, contenders: Vec<Contender>) -> Self {
+        Self {
+            name: name.into(),
+            contenders,
+            targets: Vec::new(),
+            choice: Choice::Loss,
+            times: 1.0,
+        }
+    }
+
+    /// Measures the times of arrival at some losses.
+    pub fn with_targets(self, targets: impl Into<Vec<f64>>) -> Self {
+        Self {
+            targets: targets.into(),
+            ..self
+        }
+    }
+}
+
+/// What the best setting of a contender is chosen by, where no validation split decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Seconds to the last target of the case, and the training loss at the end.
+    Loss,
+    /// Accuracy on the test split, which flatters a contender with several settings.
+    TestAccuracy,
 }
 
 /// Limit of the runs of a contender.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Budget {
-    /// The seconds of the experiment.
+    /// The seconds of the case.
     Seconds,
+    /// As many whole sweeps as fit into the seconds of the case, by the time that three of them take. Schedules over a run end with
+    /// them.
+    WholeSweeps,
     /// The sweeps of the contender's own configuration.
     Sweeps,
     /// A multiple of the seconds that the first contender took from the same seed.

@@ -28,11 +28,7 @@ fn cases() -> Vec<Case> {
             let mut contenders = vec![Contender::exact(&base)];
             contenders.extend(Contender::full_and_batches(&base, 200));
             contenders.extend(Contender::baselines(&base, 128));
-            Case {
-                name: activation.name().into(),
-                contenders,
-                targets: Vec::new(),
-            }
+            Case::new(activation.name(), contenders)
         })
         .collect()
 }

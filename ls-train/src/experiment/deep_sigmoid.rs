@@ -28,23 +28,20 @@ fn cases() -> Vec<Case> {
     let adam = [1e-3, 3e-3, 1e-2, 3e-2];
     let sgd = [0.01, 0.03, 0.1, 0.3, 1.0];
     let longer = |contender: Contender| contender.within(Budget::Times(TIMES)).once();
-    vec![Case {
-        name: "sigmoid-10x64".into(),
-        contenders: vec![
-            Contender::exact(&base).within(Budget::Sweeps),
-            longer(Contender::swept(
-                "adam, batches, 10 times as long",
-                &batches,
-                OptimizerName::Adam,
-                &adam,
-            )),
-            longer(Contender::swept(
-                "sgd, batches, 10 times as long",
-                &batches,
-                OptimizerName::Sgd,
-                &sgd,
-            )),
-        ],
-        targets: vec![1e-3],
-    }]
+    let contenders = vec![
+        Contender::exact(&base).within(Budget::Sweeps),
+        longer(Contender::swept(
+            "adam, batches, 10 times as long",
+            &batches,
+            OptimizerName::Adam,
+            &adam,
+        )),
+        longer(Contender::swept(
+            "sgd, batches, 10 times as long",
+            &batches,
+            OptimizerName::Sgd,
+            &sgd,
+        )),
+    ];
+    vec![Case::new("sigmoid-10x64", contenders).with_targets([1e-3])]
 }

@@ -52,11 +52,7 @@ fn cases() -> Vec<Case> {
             Contender::fixed("alternating", with_method(&base, settings)),
         ];
         contenders.extend(Contender::baselines(&base, 128));
-        Case {
-            name: name.into(),
-            contenders,
-            targets: Vec::new(),
-        }
+        Case::new(name, contenders)
     })
     .collect()
 }

@@ -26,25 +26,22 @@ fn cases() -> Vec<Case> {
                 ..base.clone()
             };
             let longer = |contender: Contender| contender.within(Budget::Times(2.0)).once();
-            Case {
-                name: format!("{}-100x64", activation.name()),
-                contenders: vec![
-                    Contender::exact(&base).within(Budget::Sweeps),
-                    longer(Contender::swept(
-                        "adam, batches, twice as long",
-                        &batches,
-                        OptimizerName::Adam,
-                        &[3e-5, 1e-4, 3e-4, 1e-3],
-                    )),
-                    longer(Contender::swept(
-                        "sgd, batches, twice as long",
-                        &batches,
-                        OptimizerName::Sgd,
-                        &[1e-4, 3e-4, 1e-3, 3e-3],
-                    )),
-                ],
-                targets: Vec::new(),
-            }
+            let contenders = vec![
+                Contender::exact(&base).within(Budget::Sweeps),
+                longer(Contender::swept(
+                    "adam, batches, twice as long",
+                    &batches,
+                    OptimizerName::Adam,
+                    &[3e-5, 1e-4, 3e-4, 1e-3],
+                )),
+                longer(Contender::swept(
+                    "sgd, batches, twice as long",
+                    &batches,
+                    OptimizerName::Sgd,
+                    &[1e-4, 3e-4, 1e-3, 3e-3],
+                )),
+            ];
+            Case::new(format!("{}-100x64", activation.name()), contenders)
         })
         .collect()
 }

@@ -24,11 +24,8 @@ fn cases() -> Vec<Case> {
                 let base = digits(&vec![64; depth], activation, init);
                 Contender::fixed(init.name(), with_method(&base, alternating(3)))
             };
-            Case {
-                name: format!("{activation}-{depth}x64"),
-                contenders: Init::ALL.iter().copied().map(contender).collect(),
-                targets: Vec::new(),
-            }
+            let contenders = Init::ALL.iter().copied().map(contender);
+            Case::new(format!("{activation}-{depth}x64"), contenders.collect())
         })
         .collect()
 }

@@ -26,11 +26,7 @@ fn cases() -> Vec<Case> {
             let mut contenders = vec![Contender::exact(&base), Contender::foof(&base, 250)];
             contenders.extend(Contender::full_and_batches(&base, 500));
             contenders.extend(Contender::baselines(&base, 128));
-            Case {
-                name: source.name().into(),
-                contenders,
-                targets: Vec::new(),
-            }
+            Case::new(source.name(), contenders)
         })
         .collect()
 }

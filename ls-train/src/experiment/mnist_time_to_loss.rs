@@ -25,21 +25,18 @@ fn cases() -> Vec<Case> {
         name: name.into(),
         ..contender
     };
-    vec![Case {
-        name: "mnist".into(),
-        contenders: vec![
-            named("foof", exact(3)),
-            named("foof, longer", exact(6)),
-            baseline("sgd, batches", &base, OptimizerName::Sgd, &[0.03, 0.1, 0.2]),
-            baseline(
-                "adam, batches",
-                &base,
-                OptimizerName::Adam,
-                &[1e-3, 2e-3, 4e-3],
-            ),
-        ],
-        targets: vec![0.02],
-    }]
+    let contenders = vec![
+        named("foof", exact(3)),
+        named("foof, longer", exact(6)),
+        baseline("sgd, batches", &base, OptimizerName::Sgd, &[0.03, 0.1, 0.2]),
+        baseline(
+            "adam, batches",
+            &base,
+            OptimizerName::Adam,
+            &[1e-3, 2e-3, 4e-3],
+        ),
+    ];
+    vec![Case::new("mnist", contenders).with_targets([0.02])]
 }
 
 /// Makes a baseline with a setting for every schedule, rate, batch size and number of epochs.

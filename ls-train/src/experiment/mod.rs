@@ -15,6 +15,7 @@ mod cnn_small;
 mod convolution;
 mod deep_sigmoid;
 mod depth;
+mod generalization;
 mod hundred_layers;
 mod initialization;
 mod mnist;
@@ -24,7 +25,7 @@ mod rivals;
 mod weighting;
 
 pub use comparison::{Comparison, ContenderSummary, PairedDifference};
-pub use contender::{Budget, Case, Contender};
+pub use contender::{Budget, Case, Choice, Contender};
 pub use runner::{Arrival, ExperimentOptions, ExperimentProgress, RunResult, run};
 pub use statistics::{ConfidenceInterval, Spread};
 
@@ -54,6 +55,7 @@ impl Experiment {
         initialization::EXPERIMENT,
         rivals::EXPERIMENT,
         relaxation::EXPERIMENT,
+        generalization::EXPERIMENT,
     ];
 
     /// Returns the experiment of a name.

@@ -39,9 +39,5 @@ fn case(depth: usize, activation: Activation) -> Case {
     };
     let mut contenders: Vec<_> = FACTORS.iter().map(relaxed).collect();
     contenders.push(Contender::exact(&base));
-    Case {
-        name: format!("{activation}-{depth}x64"),
-        contenders,
-        targets: vec![1e-1, 1e-2, 1e-3],
-    }
+    Case::new(format!("{activation}-{depth}x64"), contenders).with_targets([1e-1, 1e-2, 1e-3])
 }

@@ -77,14 +77,9 @@ fn mnist() -> Case {
         };
         Contender::swept(optimizer.name(), &base, optimizer, &rates)
     }));
-    Case {
-        name: "mnist, batches of 250".into(),
-        contenders: contenders
-            .into_iter()
-            .map(|contender| contender.within(Budget::Sweeps))
-            .collect(),
-        targets: vec![0.02],
-    }
+    let contenders = contenders.into_iter();
+    let contenders = contenders.map(|contender| contender.within(Budget::Sweeps));
+    Case::new("mnist, batches of 250", contenders.collect()).with_targets([0.02])
 }
 
 /// All contenders on one problem, with a loss of 1e-5 as the target.
@@ -107,9 +102,5 @@ fn case(name: &str, base: RunConfig) -> Case {
             Contender::swept(optimizer.name(), &batches, optimizer, &rates)
         }),
     );
-    Case {
-        name: name.into(),
-        contenders,
-        targets: vec![1e-5],
-    }
+    Case::new(name, contenders).with_targets([1e-5])
 }

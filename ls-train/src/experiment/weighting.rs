@@ -52,11 +52,7 @@ fn cases() -> Vec<Case> {
             ("no restart", without_restart),
         ];
         let contender = |(name, settings)| Contender::fixed(name, with_method(&base, settings));
-        Case {
-            name: name.into(),
-            contenders: contenders.into_iter().map(contender).collect(),
-            targets: Vec::new(),
-        }
+        Case::new(name, contenders.into_iter().map(contender).collect())
     })
     .collect()
 }

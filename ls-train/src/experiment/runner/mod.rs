@@ -3,6 +3,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `options` | choices of the user, and results |
+//! | `limits` | sweeps or seconds of a run |
 //! | `plan` | selection of contenders, checks, number of runs |
 //! | `single_run` | one run |
 //! | `tuning` | choice of a setting |
@@ -10,6 +11,7 @@
 //! | `medians` | `results.md` |
 //! | `plot` | plots of the losses |
 
+mod limits;
 mod medians;
 mod options;
 mod plan;
@@ -23,13 +25,14 @@ pub use options::{Arrival, ExperimentOptions, ExperimentProgress, RunResult};
 use super::{Budget, Case, Contender};
 use crate::config::RunConfig;
 use crate::{Error, Result};
+use limits::{Limit, Limits};
 use table::{RESULTS, ResultsTable};
 
 /// Runs all contenders of all cases; returns the results that represent them, without those of the tuning.
 ///
 /// A contender with several settings is tuned first: each setting runs once from the tuning seed, and the best one represents the
 /// contender. While it has the least or the largest learning rate of its kind, a further rate is tried. It is chosen by accuracy on
-/// the validation split, or without one by seconds to the target of the case and training loss.
+/// the validation split, or without one by the [`Choice`](super::Choice) of the case.
 ///
 /// `observer` hears of every run. The folder then holds `results.csv` with every run, `arrivals.csv` with its arrivals at targets,
 /// `figures.csv` with the last figures of every run's method, `results.md` with medians over the seeds, a plot of each case from its
@@ -83,7 +86,8 @@ impl Runner<'_> {
         for contender in &case.contenders {
             let own = self.run_contender(case, contender, &reference)?;
             if reference.is_empty() {
-                reference = own.iter().map(|result| self.seconds(result)).collect();
+                let seconds = own.iter().map(|result| self.seconds(case, result));
+                reference = seconds.collect();
             }
             first_seeds.extend(own.first().cloned());
             results.extend(own);
@@ -93,10 +97,11 @@ impl Runner<'_> {
         Ok(results)
     }
 
-    /// Returns the seconds of a run, or of the experiment for a run that diverged.
-    fn seconds(&self, result: &RunResult) -> f64 {
+    /// Returns the seconds of a run, or of the case for a run that diverged.
+    fn seconds(&self, case: &Case, result: &RunResult) -> f64 {
         let summary = result.summary.as_ref();
-        summary.map_or(self.options.seconds, |summary| summary.seconds)
+        let all = case.times * self.options.seconds;
+        summary.map_or(all, |summary| summary.seconds)
     }
 
     /// Tunes a contender and runs its best setting from every seed.
@@ -106,9 +111,10 @@ impl Runner<'_> {
         contender: &Contender,
         reference: &[f64],
     ) -> Result<Vec<RunResult>> {
+        let limits = self.limits(case, contender, reference)?;
         let mut settings = contender.settings.clone();
-        let tuned = self.tune(case, contender, &mut settings, reference)?;
-        let chosen = tuning::best(&tuned).unwrap_or(0);
+        let tuned = self.tune(case, contender, &mut settings, limits)?;
+        let chosen = tuning::best(&tuned, case.choice).unwrap_or(0);
         let Some(setting) = settings.get(chosen) else {
             return Ok(Vec::new());
         };
@@ -117,7 +123,7 @@ impl Runner<'_> {
         seeds
             .map(|seed| match known.filter(|result| result.seed == seed) {
                 Some(result) => Ok(result.clone()),
-                None => self.run_setting(case, contender, setting, seed, reference),
+                None => self.run_setting(case, contender, setting, seed, limits),
             })
             .collect()
     }
@@ -129,7 +135,7 @@ impl Runner<'_> {
         case: &Case,
         contender: &Contender,
         settings: &mut Vec<(String, RunConfig)>,
-        reference: &[f64],
+        limits: Limits<'_>,
     ) -> Result<Vec<RunResult>> {
         let mut tuned = Vec::new();
         if settings.len() < 2 {
@@ -139,11 +145,11 @@ impl Runner<'_> {
         let most = settings.len() + tuning::MOST_FURTHER;
         while tuned.len() < settings.len() {
             let setting = settings[tuned.len()].clone();
-            tuned.push(self.run_setting(case, contender, &setting, seed, reference)?);
+            tuned.push(self.run_setting(case, contender, &setting, seed, limits)?);
             let all_done = tuned.len() == settings.len() && settings.len() < most;
             if all_done
                 && contender.widens
-                && let Some(best) = tuning::best(&tuned)
+                && let Some(best) = tuning::best(&tuned, case.choice)
                 && let Some(further) = tuning::further(settings, best)
             {
                 settings.push(further);
@@ -160,10 +166,10 @@ impl Runner<'_> {
         contender: &Contender,
         setting: &(String, RunConfig),
         seed: u64,
-        reference: &[f64],
+        limits: Limits<'_>,
     ) -> Result<RunResult> {
-        let seconds = self.time_limit(contender.budget, seed, reference);
-        let result = single_run::run(case, contender, setting, seed, seconds, self.options)?;
+        let limit = limits.of(seed);
+        let result = single_run::run(case, contender, setting, seed, limit, self.options)?;
         self.table.append(&result)?;
         self.done += 1;
         (self.observer)(&ExperimentProgress {
@@ -174,17 +180,35 @@ impl Runner<'_> {
         Ok(result)
     }
 
-    /// Returns the time limit of a run; `None` where its sweeps are the limit.
-    fn time_limit(&self, budget: Budget, seed: u64, reference: &[f64]) -> Option<f64> {
-        match budget {
-            Budget::Seconds => Some(self.options.seconds),
-            Budget::Sweeps => None,
-            Budget::Times(times) => {
-                let place = (seed as usize).checked_sub(1);
-                let own = place.and_then(|place| reference.get(place));
-                let seconds = own.or(reference.first());
-                Some(seconds.map_or(self.options.seconds, |seconds| times * seconds))
-            }
-        }
+    /// Returns what the limits of a contender's runs depend on.
+    fn limits<'r>(
+        &self,
+        case: &Case,
+        contender: &Contender,
+        reference: &'r [f64],
+    ) -> Result<Limits<'r>> {
+        let seconds = case.times * self.options.seconds;
+        let sweep_seconds = match contender.budget {
+            Budget::WholeSweeps => self.sweep_seconds(case, contender)?,
+            Budget::Seconds | Budget::Sweeps | Budget::Times(_) => seconds,
+        };
+        Ok(Limits {
+            budget: contender.budget,
+            seconds,
+            reference,
+            sweep_seconds,
+        })
+    }
+
+    /// Measures the seconds of a sweep of a contender's first setting; those of the case where it diverges.
+    fn sweep_seconds(&self, case: &Case, contender: &Contender) -> Result<f64> {
+        const SWEEPS: usize = 3;
+        let Some((_, config)) = contender.settings.first() else {
+            return Ok(case.times * self.options.seconds);
+        };
+        let pilot = ("pilot".to_owned(), config.clone());
+        let (limit, seed) = (Limit::Sweeps(SWEEPS), self.options.tuning_seed);
+        let result = single_run::run(case, contender, &pilot, seed, limit, self.options)?;
+        Ok(self.seconds(case, &result) / SWEEPS as f64)
     }
 }

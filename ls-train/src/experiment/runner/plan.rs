@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ls_datasets::Source;
 
+use super::limits::Limit;
 use super::options::ExperimentOptions;
 use crate::config::{Plan, RunConfig};
 use crate::experiment::{Budget, Case, Contender};
@@ -38,9 +39,12 @@ pub(super) fn select(mut cases: Vec<Case>, only: &str) -> Result<Vec<Case>> {
 /// application can make.
 pub(super) fn check(cases: &[Case], options: &ExperimentOptions<'_>) -> Result<()> {
     for contender in contenders(cases) {
-        let seconds = (contender.budget == Budget::Seconds).then_some(options.seconds);
+        let limit = match contender.budget {
+            Budget::Seconds => Limit::Seconds(options.seconds),
+            Budget::WholeSweeps | Budget::Sweeps | Budget::Times(_) => Limit::Own,
+        };
         for (_, config) in &contender.settings {
-            let plan = plan(config, 1, seconds, options)?;
+            let plan = plan(config, 1, limit, options)?;
             let folder = plan.config().data.folder.as_deref();
             let is_missing =
                 |source: Source| source.needs_folder() && !folder.is_some_and(Path::exists);
@@ -73,20 +77,25 @@ pub(super) fn seeds(contender: &Contender, options: &ExperimentOptions<'_>) -> u
     options.seeds.min(contender.seeds)
 }
 
-/// Completes a setting by a seed, the folder of its data and, where there is one, a time limit in place of its sweeps.
+/// Completes a setting by a seed, the folder of its data and the limit of the run.
 ///
 /// # Errors
 /// [`Error::InvalidConfig`] for an impossible setting.
 pub(super) fn plan(
     config: &RunConfig,
     seed: u64,
-    seconds: Option<f64>,
+    limit: Limit,
     options: &ExperimentOptions<'_>,
 ) -> Result<Plan> {
+    let (sweeps, time_limit) = match limit {
+        Limit::Own => (config.sweeps, None),
+        Limit::Sweeps(sweeps) => (sweeps, None),
+        Limit::Seconds(seconds) => (UNLIMITED, Some(seconds)),
+    };
     let mut config = RunConfig {
         seed,
-        sweeps: seconds.map_or(config.sweeps, |_| UNLIMITED),
-        time_limit: seconds,
+        sweeps,
+        time_limit,
         ..config.clone()
     };
     let source = config.data.dataset.parse::<Source>().ok();

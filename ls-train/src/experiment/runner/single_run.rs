@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use ls_core::Error::{NotFinite, NotPositiveDefinite};
 use ls_core::fit::Stop;
 
+use super::limits::Limit;
 use super::options::{Arrival, ExperimentOptions, RunResult};
 use super::plan;
 use crate::config::RunConfig;
@@ -23,7 +24,7 @@ pub(super) fn run(
     contender: &Contender,
     (setting, config): &(String, RunConfig),
     seed: u64,
-    seconds: Option<f64>,
+    limit: Limit,
     options: &ExperimentOptions<'_>,
 ) -> Result<RunResult> {
     let run = options
@@ -31,7 +32,7 @@ pub(super) fn run(
         .join("runs")
         .join(&case.name)
         .join(folder_name(&contender.name, setting, seed));
-    let plan = plan::plan(config, seed, seconds, options)?;
+    let plan = plan::plan(config, seed, limit, options)?;
     let splits = Splits::load(&plan, &options.device)?;
     let session = Session {
         checkpoints: CheckpointRule::Never,

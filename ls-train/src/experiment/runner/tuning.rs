@@ -2,13 +2,18 @@
 
 use super::options::RunResult;
 use crate::config::{BackpropConfig, MethodConfig, RunConfig};
+use crate::experiment::Choice;
+use crate::run_dir::Summary;
 
 /// Learning rates that are tried at most beyond the given ones.
 pub(super) const MOST_FURTHER: usize = 8;
 
 /// Returns the place of the best result, the first among equals; `None` without results.
-pub(super) fn best(results: &[RunResult]) -> Option<usize> {
-    let scores = results.iter().map(score).enumerate();
+pub(super) fn best(results: &[RunResult], choice: Choice) -> Option<usize> {
+    let scores = results
+        .iter()
+        .map(|result| score(result, choice))
+        .enumerate();
     let best = scores.min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     best.map(|(place, _)| place)
 }
@@ -61,14 +66,20 @@ fn with_rate(config: &RunConfig, rate: f64) -> Option<RunConfig> {
 }
 
 /// Returns a pair that is smaller for a better setting: error rate and loss on the validation split where there is one, or else
-/// seconds to the target and training loss.
-fn score(result: &RunResult) -> (f64, f64) {
+/// those of the choice.
+fn score(result: &RunResult, choice: Choice) -> (f64, f64) {
     let summary = result.summary.as_ref();
     if let Some(validation) = summary.and_then(|summary| summary.validation.as_ref()) {
         return (1.0 - validation.accuracy(), validation.original_loss());
     }
-    let seconds = result.seconds_to_target().unwrap_or(f64::INFINITY);
-    (seconds, result.original_loss())
+    let loss = result.original_loss();
+    match choice {
+        Choice::Loss => (result.seconds_to_target().unwrap_or(f64::INFINITY), loss),
+        Choice::TestAccuracy => {
+            let accuracy = summary.map_or(0.0, Summary::test_accuracy);
+            (1.0 - accuracy, loss)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +132,7 @@ mod tests {
     #[test]
     fn the_first_of_the_earliest_arrivals_is_best() {
         let results = [None, Some(2.0), Some(1.0), Some(1.0)].map(diverged);
+        let best = |results: &[RunResult]| best(results, Choice::Loss);
         assert_eq!(best(&results), Some(2));
         assert_eq!(best(&[diverged(None), diverged(None)]), Some(0));
         assert_eq!(best(&[]), None);

@@ -1,0 +1,71 @@
+//! Limits of the runs of a contender.
+
+use crate::experiment::Budget;
+
+/// Limit of one run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Limit {
+    /// The sweeps of its own configuration.
+    Own,
+    /// So many sweeps.
+    Sweeps(usize),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+/// What the limits of a contender's runs depend on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits<'a> {
+    pub budget: Budget,
+    /// Seconds of the case.
+    pub seconds: f64,
+    /// Seconds that the first contender took, by seed from 1.
+    pub reference: &'a [f64],
+    /// Seconds of one sweep, for [`Budget::WholeSweeps`].
+    pub sweep_seconds: f64,
+}
+
+impl Limits<'_> {
+    /// Returns the limit of the run from a seed.
+    pub(super) fn of(&self, seed: u64) -> Limit {
+        match self.budget {
+            Budget::Seconds => Limit::Seconds(self.seconds),
+            Budget::Sweeps => Limit::Own,
+            Budget::WholeSweeps => {
+                let sweeps = self.seconds / self.sweep_seconds.max(f64::MIN_POSITIVE);
+                Limit::Sweeps((sweeps as usize).max(1))
+            }
+            Budget::Times(times) => {
+                let place = (seed as usize).checked_sub(1);
+                let own = place.and_then(|place| self.reference.get(place));
+                let first = own.or(self.reference.first());
+                Limit::Seconds(first.map_or(self.seconds, |first| times * first))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_follows_the_budget() {
+        let limit = |budget, seed| {
+            let limits = Limits {
+                budget,
+                seconds: 5.0,
+                reference: &[3.0, 4.0],
+                sweep_seconds: 0.7,
+            };
+            limits.of(seed)
+        };
+        assert_eq!(limit(Budget::Seconds, 1), Limit::Seconds(5.0));
+        assert_eq!(limit(Budget::Sweeps, 1), Limit::Own);
+        assert_eq!(limit(Budget::WholeSweeps, 1), Limit::Sweeps(7));
+        assert_eq!(limit(Budget::Times(2.0), 2), Limit::Seconds(8.0));
+        // Seeds that the first contender did not run from, the tuning seed among them.
+        assert_eq!(limit(Budget::Times(2.0), 0), Limit::Seconds(6.0));
+        assert_eq!(limit(Budget::Times(2.0), 3), Limit::Seconds(6.0));
+    }
+}
