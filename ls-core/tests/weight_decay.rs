@@ -144,10 +144,11 @@ fn batches_settle_where_the_derivatives_vanish_too() {
     let (split, network) = (split(), network());
     let sweeps = 400;
     let config = FoofConfig {
-        weight_decay: DECAY,
+        weight_decay: Some(DECAY),
         ..FoofConfig::default()
     };
-    let mut method = Foof::new(config, &network, Some(2 * sweeps)).unwrap();
+    let method = Foof::new(config, &network, Some(2 * sweeps)).unwrap();
+    let mut method = method.with_last_decay(DECAY);
     let mut model = Separated::new(network);
     let indices: Vec<usize> = (0..SAMPLES).collect();
     for _ in 0..sweeps {

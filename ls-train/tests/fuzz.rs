@@ -239,6 +239,7 @@ fn checkpoint_file(name: &str) {
                 network: &other,
                 split: &split.train,
                 total_steps: Some(1),
+                seed: 1,
             };
             let method = config.method.library().unwrap().init(&task);
             let _ = method.unwrap().restore(state);

@@ -12,8 +12,8 @@ use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
 use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
-    AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, LbfgsConfig,
-    MethodConfig, OptimizerConfig, OptimizerName, RunConfig, Schedule,
+    AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, ImageChange,
+    LbfgsConfig, MethodConfig, OptimizerConfig, OptimizerName, RunConfig, Schedule,
 };
 use ls_train::data::Splits;
 use ls_train::observe::CheckpointRule;
@@ -112,6 +112,14 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
     vec![
         ("exact", exact(None), full),
         ("exact, rms", exact(Some(Scaling::Rms)), full),
+        (
+            "exact, start in batches",
+            MethodConfig::Exact(ExactConfig {
+                batch_sweeps: Some(3),
+                ..ExactConfig::default()
+            }),
+            full,
+        ),
         ("foof", foof(0.9), batches),
         ("foof, full batch", foof(0.5), full),
         (
@@ -187,6 +195,18 @@ fn assert_resumed_equals_uninterrupted(what: &str, config: &RunConfig) {
 fn every_method_stopped_after_each_sweep_ends_where_it_would_have() {
     for (what, method, batch_size) in methods() {
         assert_resumed_equals_uninterrupted(what, &small(method, batch_size));
+    }
+}
+
+#[test]
+fn changed_images_are_the_same_after_each_stop() {
+    for method in ["foof", "backprop"] {
+        let method = MethodConfig::named(method).unwrap();
+        let config = RunConfig {
+            augment: ImageChange::ALL.to_vec(),
+            ..small(method, BatchSize::Samples(48))
+        };
+        assert_resumed_equals_uninterrupted("changed images", &config);
     }
 }
 

@@ -41,6 +41,7 @@ fn init(name: &str, network: &Network, split: &Batch, batch_size: BatchSize) -> 
         network,
         split,
         total_steps: Some(steps),
+        seed: 1,
     };
     MethodConfig::named(name).unwrap().init(&task).unwrap()
 }

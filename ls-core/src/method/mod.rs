@@ -27,10 +27,12 @@ mod separation;
 mod settings;
 mod stage_role;
 mod state;
+mod sweeps;
+mod wide_samples;
 
 pub use alternating::{Alternating, AlternatingConfig};
 pub use backprop::{Backprop, BackpropConfig, gradients};
-pub use exact::{Candidate, Exact, ExactConfig, FORM, Form, OUTPUT_DAMPING, Storage};
+pub use exact::{Exact, ExactConfig};
 pub(crate) use figures::counts;
 pub use figures::{ACCEPTED, CONDITION, DAMPING, PENALIZED_LOSS, REJECTED, SCALING, STEP};
 pub use foof::{Foof, FoofConfig};
@@ -44,3 +46,4 @@ pub use schedule::Schedule;
 pub use separated::Separated;
 pub use settings::{MethodSettings, Task};
 pub use state::MethodState;
+pub use sweeps::{Candidate, FORM, Form, OUTPUT_DAMPING, Storage};

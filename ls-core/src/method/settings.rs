@@ -23,6 +23,8 @@ pub struct Task<'a> {
     /// Number of batches of the whole run, over which steps and learning rates fall; `None` when it is not known, and nothing
     /// falls.
     pub total_steps: Option<usize>,
+    /// Seed of what the method draws.
+    pub seed: u64,
 }
 
 /// The configuration of one method: the only form in which its settings exist.

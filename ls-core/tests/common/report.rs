@@ -15,10 +15,11 @@ pub(crate) trait Report {
     fn rejected(&self) -> usize;
     /// The accepted step of `exact`.
     fn candidate(&self) -> Option<Candidate>;
-    /// The condition of a stage, counted from 1.
     /// Whether the sweep took a quasi-Newton step.
     fn is_quasi_newton(&self) -> bool;
-
+    /// Whether the sweep was an epoch in batches.
+    fn is_in_batches(&self) -> bool;
+    /// The condition of a stage, counted from 1.
     fn condition(&self, stage: usize) -> Option<f64>;
     /// The loss with its penalty.
     fn penalized_loss(&self) -> Option<f64>;
@@ -53,6 +54,10 @@ impl Report for Figures {
 
     fn is_quasi_newton(&self) -> bool {
         self.value(&FORM) == Some(FigureValue::Word("quasi-newton"))
+    }
+
+    fn is_in_batches(&self) -> bool {
+        self.value(&FORM) == Some(FigureValue::Word("batches"))
     }
 
     fn condition(&self, stage: usize) -> Option<f64> {

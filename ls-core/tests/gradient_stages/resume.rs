@@ -87,10 +87,10 @@ fn a_state_without_gradient_steps_is_for_affine_networks_alone() {
         sweep(&mut method, &mut model, &split(), None);
         method.save().unwrap()
     };
-    // No gradient steps, and a memory of quasi-Newton steps without pairs.
+    // No gradient steps, no start in batches, and a memory of quasi-Newton steps without pairs.
     assert_eq!(
         state().values.keys().collect::<Vec<_>>(),
-        ["controller", "quasi_newton", "turns"]
+        ["controller", "quasi_newton", "start", "turns"]
     );
     assert!(state().optimizers.is_empty() && state().arrays.is_empty());
     exact(&affine, ExactConfig::default())

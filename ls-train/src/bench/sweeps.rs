@@ -55,6 +55,7 @@ impl Sweeps {
             network,
             split,
             total_steps: Some(batches.len() * (1 + timer.repeats)),
+            seed: 1,
         })?;
         let mut model = Separated::for_method(&*method, network.clone(), split);
         let mut done = 0;

@@ -10,8 +10,12 @@
 //! that of the output side's curvature, `(1+ν) (G_l/t_l + ν I)⁻¹` with `G_l` the second moment of the gradients.
 //!
 //! The result is kept if the original loss `F` fell, with weight decay `F + λ/2 Σ ‖W_l‖²`. So that loss never rises, and there is
-//! no learning rate; [`control`] finds `τ` and `μ`. Once the fits slow down, sweeps may be steps of L-BFGS in the same layer-wise metric
-//! ([`quasi_newton`]); [`turns`] gives the next sweep to whichever lowers the loss more for its work. Method [`foof`](super::foof) takes single steps of the descent form on batches.
+//! no learning rate; a controller finds `τ` and `μ`. Once the fits slow down, sweeps may be steps of L-BFGS in the same layer-wise metric;
+//! the next sweep goes to whichever lowers the loss more for its work ([`sweeps`](super::sweeps)).
+//!
+//! Fits of a whole split adapt to every direction of its inputs, and images have hundreds that carry nothing but noise. On wide samples,
+//! and in convolutional networks, a run therefore starts with epochs of [`foof`](super::foof) in batches ([`batch_start`]), each of which
+//! is kept only if the loss fell: the law of the method holds for them too.
 //!
 //! A stage without the affine view has no pre-activations to fit. Its weights stay in the fits, and it has no displacement.
 //! Afterwards, also where no fit was accepted, all such stages move together by one [`GradientStep`](crate::update::GradientStep) on
@@ -19,29 +23,22 @@
 //! way too; a stage without trainable parameters keeps its weights. The penalty of weight decay covers the kernels of fitted stages
 //! alone.
 
-mod control;
-mod full_batch;
-mod gradient_stages;
-mod quasi_newton;
-mod sweeps;
-mod turns;
-
-pub use control::{Candidate, Form};
-pub use full_batch::Storage;
+mod batch_start;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use control::Controller;
-pub(super) use sweeps::FullBatchSweeps;
+use batch_start::{BatchStart, SavedStart};
 
 use super::separate::separate;
 use super::separation::reported_weights;
 use super::settings::check_weight_decay;
-use super::state::mismatch;
+use super::sweeps::{
+    FORM, FullBatchSweeps, GRAM_ROWS, OUTPUT_DAMPING, SavedSweeps, Storage, SweepSettings,
+};
 use super::{
     ACCEPTED, CONDITION, DAMPING, Method, MethodSettings, MethodState, Objective, PENALIZED_LOSS,
-    REJECTED, SCALING, STEP, Scaling, Separated, Task,
+    REJECTED, SCALING, STEP, Scaling, Separated, Task, counts,
 };
 use crate::batch::{Batch, BatchIdentity, BatchSize, Selection};
 use crate::error::ensure;
@@ -50,12 +47,6 @@ use crate::linalg::Ridge;
 use crate::network::Network;
 use crate::objective::{Measurement, ReportWeighting, Weights};
 use crate::{Error, Result};
-
-/// Form of the fits that a sweep accepted.
-pub const FORM: Figure = Figure::new("Form").detail();
-
-/// Damping `ν` of the output side's curvature in the step that a sweep took.
-pub const OUTPUT_DAMPING: Figure = Figure::new("Output damping").chart("Steps").detail();
 
 /// Settings of [`Exact`].
 ///
@@ -67,6 +58,7 @@ pub const OUTPUT_DAMPING: Figure = Figure::new("Output damping").chart("Steps").
 /// | `output-damping` | `ν` | 0.3 | 1e-6 to 1e6 |
 /// | `scaling` | factors `c_l` of the displacements | found in every sweep | `none`, `rms`, `norm` |
 /// | `history` | pairs of the L-BFGS steps between the fits; 0 for fits alone | 20 | 0 to 1000 |
+/// | `batch-sweeps` | first sweeps that are epochs in batches; 0 for none | by samples and network | 0 to 1000 |
 /// | `storage` | arrays that are kept between the passes | `stored` | `stored`, `recomputed` |
 /// | `chunk` | samples of a chunk | a million entries; sixteen million on an accelerator | 1 or more |
 /// | `ridge` | reference of `μ` | `variance` | `variance`, `second-moment` |
@@ -92,6 +84,10 @@ pub struct ExactConfig {
     pub scaling: Option<Scaling>,
     /// Pairs of the L-BFGS steps between the fits; 0 for fits alone [default: 20]
     pub history: usize,
+    /// First sweeps that are epochs of `foof` in batches of 128, kept only if the loss falls; 0 for none [default: 4 to 10 for samples of more
+    /// than 192 features and for convolutional networks, at most half of the run]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_sweeps: Option<usize>,
     /// Arrays that are kept between the passes of a sweep: `recomputed` is slower and takes less memory [default: stored]
     pub storage: Storage,
     /// Samples that pass through the stages at once [default: by the size of the stages]
@@ -119,10 +115,11 @@ impl Default for ExactConfig {
             output_damping: None,
             scaling: None,
             history: 20,
+            batch_sweeps: None,
             storage: Storage::Stored,
             chunk: None,
             ridge: Ridge::default(),
-            gram_rows: 1 << 14,
+            gram_rows: GRAM_ROWS,
             weight_decay: 0.0,
             weighting: ReportWeighting::default(),
         }
@@ -160,6 +157,13 @@ impl MethodSettings for ExactConfig {
         check_weight_decay(self.weight_decay)?;
         let history = self.history;
         ensure(history <= 1000, "history", history as f64, "from 0 to 1000")?;
+        let sweeps = self.batch_sweeps.unwrap_or(0);
+        ensure(
+            sweeps <= 1000,
+            "batch-sweeps",
+            sweeps as f64,
+            "from 0 to 1000",
+        )?;
         let rows = self.gram_rows;
         ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
     }
@@ -180,7 +184,8 @@ impl MethodSettings for ExactConfig {
     }
 
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
-        Ok(Box::new(Exact::new(*self, task.network)?))
+        let exact = Exact::new(*self, task.network)?;
+        Ok(Box::new(exact.for_run(task.total_steps, task.seed)))
     }
 }
 
@@ -226,6 +231,12 @@ const NEEDS_FULL_BATCH: &str = "its fits and its guarantee need the whole split;
 /// ```
 pub struct Exact {
     config: ExactConfig,
+    /// The start in batches, which may be over; unknown before the first sweep.
+    start: Option<BatchStart>,
+    /// Sweeps of the whole run, where they are known.
+    run_sweeps: Option<usize>,
+    /// Seed of the batches of the start.
+    seed: u64,
     sweeps: FullBatchSweeps,
     /// Samples of the last sweep, to which everything that is remembered of samples belongs.
     seen: Option<BatchIdentity>,
@@ -240,9 +251,89 @@ impl Exact {
         config.check()?;
         Ok(Self {
             config,
-            sweeps: FullBatchSweeps::new(&config, network),
+            start: None,
+            run_sweeps: None,
+            seed: 1,
+            sweeps: FullBatchSweeps::new(&config.sweeps(), network),
             seen: None,
         })
+    }
+
+    /// Tells the method how many sweeps the run has, of which a start in batches takes at most half, and the seed of those batches.
+    #[must_use]
+    pub fn for_run(self, sweeps: Option<usize>, seed: u64) -> Self {
+        Self {
+            run_sweeps: sweeps,
+            seed,
+            ..self
+        }
+    }
+
+    /// The start in batches, if the next sweep belongs to it. The first call decides.
+    fn running_start(
+        &mut self,
+        network: &Network,
+        batch: &Batch,
+    ) -> Result<Option<&mut BatchStart>> {
+        if self.start.is_none() {
+            let sweeps = match self.config.batch_sweeps {
+                Some(sweeps) => sweeps,
+                None => batch_start::usual_sweeps(network, batch, self.run_sweeps),
+            };
+            let (decay, roles) = (self.config.weight_decay, self.sweeps.roles());
+            let samples = batch.len();
+            let start = BatchStart::new(sweeps, network, roles, samples, decay, self.seed)?;
+            self.start = Some(start);
+        }
+        Ok(self.start.as_mut().filter(|start| !start.is_over()))
+    }
+
+    /// Dampens the metric of the quasi-Newton steps after a start that moved the weights.
+    fn dampen_metric(&mut self) {
+        if self.start.as_ref().is_some_and(BatchStart::has_moved) {
+            self.sweeps.dampen_metric(batch_start::METRIC_DAMPING);
+        }
+    }
+
+    /// One epoch in batches, which is taken back unless the loss fell.
+    fn start_sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Option<Figures>> {
+        let network = model.network.clone();
+        let Some(start) = self.running_start(&network, batch)? else {
+            return Ok(None);
+        };
+        let (moved, length) = start.epoch(&network, batch)?;
+        let share = start.largest_share();
+        let (loss, is_taken) = self.sweeps.move_to(model, moved, batch, share)?;
+        let Some(start) = &mut self.start else {
+            return Ok(None);
+        };
+        start.learn(is_taken);
+        self.dampen_metric();
+        let taken = usize::from(is_taken);
+        let mut figures = counts(taken, 1 - taken).with(FORM, batch_start::FORM_NAME);
+        figures.record_some(STEP, is_taken.then_some(length));
+        let penalized = (self.config.weight_decay > 0.0).then_some(loss);
+        figures.record_some(PENALIZED_LOSS, penalized);
+        Ok(Some(figures))
+    }
+}
+
+impl ExactConfig {
+    /// What decides the weights of full-batch sweeps.
+    fn sweeps(&self) -> SweepSettings {
+        SweepSettings {
+            step: self.step,
+            damping: self.damping,
+            output_curvature: self.output_curvature,
+            output_damping: self.output_damping,
+            scaling: self.scaling,
+            history: self.history,
+            storage: self.storage,
+            chunk: self.chunk,
+            ridge: self.ridge,
+            gram_rows: self.gram_rows,
+            weight_decay: self.weight_decay,
+        }
     }
 }
 
@@ -272,7 +363,7 @@ impl Method for Exact {
         figures
     }
 
-    /// Fits all stages once. The batch must be a whole split.
+    /// Fits all stages once, or moves them over all batches of the start. The batch must be a whole split.
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
         if !matches!(batch.selection, Selection::All) {
             return Err(Error::BatchSize {
@@ -289,43 +380,31 @@ impl Method for Exact {
             }
             self.seen = identity;
         }
-        self.sweeps.sweep(model, batch)
+        match self.start_sweep(model, batch)? {
+            Some(figures) => Ok(figures),
+            None => self.sweeps.sweep(model, batch),
+        }
     }
 
     fn save(&self) -> Result<MethodState> {
-        let gradient_stages = self.sweeps.gradient_stages.as_ref();
         let mut state = MethodState::default();
-        let quasi_newton = self.sweeps.quasi_newton.as_ref();
-        let numbers = SavedNumbers {
-            controller: self.sweeps.controller.clone(),
-            gradient_length: gradient_stages.map(|stages| stages.length),
-            turns: quasi_newton.map(|(turns, _)| turns.clone()),
-            quasi_newton: quasi_newton.map(|(_, memory)| memory.save(&mut state)),
+        let start = self.start.as_ref();
+        let start = start.map(|start| start.save(&mut state)).transpose()?;
+        let saved = SavedExact {
+            start,
+            sweeps: self.sweeps.save(&mut state),
         };
-        state.values = MethodState::new(&numbers)?.values;
-        if let Some(stages) = gradient_stages {
-            state.optimizers.push_back(stages.step.to_record());
-        }
+        state.values = MethodState::new(&saved)?.values;
         Ok(state)
     }
 
     fn restore(&mut self, mut state: MethodState) -> Result<()> {
-        let saved: SavedNumbers = state.read()?;
-        self.sweeps.controller = saved.controller;
-        // The pre-activations are those of a forward pass from the same weights.
-        self.sweeps.forget_samples();
-        if let Some((turns, memory)) = &mut self.sweeps.quasi_newton {
-            let pair = saved.turns.zip(saved.quasi_newton);
-            let (saved_turns, saved) = pair.ok_or_else(|| mismatch(&"it has no history"))?;
-            *turns = saved_turns;
-            memory.restore(saved, &mut state)?;
-        }
-        if let Some(stages) = &mut self.sweeps.gradient_stages {
-            let length = saved.gradient_length;
-            stages.length = length.ok_or_else(|| mismatch(&"it knows all stages as affine"))?;
-            stages.step = stages.step.clone().load_record(state.take_optimizer()?);
-        }
-        Ok(())
+        let saved: SavedExact = state.read()?;
+        let start = saved.start;
+        let restored = |start| BatchStart::restored(start, self.sweeps.roles(), &mut state);
+        self.start = start.map(restored).transpose()?;
+        self.dampen_metric();
+        self.sweeps.restore(saved.sweeps, &mut state)
     }
 
     fn has_auxiliary_variables(&self) -> bool {
@@ -352,14 +431,10 @@ impl Method for Exact {
 
 /// Numbers and choices of the saved state.
 #[derive(Serialize, Deserialize)]
-struct SavedNumbers {
-    controller: Controller,
-    /// First length of the next gradient step; absent where every stage is fitted or frozen.
+struct SavedExact {
+    /// Absent before the first sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    gradient_length: Option<f64>,
-    /// Whose turn it is; absent where no quasi-Newton steps are taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    turns: Option<turns::Turns>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    quasi_newton: Option<quasi_newton::SavedQuasiNewton>,
+    start: Option<SavedStart>,
+    #[serde(flatten)]
+    sweeps: SavedSweeps,
 }

@@ -15,7 +15,8 @@
 //! K-FAC (Martens and Grosse 2015), second moments in its eigenvectors as EKFAC (George et al. 2018), moments of Adam in those of
 //! Shampoo as SOAP (Vyas et al. 2024). Here the bases come from inputs and gradients and not from kernels, so that they cost little:
 //! that of the first stage is soon known for good. This method adds the centring, bases of low rank for wide inputs, safe weights to
-//! return to, and its start: one full-batch sweep of [`exact`](super::exact) on the first batch. All stages move at once otherwise,
+//! return to, a weight decay that falls with the square of the course of the steps, and its start: one sweep of full-batch fits
+//! ([`sweeps`](super::sweeps)) on the first batch. All stages move at once otherwise,
 //! which deep networks do not survive if the signal of the inputs, or of the gradients, vanishes on its way through them; fits from
 //! front to back bring both to one size everywhere.
 //!
@@ -25,6 +26,7 @@
 //! Stages without the affine view move at the same time by Adam, along the gradient of the batch's mean loss, at a learning rate
 //! that falls and is halved with `τ`; they return with the others. Frozen stages keep their weights.
 
+mod decay;
 mod memory;
 mod moments;
 mod pass;
@@ -34,13 +36,15 @@ mod step;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use decay::Decay;
 use step::{SavedSteps, Steps};
 
-use super::exact::{ExactConfig, FullBatchSweeps};
 use super::separate::separate;
 use super::separation::reported_weights;
 use super::settings::check_weight_decay;
 use super::stage_role::StageRole;
+use super::sweeps::{FullBatchSweeps, SweepSettings};
+use super::wide_samples::sees_wide_samples;
 use super::{
     ACCEPTED, Method, MethodSettings, MethodState, Objective, REJECTED, STEP, Schedule, Separated,
     Task, counts,
@@ -63,7 +67,7 @@ use crate::{Error, Result};
 /// | `refresh` | steps between two computations of the eigenvectors, and between two sets of safe weights, | 20 | 1 or more |
 /// | `rank` | eigenvectors of inputs that are more than twice as wide | 96 | 1 or more |
 /// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
-/// | `weight-decay` | `λ` | 0 | 0 to 1000 |
+/// | `weight-decay` | `λ` of the first step | 30 over the number of samples where they are wide, else 0 | 0 to 1000 |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -83,8 +87,10 @@ pub struct FoofConfig {
     pub rank: usize,
     /// Learning rate of Adam, which moves stages without the affine view [default: 0.001]
     pub learning_rate: f64,
-    /// λ of a penalty λ/2 Σ‖W‖² on the kernels of stages with the affine view [default: 0]
-    pub weight_decay: f64,
+    /// λ of a penalty λ/2 Σ‖W‖² on the kernels of stages with the affine view; it falls with the square of the step's course [default: 30
+    /// over the number of samples where they have more than 192 features or pass through convolutions, else 0]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network.
     #[serde(flatten)]
     pub weighting: ReportWeighting,
@@ -103,7 +109,7 @@ impl Default for FoofConfig {
             refresh: 20,
             rank: 96,
             learning_rate: 1e-3,
-            weight_decay: 0.0,
+            weight_decay: None,
             weighting: ReportWeighting::default(),
         }
     }
@@ -124,7 +130,7 @@ impl MethodSettings for FoofConfig {
             let inside = (0.0..1.0).contains(&share);
             ensure(inside, field, share, "from 0 to below 1")?;
         }
-        check_weight_decay(self.weight_decay)?;
+        check_weight_decay(self.weight_decay.unwrap_or(0.0))?;
         for (field, count) in [("refresh", self.refresh), ("rank", self.rank)] {
             let inside = (1..=MOST).contains(&count);
             ensure(inside, field, count as f64, "from 1 to 1000000")?;
@@ -144,7 +150,11 @@ impl MethodSettings for FoofConfig {
     }
 
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
-        Ok(Box::new(Foof::new(*self, task.network, task.total_steps)?))
+        let foof = Foof::new(*self, task.network, task.total_steps)?;
+        Ok(Box::new(match sees_wide_samples(task.network) {
+            true => foof.with_usual_decay(task.split.len()),
+            false => foof,
+        }))
     }
 }
 
@@ -160,31 +170,67 @@ pub struct Foof {
 }
 
 impl Foof {
-    /// Starts the method for a network, and a run of so many batches.
+    /// Starts the method for a network, and a run of so many batches. Settings that name no weight decay have none here, as the number of
+    /// samples is not known; [`with_usual_decay`](Self::with_usual_decay) takes it.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] for impossible settings.
     pub fn new(config: FoofConfig, network: &Network, total_steps: Option<usize>) -> Result<Self> {
+        Self::for_roles(config, StageRole::all(network), total_steps)
+    }
+
+    /// Starts the method for stages that move in given ways.
+    pub(super) fn for_roles(
+        config: FoofConfig,
+        roles: Vec<StageRole>,
+        total_steps: Option<usize>,
+    ) -> Result<Self> {
         config.check()?;
         Ok(Self {
             config,
-            steps: Steps::new(config, total_steps, StageRole::all(network))?,
+            steps: Steps::new(config, total_steps, roles)?,
             has_started: false,
         })
     }
 
-    /// One full-batch sweep of `exact` on the first batch.
+    /// Takes the usual weight decay of a run on so many wide samples where the settings name none: 30 over their number, at most 0.01. Its
+    /// part of a step's gradient is at most 0.3 times that of the loss.
+    #[must_use]
+    pub fn with_usual_decay(mut self, samples: usize) -> Self {
+        if self.config.weight_decay.is_none() {
+            self.steps.set_decay(Decay::usual(samples));
+        }
+        self
+    }
+
+    /// Lets the weight decay fall to another value than 0.
+    #[must_use]
+    pub fn with_last_decay(mut self, last: f64) -> Self {
+        self.steps.set_decay(self.steps.decay().down_to(last));
+        self
+    }
+
+    /// Halves all further steps.
+    pub(super) fn halve_steps(&mut self) {
+        self.steps.halve();
+    }
+
+    /// As [`restore`](Method::restore), and leaves what belongs to others in the state.
+    pub(super) fn restore_from(&mut self, state: &mut MethodState) -> Result<()> {
+        let saved: SavedFoof = state.read()?;
+        if let Some(steps) = saved.steps {
+            self.steps.restore(steps, state)?;
+            self.has_started = true;
+        }
+        Ok(())
+    }
+
+    /// One sweep of full-batch fits on the first batch.
     fn start(&self, network: &mut Network, batch: &Batch) -> Result<()> {
-        let exact = ExactConfig {
-            weight_decay: self.config.weight_decay,
-            weighting: self.config.weighting,
-            output_curvature: false,
-            history: 0,
-            ..ExactConfig::default()
-        };
+        let fits = SweepSettings::plain_fits(self.steps.decay().first());
         let mut model = Separated::new(network.clone());
         let batch = Batch::full(batch.inputs.clone(), batch.labels.clone());
-        FullBatchSweeps::new(&exact, network).sweep(&mut model, &batch)?;
+        FullBatchSweeps::new(&fits, network).sweep(&mut model, &batch)?;
         *network = model.network;
         Ok(())
     }
@@ -224,12 +270,7 @@ impl Method for Foof {
     }
 
     fn restore(&mut self, mut state: MethodState) -> Result<()> {
-        let saved: SavedFoof = state.read()?;
-        if let Some(steps) = saved.steps {
-            self.steps.restore(steps, &mut state)?;
-            self.has_started = true;
-        }
-        Ok(())
+        self.restore_from(&mut state)
     }
 
     fn has_auxiliary_variables(&self) -> bool {

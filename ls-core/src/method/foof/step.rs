@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::FoofConfig;
+use super::decay::Decay;
 use super::memory::{Memory, MemoryValues, push_affine, take_affine};
 use super::moments::{Directions, Moments};
 use super::pass::Pass;
@@ -39,6 +40,7 @@ pub(super) struct Steps {
     schedule: ScheduledFactor,
     /// Factor of all steps by the length of the run.
     horizon: f64,
+    decay: Decay,
     /// Halved whenever the weights had to return.
     factor: f64,
     /// `F` of the first batch, at least that of a guess.
@@ -92,6 +94,7 @@ impl Steps {
             config,
             stages: stages.collect(),
             factor: 1.0,
+            decay: Decay::given(config.weight_decay.unwrap_or(0.0)),
             first_loss: None,
             safe: SafeWeights::default(),
             adam: match roles.contains(&StageRole::Gradient) {
@@ -100,6 +103,24 @@ impl Steps {
             },
             roles,
         })
+    }
+
+    /// The weight decay over the run.
+    pub(super) fn decay(&self) -> Decay {
+        self.decay
+    }
+
+    /// Replaces the weight decay.
+    pub(super) fn set_decay(&mut self, decay: Decay) {
+        self.decay = decay;
+    }
+
+    /// Halves all further steps, and forgets their moments.
+    pub(super) fn halve(&mut self) {
+        self.factor /= 2.0;
+        for memory in &mut self.stages {
+            memory.moments = None;
+        }
     }
 
     /// The numbers that the next step needs.
@@ -161,8 +182,10 @@ impl Steps {
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let depth = 3.0 / self.stages.len().max(3) as f64;
         let refresh = self.schedule.steps().is_multiple_of(self.config.refresh);
-        let factor = self.factor * self.schedule.advance();
+        let course = self.schedule.advance();
+        let factor = self.factor * course;
         let length = self.config.step * depth.sqrt() * self.horizon * factor;
+        let decay = self.decay.at(course);
         let adam_rate = self.config.learning_rate * factor;
         let parts = MethodStage::all(network, &self.roles);
         let pass = Pass::new(&parts, batch)?;
@@ -170,7 +193,7 @@ impl Steps {
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
         let moved = if in_order {
-            self.moved(network, &parts, &pass, [length, adam_rate])?
+            self.moved(network, &parts, &pass, [length, decay, adam_rate])?
         } else {
             None
         };
@@ -182,10 +205,7 @@ impl Steps {
             *network = moved.network;
             self.adam = moved.adam;
         } else {
-            self.factor /= 2.0;
-            for memory in &mut self.stages {
-                memory.moments = None;
-            }
+            self.halve();
             self.safe.restore(network, &self.roles);
             if self.adam.is_some() {
                 self.adam = Some(adam()?);
@@ -200,9 +220,13 @@ impl Steps {
         &mut self,
         parts: &[MethodStage<'_>],
         pass: &Pass,
-        length: f64,
+        [length, decay]: [f64; 2],
     ) -> Vec<StageStep> {
         let (config, inputs, gradients) = (&self.config, &pass.inputs, &pass.gradients);
+        let penalty = Penalty {
+            decay: self.decay,
+            value: decay,
+        };
         let one = |(l, memory): (usize, &mut Memory)| match parts[l].affine() {
             Some(stage) => {
                 let rows = stage.rows(inputs[l].clone());
@@ -212,7 +236,14 @@ impl Steps {
                     samples: inputs[l].dims()[0] as f64,
                     is_data: l == 0,
                 };
-                stage_step(config, memory, stage.coefficients(), gradient, length)
+                stage_step(
+                    config,
+                    memory,
+                    stage.coefficients(),
+                    gradient,
+                    length,
+                    penalty,
+                )
             }
             None => StageStep::None,
         };
@@ -228,12 +259,12 @@ impl Steps {
         network: &Network,
         parts: &[MethodStage<'_>],
         pass: &Pass,
-        [length, adam_rate]: [f64; 2],
+        [length, decay, adam_rate]: [f64; 3],
     ) -> Result<Option<Moved>> {
         let mut moved = network.clone();
         let mut check = Tensor::zeros([1], &pass.inputs[0].device());
         for (l, step) in self
-            .stage_steps(parts, pass, length)
+            .stage_steps(parts, pass, [length, decay])
             .into_iter()
             .enumerate()
         {
@@ -308,6 +339,14 @@ impl Gradient {
     }
 }
 
+/// The penalty of one step.
+#[derive(Clone, Copy)]
+struct Penalty {
+    decay: Decay,
+    /// `λ`.
+    value: f64,
+}
+
 /// Takes a batch into the memory of a stage, and moves its coefficients.
 fn stage_step(
     config: &FoofConfig,
@@ -315,12 +354,13 @@ fn stage_step(
     Affine { kernel, bias }: Affine,
     gradient: Gradient,
     length: f64,
+    penalty: Penalty,
 ) -> StageStep {
     if !memory.take_in(config, &gradient.rows, &gradient.outputs, gradient.is_data) {
         return StageStep::Unusable;
     }
     let rate = length * width_factor(&kernel);
-    match step(config, memory, &kernel, gradient, rate) {
+    match step(config, memory, &kernel, gradient, rate, penalty) {
         Some((step, check)) => {
             let moved = Affine {
                 kernel: kernel - step.kernel,
@@ -339,13 +379,15 @@ fn step(
     weights: &Tensor<2>,
     gradient: Gradient,
     rate: f64,
+    penalty: Penalty,
 ) -> Option<(Affine, Tensor<1>)> {
     let (directions, inputs) = (memory.directions.as_ref()?, memory.inputs.as_ref()?);
     let mean = inputs.arrays().1.unsqueeze::<2>();
     let taken_off = gradient.is_data.then_some(&mean);
     let [mut kernel, bias] = gradient.rotated(directions, &mean);
-    if config.weight_decay > 0.0 {
-        kernel = kernel + directions.rotated(weights.clone() * config.weight_decay);
+    if penalty.value > 0.0 {
+        let weights = directions.rotated(weights.clone());
+        kernel = penalty.decay.add(kernel, weights, penalty.value);
     }
     let start = || Moments::start(directions, &kernel);
     let moments = memory.moments.get_or_insert_with(start);

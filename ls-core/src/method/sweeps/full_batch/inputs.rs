@@ -16,7 +16,7 @@ pub(super) const KEPT_FACTORS: usize = 4;
 
 /// Factors of the first stage's Gram matrix, by damping, and its preconditioner: its inputs never change.
 #[derive(Default)]
-pub(in crate::method::exact) struct FirstStage {
+pub(in crate::method::sweeps) struct FirstStage {
     gram: Option<Gram>,
     /// The last preconditioner, with its damping.
     preconditioner: Option<(f64, Preconditioner)>,
@@ -110,7 +110,7 @@ impl FullBatch<'_> {
     ///
     /// # Errors
     /// [`Error::NotPositiveDefinite`] when `μ` is too small.
-    pub(in crate::method::exact) fn preconditioners(
+    pub(in crate::method::sweeps) fn preconditioners(
         &self,
         iterate: &Iterate,
         damping: f64,

@@ -1,4 +1,4 @@
-//! The controller of method `exact`: it chooses the length `τ` and the damping `μ` of each sweep by trials.
+//! The controller of full-batch sweeps: it chooses the length `τ` and the damping `μ` of each sweep by trials.
 //!
 //! A sweep tries candidates from one or more *arms*, the pairs of a [`Form`] and a [`Scaling`], and keeps the one that
 //! lowers the loss most. The loss is the original one, with weight decay that with its penalty. The controller accepts

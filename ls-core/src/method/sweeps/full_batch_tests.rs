@@ -1,12 +1,12 @@
-//! The sweep of `exact` seen from inside.
+//! The full-batch sweep seen from inside.
 
-use super::super::{Exact, ExactConfig};
 use super::fits::Aim;
 use super::inputs::KEPT_FACTORS;
 use super::*;
 use crate::batch::index_tensor;
-use crate::method::exact::control::{Candidate, Form};
-use crate::method::{ACCEPTED, Method, Scaling, Separated};
+use crate::method::sweeps::control::{Candidate, Form};
+use crate::method::sweeps::{FullBatchSweeps, SweepSettings};
+use crate::method::{ACCEPTED, Scaling, Separated};
 use crate::shape::FeatureShape;
 use crate::stage::{
     Activation, AnyStage, Convolution, ConvolutionConfig, Dense, DenseConfig, Init, Pooling,
@@ -431,13 +431,15 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
     for network in networks() {
         for storage in [Storage::Stored, Storage::Recomputed] {
             let chunk = Some(4);
-            let free = ExactConfig {
+            let free = SweepSettings {
                 storage,
                 chunk,
-                ..ExactConfig::default()
+                output_curvature: true,
+                history: 20,
+                ..SweepSettings::plain_fits(0.0)
             };
             // Too short to be noticed.
-            let short = ExactConfig {
+            let short = SweepSettings {
                 step: Some(1e-4),
                 damping: Some(1e4),
                 history: 0,
@@ -445,15 +447,15 @@ fn the_kept_point_is_that_of_the_network_after_success_and_failure() {
             };
             for (config, accepted) in [(free, 1), (short, 0)] {
                 let mut model = Separated::feasible(network.clone(), &batch);
-                let mut method = Exact::new(config, &network).unwrap();
+                let mut sweeps = FullBatchSweeps::new(&config, &network);
                 for _ in 0..3 {
-                    let report = method.sweep(&mut model, &batch).unwrap();
+                    let report = sweeps.sweep(&mut model, &batch).unwrap();
                     assert_eq!(report.number(&ACCEPTED), Some(f64::from(accepted)));
                     let settings = settings(storage, 4, Ridge::Variance);
                     let roles = StageRole::all(&model.network);
                     let samples = FullBatch::new(&model.network, &roles, &batch, settings);
                     let fresh = samples.forward().unwrap();
-                    let kept = method.sweeps.iterate.as_ref().unwrap();
+                    let kept = sweeps.iterate.as_ref().unwrap();
                     for l in 0..fresh.coefficients.len() {
                         let [kept, fresh] = [kept, &fresh].map(|iterate| at(iterate, l));
                         assert_eq!(kept, fresh);

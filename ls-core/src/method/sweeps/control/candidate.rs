@@ -42,7 +42,7 @@ pub struct Candidate {
 
 /// A candidate that lowers the loss noticeably, and the loss that it reaches.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::method::exact) struct Accepted {
+pub(in crate::method::sweeps) struct Accepted {
     /// The candidate.
     pub candidate: Candidate,
     /// `F` after it.

@@ -7,7 +7,7 @@ use super::inputs::{FirstStage, no_samples};
 use super::{Chunks, FullBatch, Gradients, Iterate, Losses, Storage, add};
 use crate::linalg::{Affine, Gram};
 use crate::method::backward::{output, response};
-use crate::method::exact::control::{Candidate, Form};
+use crate::method::sweeps::control::{Candidate, Form};
 use crate::stage::AffineStage;
 use crate::{Error, Result};
 
@@ -23,7 +23,7 @@ pub(super) struct Aim<'a> {
 
 impl FullBatch<'_> {
     /// The fits of one candidate, front to back; `None` when they do not stay finite.
-    pub(in crate::method::exact) fn trial(
+    pub(in crate::method::sweeps) fn trial(
         &self,
         iterate: &Iterate,
         gradients: &Gradients,

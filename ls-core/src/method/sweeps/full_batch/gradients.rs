@@ -7,12 +7,12 @@ use super::{Chunks, FullBatch, Iterate, Storage, add_some};
 use crate::Result;
 use crate::linalg::{Affine, OutputCurvature, OutputMetric, to_f64};
 use crate::method::backward::{Backward, Parameters, backward, response};
-use crate::method::exact::control::Candidate;
 use crate::method::stage_role::MethodStage;
+use crate::method::sweeps::control::Candidate;
 use crate::update::add_gradients;
 
 /// `∂ce_n/∂u_l` at an iterate, or `∂ce_n/∂h_l` of a stage that is not fitted.
-pub(in crate::method::exact) struct Gradients {
+pub(in crate::method::sweeps) struct Gradients {
     /// By stage and chunk; empty when recomputed.
     pub(super) stored: Vec<Chunks>,
     /// Sum of the squares of each stage's entries.
@@ -32,7 +32,7 @@ pub(in crate::method::exact) struct Gradients {
 
 /// The stages whose `Âᵀ G` a backward pass forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::method::exact) enum SumsOf {
+pub(in crate::method::sweeps) enum SumsOf {
     /// All that fits need.
     FirstStage,
     /// All that make up the gradient of the coefficients.
@@ -50,7 +50,7 @@ struct ChunkGradients {
 
 /// How gradients become the displacement of a stage: `-τ c_l g M_l`.
 #[derive(Clone, Debug)]
-pub(in crate::method::exact) struct Displacement {
+pub(in crate::method::sweeps) struct Displacement {
     /// `τ c_l`; 0 where a stage has no displacement.
     pub step: f64,
     /// `M_l`; `None` for the identity.
@@ -82,7 +82,7 @@ impl Gradients {
     ///
     /// # Errors
     /// [`crate::Error::NotPositiveDefinite`] when `ν` is too small for a stage.
-    pub(in crate::method::exact) fn displacements(
+    pub(in crate::method::sweeps) fn displacements(
         &self,
         candidate: &Candidate,
     ) -> Result<Vec<Displacement>> {
@@ -117,7 +117,7 @@ impl Gradients {
 
 impl FullBatch<'_> {
     /// Backward pass at an iterate.
-    pub(in crate::method::exact) fn backward(
+    pub(in crate::method::sweeps) fn backward(
         &self,
         iterate: &Iterate,
         sums_of: SumsOf,
@@ -191,7 +191,7 @@ impl FullBatch<'_> {
 
     /// `∂/∂V_l` of `F + λ/2 Σ ‖W_l‖²` at an iterate, from a backward pass with the sums of all stages; `None` for a stage that is not
     /// fitted.
-    pub(in crate::method::exact) fn coefficient_gradients(
+    pub(in crate::method::sweeps) fn coefficient_gradients(
         &self,
         iterate: &Iterate,
         gradients: &Gradients,
@@ -219,7 +219,7 @@ impl FullBatch<'_> {
     }
 
     /// `∂F/∂θ` of the stages that are not fitted, at an iterate.
-    pub(in crate::method::exact) fn parameter_gradients(
+    pub(in crate::method::sweeps) fn parameter_gradients(
         &self,
         iterate: &Iterate,
     ) -> Result<GradientsParams> {

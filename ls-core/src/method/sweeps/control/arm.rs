@@ -7,7 +7,7 @@ use crate::method::Scaling;
 
 /// The wait of an attempt that did not pay for its next turn: one sweep, then two, four, up to [`LONGEST`](Self::LONGEST).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(in crate::method::exact) struct Patience {
+pub(in crate::method::sweeps) struct Patience {
     wait: u32,
     last: u32,
 }
@@ -16,19 +16,19 @@ impl Patience {
     const LONGEST: u32 = 8;
 
     /// A first turn after some sweeps.
-    pub(in crate::method::exact) fn after(wait: u32) -> Self {
+    pub(in crate::method::sweeps) fn after(wait: u32) -> Self {
         Self { wait, last: 0 }
     }
 
     /// Returns whether the turn has come; counts down otherwise.
-    pub(in crate::method::exact) fn is_over(&mut self) -> bool {
+    pub(in crate::method::sweeps) fn is_over(&mut self) -> bool {
         let over = self.wait == 0;
         self.wait = self.wait.saturating_sub(1);
         over
     }
 
     /// Waits longer after a turn that did not pay, in units of some sweeps.
-    pub(in crate::method::exact) fn learn_in(&mut self, unit: u32) {
+    pub(in crate::method::sweeps) fn learn_in(&mut self, unit: u32) {
         self.learn(false);
         self.wait *= unit;
     }

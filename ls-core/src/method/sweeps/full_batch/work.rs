@@ -4,7 +4,7 @@ use super::FullBatch;
 
 /// Pairs of a multiplication and an addition.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::method::exact) struct Work {
+pub(in crate::method::sweeps) struct Work {
     /// A forward pass with its loss.
     pub forward: f64,
     /// A backward pass to the pre-activations, with the second moments of the output side.
@@ -21,7 +21,7 @@ pub(in crate::method::exact) struct Work {
 
 impl FullBatch<'_> {
     /// Counts the work of the parts of a sweep.
-    pub(in crate::method::exact) fn work(&self) -> Work {
+    pub(in crate::method::sweeps) fn work(&self) -> Work {
         let mut work = Work {
             forward: 0.0,
             backward: 0.0,

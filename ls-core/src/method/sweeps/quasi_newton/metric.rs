@@ -7,8 +7,8 @@ use super::{Affine, flat, split};
 use crate::Result;
 use crate::linalg::Preconditioner;
 use crate::method::MethodState;
-use crate::method::exact::control::Candidate;
-use crate::method::exact::full_batch::{FirstStage, FullBatch, Gradients, Iterate};
+use crate::method::sweeps::control::Candidate;
+use crate::method::sweeps::full_batch::{FirstStage, FullBatch, Gradients, Iterate};
 
 /// `∇_{V_l} ↦ c_l/p_l P_l ∇_{V_l} M_l`, symmetric and positive definite, with `p_l` rows per sample.
 pub(super) struct LayerMetric {

@@ -1,16 +1,32 @@
-//! Full-batch sweeps, one after the other.
+//! Full-batch sweeps, one after the other: fits of all stages to targets, and quasi-Newton steps where the fits slow down. Methods
+//! [`exact`](super::exact) and [`foof`](super::foof) are made of them, wholly and in their first step.
 
+mod control;
+mod full_batch;
+mod gradient_stages;
+mod quasi_newton;
+mod settings;
+mod turns;
+
+pub use control::{Candidate, Form};
+pub use full_batch::Storage;
+pub(super) use settings::{GRAM_ROWS, SweepSettings};
+
+use burn::optim::OptimizerRecord;
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
-use super::control::{Candidate, Controller, Fixed};
-use super::full_batch::{FirstStage, FullBatch, FullBatchSettings, Gradients, Iterate, SumsOf};
-use super::gradient_stages::GradientStages;
-use super::quasi_newton::QuasiNewton;
-use super::turns::{Kind, Turns};
-use super::{ExactConfig, FORM, OUTPUT_DAMPING};
+use control::{Controller, Fixed};
+use full_batch::{FirstStage, FullBatch, FullBatchSettings, Gradients, Iterate, SumsOf};
+use gradient_stages::GradientStages;
+use quasi_newton::{QuasiNewton, SavedQuasiNewton};
+use turns::{Kind, Turns};
+
+use super::MethodState;
+use super::state::mismatch;
 use crate::Result;
 use crate::batch::Batch;
-use crate::figure::Figures;
+use crate::figure::{Figure, Figures};
 use crate::linalg::is_all;
 use crate::method::chunks::default_chunk;
 use crate::method::figures::record_conditions;
@@ -18,25 +34,34 @@ use crate::method::stage_role::StageRole;
 use crate::method::stage_role::set_all_coefficients;
 use crate::method::{DAMPING, PENALIZED_LOSS, SCALING, STEP, Separated, counts};
 use crate::network::Network;
+use crate::update::is_noticeable_decrease;
+
+/// Form of the fits that a sweep accepted.
+pub const FORM: Figure = Figure::new("Form").detail();
+
+/// Damping `ν` of the output side's curvature in the step that a sweep took.
+pub const OUTPUT_DAMPING: Figure = Figure::new("Output damping").chart("Steps").detail();
 
 /// Full-batch sweeps, and what they remember of each other.
 pub(in crate::method) struct FullBatchSweeps {
     roles: Vec<StageRole>,
     settings: FullBatchSettings,
-    pub(super) controller: Controller,
+    controller: Controller,
     first: FirstStage,
     /// The stages that move along gradients; `None` when there are none.
-    pub(super) gradient_stages: Option<GradientStages>,
-    pub(super) iterate: Option<Iterate>,
+    gradient_stages: Option<GradientStages>,
+    iterate: Option<Iterate>,
     /// Those of the iterate, where the last step left them.
     gradients: Option<Gradients>,
     /// Steps between the fits; `None` where there are none.
-    pub(super) quasi_newton: Option<(Turns, QuasiNewton)>,
+    quasi_newton: Option<(Turns, QuasiNewton)>,
+    /// Least damping of the metric of quasi-Newton steps.
+    metric_damping: f64,
 }
 
 impl FullBatchSweeps {
     /// Sweeps that have seen no samples yet.
-    pub(in crate::method) fn new(config: &ExactConfig, network: &Network) -> Self {
+    pub(in crate::method) fn new(config: &SweepSettings, network: &Network) -> Self {
         let roles = StageRole::all(network);
         let fixed = Fixed {
             step: config.step,
@@ -62,21 +87,27 @@ impl FullBatchSweeps {
             roles,
             iterate: None,
             gradients: None,
+            metric_damping: 0.0,
         }
     }
 
     /// Samples of a chunk.
-    pub(super) fn chunk(&self) -> usize {
+    pub(in crate::method) fn chunk(&self) -> usize {
         self.settings.chunk
     }
 
+    /// How the stages move.
+    pub(in crate::method) fn roles(&self) -> &[StageRole] {
+        &self.roles
+    }
+
     /// Number of stages.
-    pub(super) fn stages(&self) -> usize {
+    pub(in crate::method) fn stages(&self) -> usize {
         self.roles.len()
     }
 
     /// Forgets the arrays that belong to the samples of the last sweep.
-    pub(super) fn forget_samples(&mut self) {
+    pub(in crate::method) fn forget_samples(&mut self) {
         self.iterate = None;
         self.gradients = None;
         self.first = FirstStage::default();
@@ -84,7 +115,7 @@ impl FullBatchSweeps {
 
     /// `u_1` of the samples of the last sweep by chunk, where it is kept and at the weights of `network`. Its product with the inputs is
     /// often the largest.
-    pub(super) fn first_stage(&self, network: &Network) -> Option<&[Tensor<2>]> {
+    pub(in crate::method) fn first_stage(&self, network: &Network) -> Option<&[Tensor<2>]> {
         let (own, pre_activations) = self.iterate.as_ref()?.first_stage()?;
         let found = network.stages()[0].affine()?.coefficients();
         let same_kernel = is_all(own.kernel.clone().equal(found.kernel));
@@ -93,10 +124,89 @@ impl FullBatchSweeps {
     }
 
     /// Forgets all that other samples have taught; the controller starts from where it is.
-    pub(super) fn forget_history(&mut self) {
+    pub(in crate::method) fn forget_history(&mut self) {
         if let Some((_, quasi_newton)) = &mut self.quasi_newton {
             quasi_newton.forget();
         }
+    }
+
+    /// Moves to other weights if the loss falls, noticeably and below a share of its value. Returns the loss at the weights that are
+    /// left, and whether they are the other ones.
+    pub(in crate::method) fn move_to(
+        &mut self,
+        model: &mut Separated,
+        moved: Network,
+        batch: &Batch,
+        share: f64,
+    ) -> Result<(f64, bool)> {
+        let at = |network| FullBatch::new(network, &self.roles, batch, self.settings).forward();
+        let known = self.iterate.take();
+        let was_known = known.is_some();
+        let iterate = match known {
+            Some(iterate) => iterate,
+            None => at(&model.network)?,
+        };
+        let found = at(&moved)?;
+        let falls = is_noticeable_decrease(iterate.loss, found.loss);
+        let is_taken = falls && found.loss < share * iterate.loss;
+        let kept = match is_taken {
+            true => {
+                model.network = moved;
+                self.gradients = None;
+                found
+            }
+            false => iterate,
+        };
+        let loss = kept.loss;
+        // A measurement that finds pre-activations rounds otherwise than one that does not: weights that stay keep their loss to the bit.
+        self.iterate = (is_taken || was_known).then_some(kept);
+        Ok((loss, is_taken))
+    }
+
+    /// Dampens the metric of quasi-Newton steps at least so much.
+    pub(in crate::method) fn dampen_metric(&mut self, damping: f64) {
+        self.metric_damping = damping;
+    }
+
+    /// Returns the numbers that the next sweep needs, and adds its arrays to a state.
+    pub(in crate::method) fn save(&self, state: &mut MethodState) -> SavedSweeps {
+        let quasi_newton = self.quasi_newton.as_ref();
+        if let Some(stages) = &self.gradient_stages {
+            let record: OptimizerRecord = stages.step.to_record();
+            state.optimizers.push_back(record);
+        }
+        SavedSweeps {
+            controller: self.controller.clone(),
+            gradient_length: self.gradient_stages.as_ref().map(|stages| stages.length),
+            turns: quasi_newton.map(|(turns, _)| turns.clone()),
+            quasi_newton: quasi_newton.map(|(_, memory)| memory.save(state)),
+        }
+    }
+
+    /// Takes over numbers that [`save`](Self::save) returned, and its arrays out of a state.
+    ///
+    /// # Errors
+    /// [`crate::Error::MethodState`] when they belong to other settings or another network.
+    pub(in crate::method) fn restore(
+        &mut self,
+        saved: SavedSweeps,
+        state: &mut MethodState,
+    ) -> Result<()> {
+        self.controller = saved.controller;
+        // The pre-activations are those of a forward pass from the same weights.
+        self.forget_samples();
+        if let Some((turns, memory)) = &mut self.quasi_newton {
+            let pair = saved.turns.zip(saved.quasi_newton);
+            let (saved_turns, saved) = pair.ok_or_else(|| mismatch(&"it has no history"))?;
+            *turns = saved_turns;
+            memory.restore(saved, state)?;
+        }
+        if let Some(stages) = &mut self.gradient_stages {
+            let length = saved.gradient_length;
+            stages.length = length.ok_or_else(|| mismatch(&"it knows all stages as affine"))?;
+            stages.step = stages.step.clone().load_record(state.take_optimizer()?);
+        }
+        Ok(())
     }
 
     /// One sweep over a whole split, the same as that of the last sweep unless its samples were forgotten.
@@ -227,7 +337,11 @@ impl FullBatchSweeps {
         iterate: &Iterate,
         gradients: &Gradients,
     ) -> Result<Taken> {
-        let candidate = self.controller.leading();
+        let leading = self.controller.leading();
+        let candidate = Candidate {
+            damping: leading.damping.max(self.metric_damping),
+            ..leading
+        };
         let parts = samples.work();
         let Some((_, quasi_newton)) = &mut self.quasi_newton else {
             return Ok(((counts(0, 0), None), 0.0));
@@ -254,6 +368,20 @@ impl FullBatchSweeps {
     }
 }
 
+/// Numbers and choices of the saved state.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedSweeps {
+    controller: Controller,
+    /// First length of the next gradient step; absent where every stage is fitted or frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gradient_length: Option<f64>,
+    /// Whose turn it is; absent where no quasi-Newton steps are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turns: Option<Turns>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    quasi_newton: Option<SavedQuasiNewton>,
+}
+
 /// A report with the iterate that was reached, and the work.
 type Taken = ((Figures, Option<Iterate>), f64);
 
@@ -261,6 +389,6 @@ type Taken = ((Figures, Option<Iterate>), f64);
 const QUASI_NEWTON: &str = "quasi-newton";
 
 /// Whether all stages that move are fitted: only then are the coefficients all that the loss depends on.
-fn has_steps(config: &ExactConfig, roles: &[StageRole]) -> bool {
+fn has_steps(config: &SweepSettings, roles: &[StageRole]) -> bool {
     config.history > 0 && !roles.contains(&StageRole::Gradient)
 }

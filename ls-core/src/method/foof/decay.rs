@@ -1,0 +1,119 @@
+//! The weight decay over a run.
+
+use burn::tensor::Tensor;
+
+/// Weight decay times the number of samples: the penalty of a prior, whose weight beside a mean over samples falls with their number.
+const USUAL: f64 = 30.0;
+
+/// Most that a weight decay is which nobody asked for.
+const MOST: f64 = 0.01;
+
+/// Largest share of the usual decay in a step, relative to the gradient of the loss. Where gradients vanish, a decay would otherwise be
+/// all that moves, since steps are divided by their size.
+const SHARE: f64 = 0.3;
+
+/// `λ` over a run: it falls with the square of the course of the steps, so that a run ends without a penalty that would keep its loss
+/// from falling.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decay {
+    /// `λ` of the first step.
+    first: f64,
+    /// `λ` after the last.
+    last: f64,
+    /// Largest norm of the penalty's gradient relative to that of the loss.
+    share: f64,
+}
+
+impl Decay {
+    /// A decay that was asked for, at its full size.
+    pub(super) fn given(decay: f64) -> Self {
+        Self {
+            first: decay,
+            last: 0.0,
+            share: f64::INFINITY,
+        }
+    }
+
+    /// The usual decay on so many samples, of which the penalty's gradient is the smaller part.
+    pub(super) fn usual(samples: usize) -> Self {
+        Self {
+            first: usual(samples),
+            last: 0.0,
+            share: SHARE,
+        }
+    }
+
+    /// Falls to another value than 0, and begins with no less.
+    pub(super) fn down_to(self, last: f64) -> Self {
+        Self {
+            first: self.first.max(last),
+            last,
+            ..self
+        }
+    }
+
+    /// `λ` of the first step.
+    pub(super) fn first(&self) -> f64 {
+        self.first
+    }
+
+    /// `λ` where the schedule of the steps has come to a factor.
+    pub(super) fn at(&self, course: f64) -> f64 {
+        self.last + (self.first - self.last) * course * course
+    }
+
+    /// Adds the gradient of the penalty at `λ`, which is `λ W`, to the gradient of the loss.
+    pub(super) fn add(&self, gradient: Tensor<2>, weights: Tensor<2>, decay: f64) -> Tensor<2> {
+        if decay <= 0.0 {
+            return gradient;
+        }
+        let penalty = weights * decay;
+        if self.share.is_infinite() {
+            return gradient + penalty;
+        }
+        let norm = |values: &Tensor<2>| values.clone().square().sum().sqrt();
+        let most = norm(&gradient) * self.share;
+        let factor = (most / norm(&penalty).clamp_min(f64::from(f32::MIN_POSITIVE))).clamp_max(1.0);
+        gradient + penalty * factor.unsqueeze::<2>()
+    }
+}
+
+/// The usual `λ` on so many samples.
+pub(super) fn usual(samples: usize) -> f64 {
+    (USUAL / samples.max(1) as f64).min(MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::linalg::to_f64;
+
+    #[test]
+    fn it_falls_with_the_square_of_the_course() {
+        let decay = Decay::given(0.8).down_to(0.4);
+        for (course, expected) in [(1.0, 0.8), (0.5, 0.5), (0.0, 0.4)] {
+            // f64 arithmetic of a few operations.
+            assert!((decay.at(course) - expected).abs() < 1e-12);
+        }
+        assert_eq!(Decay::given(0.1).down_to(0.3).first(), 0.3);
+        assert_eq!((usual(10_000), usual(100)), (3e-3, 0.01));
+    }
+
+    #[test]
+    fn the_usual_decay_is_a_part_of_the_step_and_a_given_one_whole() {
+        let device = Device::flex();
+        let tensor = |values: [f32; 2]| Tensor::<2>::from_data([values], &device);
+        let added = |decay: Decay, gradient| {
+            let sum = decay.add(tensor(gradient), tensor([0.0, 2.0]), 0.5);
+            to_f64(sum).unwrap()
+        };
+        assert_eq!(added(Decay::given(0.5), [1.0, 0.0]), [1.0, 1.0]);
+        // Three tenths of the gradient, where that is less than 1; f32.
+        for (gradient, expected) in [([1.0, 0.0], 0.3), ([8.0, 0.0], 1.0), ([0.0, 0.0], 0.0)] {
+            let found = added(Decay::usual(100), gradient);
+            assert!((found[1] - expected).abs() < 1e-6, "{found:?}");
+        }
+    }
+}
