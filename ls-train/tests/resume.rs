@@ -199,6 +199,21 @@ fn every_method_stopped_after_each_sweep_ends_where_it_would_have() {
 }
 
 #[test]
+fn a_path_of_decays_goes_on_where_it_was() {
+    let method = MethodConfig::Exact(ExactConfig {
+        path: true,
+        batch_sweeps: Some(2),
+        ..ExactConfig::default()
+    });
+    let mut config = RunConfig {
+        sweeps: 30,
+        ..small(method, BatchSize::Full)
+    };
+    config.data.validation = Some(50);
+    assert_resumed_equals_uninterrupted("path", &config);
+}
+
+#[test]
 fn changed_images_are_the_same_after_each_stop() {
     for method in ["foof", "backprop"] {
         let method = MethodConfig::named(method).unwrap();

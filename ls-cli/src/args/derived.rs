@@ -41,8 +41,15 @@ impl Flag {
             Kind::Number => "NUMBER".into(),
             _ => self.key.to_uppercase().replace('-', "_"),
         };
-        Arg::new(self.key.clone())
-            .long(self.key)
+        let is_switch = matches!(self.kind, Kind::Boolean);
+        let arg = match is_switch {
+            // The option alone turns on.
+            true => Arg::new(self.key.clone())
+                .num_args(0..=1)
+                .default_missing_value("true"),
+            false => Arg::new(self.key.clone()),
+        };
+        arg.long(self.key)
             .value_name(value)
             .help(help)
             .help_heading(heading)

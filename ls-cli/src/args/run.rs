@@ -112,6 +112,9 @@ impl RunArgs {
         if let (true, Some(method)) = (is_open, config.method.library()) {
             config.batch_size = method.usual_batch_size();
         }
+        let is_open = self.config.is_none() && self.sweeps.is_none();
+        let usual = config.method.library().and_then(MethodConfig::usual_sweeps);
+        set(&mut config.sweeps, usual.filter(|_| is_open));
         self.set.apply(config)
     }
 

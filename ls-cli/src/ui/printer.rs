@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use ls_train::run_dir::{RunDir, Summary};
+use ls_train::run_dir::{HistoryTable, RunDir, Summary, penalty_path};
 
 use super::summary;
 use crate::failure::Failure;
@@ -101,7 +101,8 @@ impl Ui {
 
     /// Writes the result of a run for a person.
     pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) -> Result<(), Failure> {
-        let text = summary::text(summary, run);
+        let path = penalty_path(&HistoryTable::read(run.path())?);
+        let text = summary::text(summary, run, &path);
         // The empty line separates it from the lines of the sweeps.
         self.text(if self.is_quiet() {
             text.trim_start()

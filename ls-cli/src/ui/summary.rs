@@ -1,10 +1,10 @@
 //! The summary of a run as text.
 
 use ls_train::format::{number, percent};
-use ls_train::run_dir::{RunDir, Summary};
+use ls_train::run_dir::{PathPoint, RunDir, Summary};
 
-/// Formats the figures at the end of a run, with its folder.
-pub(super) fn text(summary: &Summary, run: &RunDir) -> String {
+/// Formats the figures at the end of a run, with its folder; `path` holds the weight decays that the run went through, if it did.
+pub(super) fn text(summary: &Summary, run: &RunDir, path: &[PathPoint]) -> String {
     let (facts, train) = (&summary.facts, &summary.train);
     let mut text = format!(
         "\n{} on {}: {} after {} sweeps and {:.1} s ({})\n",
@@ -38,7 +38,30 @@ pub(super) fn text(summary: &Summary, run: &RunDir) -> String {
             summary.kept_sweep
         );
     }
+    text += &path_table(path, summary.kept_sweep);
     text + &format!("run folder: {}\n", run.path().display())
+}
+
+/// Formats a row for each weight decay of a path.
+fn path_table(path: &[PathPoint], kept_sweep: usize) -> String {
+    if path.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("  weight decay  to sweep  train loss  validation %  test %\n");
+    let kept = path.iter().position(|point| point.sweep >= kept_sweep);
+    for (place, point) in path.iter().enumerate() {
+        let share = |value: Option<f64>| value.map_or_else(|| "-".into(), percent);
+        text += &format!(
+            "  {:>12}  {:>8}  {:>10}  {:>12}  {:>6}{}\n",
+            number(point.decay),
+            point.sweep,
+            number(point.original_loss),
+            share(point.validation_accuracy),
+            share(point.test_accuracy),
+            if kept == Some(place) { "  kept" } else { "" }
+        );
+    }
+    text
 }
 
 fn row(name: &str, value: &str) -> String {

@@ -36,6 +36,38 @@ fn a_small_run_prints_a_line_per_sweep_and_a_summary() {
 }
 
 #[test]
+fn a_path_of_decays_needs_samples_to_choose_by_and_ends_with_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = [
+        "train", "--limit", "200", "--hidden", "16", "--run", "r", "--path",
+    ];
+    let refused = |more: &[&str]| {
+        let output = layersep(folder.path(), &[&path[..], more].concat());
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(&[]).contains("`validation` must be given too"));
+    let decay = refused(&["--validation", "40", "--weight-decay", "1e-3"]);
+    assert!(
+        decay.contains("weight-decay has no meaning with path"),
+        "{decay}"
+    );
+    let output = layersep(
+        folder.path(),
+        &[&path[..], &["--validation", "40", "--sweeps", "24"]].concat(),
+    );
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let table = text.split("validation %").nth(1).unwrap();
+    let rows = table
+        .lines()
+        .skip(1)
+        .take_while(|row| !row.contains("run folder"));
+    assert_eq!(rows.count(), 12, "{text}");
+    assert!(table.contains("kept"), "{text}");
+}
+
+#[test]
 fn images_are_changed_in_batches_alone_and_where_no_variable_belongs_to_them() {
     let folder = tempfile::tempdir().unwrap();
     let run = |more: &[&str]| layersep(folder.path(), &[&SMALL[..], more].concat());

@@ -71,6 +71,10 @@ impl MethodSettings for BackpropConfig {
         BatchSize::Samples(USUAL_BATCH_SIZE)
     }
 
+    fn depends_on_length(&self) -> bool {
+        self.schedule != Schedule::Constant
+    }
+
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
         Ok(Box::new(Backprop::new(
             self,

@@ -32,7 +32,7 @@ mod wide_samples;
 
 pub use alternating::{Alternating, AlternatingConfig};
 pub use backprop::{Backprop, BackpropConfig, gradients};
-pub use exact::{Exact, ExactConfig};
+pub use exact::{Exact, ExactConfig, WEIGHT_DECAY};
 pub(crate) use figures::counts;
 pub use figures::{ACCEPTED, CONDITION, DAMPING, PENALIZED_LOSS, REJECTED, SCALING, STEP};
 pub use foof::{Foof, FoofConfig};

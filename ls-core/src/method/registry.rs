@@ -62,6 +62,20 @@ macro_rules! methods {
                 }
             }
 
+            /// Returns the number of sweeps of a run that names none, where it is not that of other runs.
+            pub fn usual_sweeps(&self) -> Option<usize> {
+                match self {
+                    $(Self::$variant(settings) => settings.usual_sweeps(),)+
+                }
+            }
+
+            /// Returns whether steps or rates fall over the length of the run, so that a run of unknown length is another one.
+            pub fn depends_on_length(&self) -> bool {
+                match self {
+                    $(Self::$variant(settings) => settings.depends_on_length(),)+
+                }
+            }
+
             /// Returns whether the method keeps auxiliary variables.
             pub fn has_auxiliary_variables(&self) -> bool {
                 match self {

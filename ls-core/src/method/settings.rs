@@ -59,6 +59,16 @@ pub trait MethodSettings:
         BatchSize::Full
     }
 
+    /// Returns the number of sweeps of a run that names none, where it is not that of other runs.
+    fn usual_sweeps(&self) -> Option<usize> {
+        None
+    }
+
+    /// Returns whether steps or rates fall over the length of the run, so that a run of unknown length is another one.
+    fn depends_on_length(&self) -> bool {
+        false
+    }
+
     /// Returns whether the method keeps auxiliary variables, which take memory: a number for each sample and hidden feature.
     fn has_auxiliary_variables(&self) -> bool {
         false

@@ -109,6 +109,37 @@ fn a_start_in_batches_keeps_the_law_and_goes_over_into_fits() {
 }
 
 #[test]
+fn on_a_path_the_decay_falls_and_the_penalized_loss_never_rises() {
+    for batch_sweeps in [0, 3] {
+        let config = ExactConfig {
+            path: true,
+            batch_sweeps: Some(batch_sweeps),
+            ..ExactConfig::default()
+        };
+        let problem = moderate(Activation::Tanh, 35)[0].problem();
+        let mut run = Run::new(problem, config);
+        assert!(run.method.objective().descends);
+        let (mut loss, mut decay) = (f64::INFINITY, f64::INFINITY);
+        let mut decays = Vec::new();
+        for sweep in 0..90 {
+            let report = run.sweep();
+            let found = report.penalized_loss().unwrap();
+            // At a new decay the loss is summed again, in f32.
+            assert!(
+                found <= loss * (1.0 + 1e-6),
+                "sweep {sweep}: {loss} to {found}"
+            );
+            let own = report.number(&WEIGHT_DECAY).unwrap();
+            assert!(own <= decay);
+            (loss, decay) = (found, own);
+            decays.push(own);
+        }
+        decays.dedup();
+        assert_eq!(decays.len(), 12);
+    }
+}
+
+#[test]
 fn a_first_epoch_that_gains_little_is_taken_back_and_ends_the_start() {
     // At a small loss, steps that divide by the size of the gradient are far too long.
     let mut trained = Run::new(

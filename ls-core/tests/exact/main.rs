@@ -20,7 +20,9 @@ use ls_core::Error;
 use ls_core::batch::Batch;
 use ls_core::figure::Figures;
 use ls_core::linalg::Norm;
-use ls_core::method::{Exact, ExactConfig, Form, Method, Objective, Scaling, Separated, Storage};
+use ls_core::method::{
+    Exact, ExactConfig, Form, Method, Objective, Scaling, Separated, Storage, WEIGHT_DECAY,
+};
 use ls_core::objective::{ReportWeighting, Weighting};
 use ls_core::stage::{
     Activation, AnyStage, ConvolutionConfig, DenseConfig, Pooling, ResidualConvolutionConfig,

@@ -231,11 +231,26 @@ impl RunConfig {
             method.check_batch_size(self.batch_size)?;
         }
         self.check_augmentation()?;
+        self.check_path()?;
         let source = self.data.source()?;
         Ok(Plan {
             config: self,
             source,
         })
+    }
+
+    /// A path of decays is chosen from by samples that are held out.
+    fn check_path(&self) -> Result<()> {
+        match self.method.library() {
+            Some(MethodConfig::Exact(own)) if own.path && self.data.validation.is_none() => {
+                Err(Error::InvalidConfig {
+                    field: "path",
+                    value: "true".into(),
+                    allowed: "the decay is chosen by a validation split, so `validation` must be given too",
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Changed images need a method that moves on batches and remembers nothing of single samples.

@@ -52,11 +52,9 @@ pub enum Choice {
 /// Limit of the runs of a contender.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Budget {
-    /// The seconds of the case.
+    /// The seconds of the case. A method whose steps fall over the length of the run gets as many whole sweeps as fit into them, by the
+    /// time that three sweeps take.
     Seconds,
-    /// As many whole sweeps as fit into the seconds of the case, by the time that three of them take. Schedules over a run end with
-    /// them.
-    WholeSweeps,
     /// The sweeps of the contender's own configuration.
     Sweeps,
     /// A multiple of the seconds that the first contender took from the same seed.

@@ -5,7 +5,7 @@ use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
 use super::base::digits;
-use super::{Budget, Case, Choice, Contender, Experiment};
+use super::{Case, Choice, Contender, Experiment};
 use crate::config::{BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig, Schedule};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -77,12 +77,10 @@ fn with(mut base: RunConfig, source: Source, samples: usize) -> RunConfig {
 
 /// The methods and the baselines on one problem, for a multiple of the experiment's seconds.
 fn case(name: &str, base: RunConfig, times: f64) -> Case {
-    let foof = Contender::foof(&base, BATCH).within(Budget::WholeSweeps);
-    let mut contenders = vec![Contender::exact(&base), foof];
-    contenders.extend(BASELINES.map(|(optimizer, rates, decays)| {
-        let contender = baseline(&base, optimizer, &rates, &decays);
-        contender.within(Budget::WholeSweeps)
-    }));
+    let mut contenders = vec![Contender::exact(&base), Contender::foof(&base, BATCH)];
+    contenders.extend(
+        BASELINES.map(|(optimizer, rates, decays)| baseline(&base, optimizer, &rates, &decays)),
+    );
     Case {
         choice: Choice::TestAccuracy,
         times,

@@ -3,7 +3,7 @@
 
 use super::curves::ColumnGroup;
 use crate::chart::{AxisScale, COLOURS, Chart, ChartAxis, Curve};
-use crate::run_dir::{HistoryTable, SECONDS, SWEEP};
+use crate::run_dir::{HistoryTable, PathPoint, SECONDS, SWEEP, penalty_path};
 
 /// A chart with its place in the page.
 pub(super) struct ReportChart {
@@ -94,8 +94,36 @@ pub(super) fn run_charts(history: &HistoryTable) -> Vec<ReportChart> {
     groups.sort_by_key(|(name, _)| rank(name).unwrap_or(KNOWN.len()));
     let charts = groups.iter().map(|(name, group)| chart(name, group));
     charts
+        .chain(path_chart(history))
         .filter(|report_chart| !report_chart.chart.curves().is_empty())
         .collect()
+}
+
+/// Accuracies over the weight decays of a path; `None` for a run of one decay.
+fn path_chart(history: &HistoryTable) -> Option<ReportChart> {
+    let mut points = penalty_path(history);
+    if points.len() < 2 {
+        return None;
+    }
+    points.reverse();
+    let curve = |name, colour, pick: fn(&PathPoint) -> Option<f64>| {
+        let values = points.iter();
+        let values = values.filter_map(|point| Some((point.decay, 100.0 * pick(point)?)));
+        Curve::new(name, colour, values.collect())
+    };
+    let curves = vec![
+        curve("validation", COLOURS[0], |point| point.validation_accuracy),
+        curve("test", COLOURS[1], |point| point.test_accuracy),
+    ];
+    let x = ChartAxis::new("weight decay λ", AxisScale::Log);
+    let y = ChartAxis::new("accuracy, percent", AxisScale::Linear);
+    Some(ReportChart {
+        name: "path".into(),
+        chart: Chart::new("Path of weight decays", x, y, curves),
+        about: "Accuracy after the last sweep of every weight decay. The weights that were kept are those that did best on the \
+                validation split in any sweep."
+            .into(),
+    })
 }
 
 /// Returns the original losses of the training splits of several runs over the seconds spent in sweeps, which all methods have. Each

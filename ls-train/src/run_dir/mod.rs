@@ -15,6 +15,7 @@ mod burnpack;
 mod checkpoint;
 mod columns;
 mod history_table;
+mod penalty_path;
 mod summary;
 
 use std::ffi::OsStr;
@@ -27,6 +28,7 @@ use ls_core::network::Network;
 pub use checkpoint::{Checkpoint, CheckpointContents, Checkpoints};
 pub use columns::{Column, SECONDS, SWEEP};
 pub use history_table::HistoryTable;
+pub use penalty_path::{PathPoint, penalty_path};
 pub use summary::{RunFacts, SplitFigures, Summary, SummaryValue};
 
 use crate::config::{RunConfig, ensure_schema};

@@ -114,6 +114,11 @@ impl BatchStart {
         self.foof.is_none()
     }
 
+    /// Epochs done.
+    pub(super) fn done(&self) -> usize {
+        self.numbers.done
+    }
+
     /// Whether an epoch was taken.
     pub(super) fn has_moved(&self) -> bool {
         self.numbers.taken > 0

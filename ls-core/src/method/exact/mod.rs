@@ -24,11 +24,13 @@
 //! alone.
 
 mod batch_start;
+mod penalty_path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use batch_start::{BatchStart, SavedStart};
+use penalty_path::PenaltyPath;
 
 use super::separate::separate;
 use super::separation::reported_weights;
@@ -48,6 +50,9 @@ use crate::network::Network;
 use crate::objective::{Measurement, ReportWeighting, Weights};
 use crate::{Error, Result};
 
+/// Weight decay `λ` of a sweep on a path.
+pub const WEIGHT_DECAY: Figure = Figure::new("Weight decay").detail();
+
 /// Settings of [`Exact`].
 ///
 /// | key | meaning | default | range |
@@ -64,6 +69,7 @@ use crate::{Error, Result};
 /// | `ridge` | reference of `μ` | `variance` | `variance`, `second-moment` |
 /// | `gram-rows` | patches in a convolution's Gram matrix | 16384 | 1 or more |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
+/// | `path` | whether the run goes down a path of `λ` | `false` | |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -100,6 +106,9 @@ pub struct ExactConfig {
     /// λ of a penalty λ/2 Σ‖W‖² on the kernels of fitted stages; the loss with its penalty is then the one that never rises
     /// [default: 0]
     pub weight_decay: f64,
+    /// Goes down a path of twelve decays from 0.03 to 1e-5, each from the weights that the one before has left, and ends with the weights that did
+    /// best on the samples of --validation [default: false]
+    pub path: bool,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network. Where
     /// self-adaptive ones do not exist because a stage states no Lipschitz constant, reports take fixed weights `ω = 1`.
     #[serde(flatten)]
@@ -121,6 +130,7 @@ impl Default for ExactConfig {
             ridge: Ridge::default(),
             gram_rows: GRAM_ROWS,
             weight_decay: 0.0,
+            path: false,
             weighting: ReportWeighting::default(),
         }
     }
@@ -155,6 +165,14 @@ impl MethodSettings for ExactConfig {
             ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
         }
         check_weight_decay(self.weight_decay)?;
+        if self.path && self.weight_decay > 0.0 {
+            return Err(Error::Settings {
+                of: format!("method `{}`", Self::NAME),
+                reason:
+                    "weight-decay has no meaning with path, which goes through decays of its own"
+                        .into(),
+            });
+        }
         let history = self.history;
         ensure(history <= 1000, "history", history as f64, "from 0 to 1000")?;
         let sweeps = self.batch_sweeps.unwrap_or(0);
@@ -177,6 +195,10 @@ impl MethodSettings for ExactConfig {
                 allowed: NEEDS_FULL_BATCH,
             }),
         }
+    }
+
+    fn usual_sweeps(&self) -> Option<usize> {
+        self.path.then_some(penalty_path::RUN_SWEEPS)
     }
 
     fn has_auxiliary_variables(&self) -> bool {
@@ -233,6 +255,8 @@ pub struct Exact {
     config: ExactConfig,
     /// The start in batches, which may be over; unknown before the first sweep.
     start: Option<BatchStart>,
+    /// The place on a path of decays; none before its first sweep, and for runs of one decay.
+    path: Option<PenaltyPath>,
     /// Sweeps of the whole run, where they are known.
     run_sweeps: Option<usize>,
     /// Seed of the batches of the start.
@@ -252,6 +276,7 @@ impl Exact {
         Ok(Self {
             config,
             start: None,
+            path: None,
             run_sweeps: None,
             seed: 1,
             sweeps: FullBatchSweeps::new(&config.sweeps(), network),
@@ -280,7 +305,7 @@ impl Exact {
                 Some(sweeps) => sweeps,
                 None => batch_start::usual_sweeps(network, batch, self.run_sweeps),
             };
-            let (decay, roles) = (self.config.weight_decay, self.sweeps.roles());
+            let (decay, roles) = (self.config.first_decay(), self.sweeps.roles());
             let samples = batch.len();
             let start = BatchStart::new(sweeps, network, roles, samples, decay, self.seed)?;
             self.start = Some(start);
@@ -288,9 +313,10 @@ impl Exact {
         Ok(self.start.as_mut().filter(|start| !start.is_over()))
     }
 
-    /// Dampens the metric of the quasi-Newton steps after a start that moved the weights.
+    /// Dampens the metric of the quasi-Newton steps after a start that moved the weights, unless the user has set its damping.
     fn dampen_metric(&mut self) {
-        if self.start.as_ref().is_some_and(BatchStart::has_moved) {
+        let has_moved = self.start.as_ref().is_some_and(BatchStart::has_moved);
+        if has_moved && self.config.damping.is_none() {
             self.sweeps.dampen_metric(batch_start::METRIC_DAMPING);
         }
     }
@@ -312,13 +338,49 @@ impl Exact {
         let taken = usize::from(is_taken);
         let mut figures = counts(taken, 1 - taken).with(FORM, batch_start::FORM_NAME);
         figures.record_some(STEP, is_taken.then_some(length));
-        let penalized = (self.config.weight_decay > 0.0).then_some(loss);
+        let penalized = self.config.is_penalized().then_some(loss);
         figures.record_some(PENALIZED_LOSS, penalized);
+        let decay = self.config.path.then(PenaltyPath::first);
+        figures.record_some(WEIGHT_DECAY, decay);
         Ok(Some(figures))
+    }
+
+    /// One full-batch sweep, at the next decay of a path.
+    fn full_batch_sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
+        if !self.config.path {
+            return self.sweeps.sweep(model, batch);
+        }
+        let mut path = self.path.unwrap_or_else(|| self.whole_path(0));
+        let decay = path.decay();
+        self.sweeps.set_weight_decay(decay);
+        let figures = self.sweeps.sweep(model, batch)?;
+        path.advance();
+        self.path = Some(path);
+        Ok(figures.with(WEIGHT_DECAY, decay))
+    }
+
+    /// The path over the sweeps that a start in batches leaves.
+    fn whole_path(&self, done: usize) -> PenaltyPath {
+        let start = self.start.as_ref().map_or(0, BatchStart::done);
+        let sweeps = self.run_sweeps.map(|sweeps| sweeps.saturating_sub(start));
+        PenaltyPath::over(sweeps, done)
     }
 }
 
 impl ExactConfig {
+    /// `λ` of the first sweeps.
+    fn first_decay(&self) -> f64 {
+        match self.path {
+            true => PenaltyPath::first(),
+            false => self.weight_decay,
+        }
+    }
+
+    /// Whether the loss that never rises has a penalty.
+    fn is_penalized(&self) -> bool {
+        self.first_decay() > 0.0
+    }
+
     /// What decides the weights of full-batch sweeps.
     fn sweeps(&self) -> SweepSettings {
         SweepSettings {
@@ -332,7 +394,7 @@ impl ExactConfig {
             chunk: self.chunk,
             ridge: self.ridge,
             gram_rows: self.gram_rows,
-            weight_decay: self.weight_decay,
+            weight_decay: self.first_decay(),
         }
     }
 }
@@ -343,7 +405,7 @@ impl Method for Exact {
     }
 
     fn objective(&self) -> Objective {
-        match self.config.weight_decay > 0.0 {
+        match self.config.is_penalized() {
             true => Objective::reported(PENALIZED_LOSS).descending(),
             false => Objective::ORIGINAL.descending(),
         }
@@ -355,8 +417,11 @@ impl Method for Exact {
             figures.push(OUTPUT_DAMPING);
         }
         figures.extend([FORM, SCALING, ACCEPTED, REJECTED]);
-        if self.config.weight_decay > 0.0 {
+        if self.config.is_penalized() {
             figures.push(PENALIZED_LOSS);
+        }
+        if self.config.path {
+            figures.push(WEIGHT_DECAY);
         }
         let stages = 1..=self.sweeps.stages();
         figures.extend(stages.map(|l| CONDITION.at(l)));
@@ -382,7 +447,7 @@ impl Method for Exact {
         }
         match self.start_sweep(model, batch)? {
             Some(figures) => Ok(figures),
-            None => self.sweeps.sweep(model, batch),
+            None => self.full_batch_sweep(model, batch),
         }
     }
 
@@ -392,6 +457,7 @@ impl Method for Exact {
         let start = start.map(|start| start.save(&mut state)).transpose()?;
         let saved = SavedExact {
             start,
+            path: self.path.as_ref().map(PenaltyPath::done),
             sweeps: self.sweeps.save(&mut state),
         };
         state.values = MethodState::new(&saved)?.values;
@@ -404,6 +470,10 @@ impl Method for Exact {
         let restored = |start| BatchStart::restored(start, self.sweeps.roles(), &mut state);
         self.start = start.map(restored).transpose()?;
         self.dampen_metric();
+        self.path = saved.path.map(|done| self.whole_path(done));
+        if let Some(path) = &self.path {
+            self.sweeps.set_weight_decay(path.last_decay());
+        }
         self.sweeps.restore(saved.sweeps, &mut state)
     }
 
@@ -435,6 +505,9 @@ struct SavedExact {
     /// Absent before the first sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     start: Option<SavedStart>,
+    /// Sweeps done on a path of decays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<usize>,
     #[serde(flatten)]
     sweeps: SavedSweeps,
 }

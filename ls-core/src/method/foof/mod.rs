@@ -149,6 +149,10 @@ impl MethodSettings for FoofConfig {
         }
     }
 
+    fn depends_on_length(&self) -> bool {
+        true
+    }
+
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
         let foof = Foof::new(*self, task.network, task.total_steps)?;
         Ok(Box::new(match sees_wide_samples(task.network) {

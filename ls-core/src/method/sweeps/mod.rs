@@ -163,6 +163,16 @@ impl FullBatchSweeps {
         Ok((loss, is_taken))
     }
 
+    /// Replaces `λ`. What the quasi-Newton steps have learnt of another loss is forgotten.
+    pub(in crate::method) fn set_weight_decay(&mut self, decay: f64) {
+        if self.settings.weight_decay != decay {
+            self.settings.weight_decay = decay;
+            self.iterate = None;
+            self.gradients = None;
+            self.forget_history();
+        }
+    }
+
     /// Dampens the metric of quasi-Newton steps at least so much.
     pub(in crate::method) fn dampen_metric(&mut self, damping: f64) {
         self.metric_damping = damping;

@@ -21,26 +21,26 @@ pub(super) struct Limits<'a> {
     pub seconds: f64,
     /// Seconds that the first contender took, by seed from 1.
     pub reference: &'a [f64],
-    /// Seconds of one sweep, for [`Budget::WholeSweeps`].
-    pub sweep_seconds: f64,
+    /// Seconds of one sweep, where the method depends on the length of the run.
+    pub sweep_seconds: Option<f64>,
 }
 
 impl Limits<'_> {
     /// Returns the limit of the run from a seed.
     pub(super) fn of(&self, seed: u64) -> Limit {
-        match self.budget {
-            Budget::Seconds => Limit::Seconds(self.seconds),
-            Budget::Sweeps => Limit::Own,
-            Budget::WholeSweeps => {
-                let sweeps = self.seconds / self.sweep_seconds.max(f64::MIN_POSITIVE);
-                Limit::Sweeps((sweeps as usize).max(1))
-            }
+        let seconds = match self.budget {
+            Budget::Sweeps => return Limit::Own,
+            Budget::Seconds => self.seconds,
             Budget::Times(times) => {
                 let place = (seed as usize).checked_sub(1);
                 let own = place.and_then(|place| self.reference.get(place));
                 let first = own.or(self.reference.first());
-                Limit::Seconds(first.map_or(self.seconds, |first| times * first))
+                first.map_or(self.seconds, |first| times * first)
             }
+        };
+        match self.sweep_seconds {
+            None => Limit::Seconds(seconds),
+            Some(one) => Limit::Sweeps(((seconds / one.max(f64::MIN_POSITIVE)) as usize).max(1)),
         }
     }
 }
@@ -51,18 +51,19 @@ mod tests {
 
     #[test]
     fn the_limit_follows_the_budget() {
-        let limit = |budget, seed| {
-            let limits = Limits {
-                budget,
-                seconds: 5.0,
-                reference: &[3.0, 4.0],
-                sweep_seconds: 0.7,
-            };
-            limits.of(seed)
+        let limits = |budget, sweep_seconds| Limits {
+            budget,
+            seconds: 5.0,
+            reference: &[3.0, 4.0],
+            sweep_seconds,
         };
+        let limit = |budget, seed| limits(budget, None).of(seed);
         assert_eq!(limit(Budget::Seconds, 1), Limit::Seconds(5.0));
         assert_eq!(limit(Budget::Sweeps, 1), Limit::Own);
-        assert_eq!(limit(Budget::WholeSweeps, 1), Limit::Sweeps(7));
+        let whole = |budget| limits(budget, Some(0.7)).of(1);
+        assert_eq!(whole(Budget::Seconds), Limit::Sweeps(7));
+        assert_eq!(whole(Budget::Times(2.0)), Limit::Sweeps(8));
+        assert_eq!(whole(Budget::Sweeps), Limit::Own);
         assert_eq!(limit(Budget::Times(2.0), 2), Limit::Seconds(8.0));
         // Seeds that the first contender did not run from, the tuning seed among them.
         assert_eq!(limit(Budget::Times(2.0), 0), Limit::Seconds(6.0));

@@ -23,7 +23,7 @@ mod tuning;
 pub use options::{Arrival, ExperimentOptions, ExperimentProgress, RunResult};
 
 use super::{Budget, Case, Contender};
-use crate::config::RunConfig;
+use crate::config::{MethodConfig, RunConfig};
 use crate::{Error, Result};
 use limits::{Limit, Limits};
 use table::{RESULTS, ResultsTable};
@@ -188,9 +188,13 @@ impl Runner<'_> {
         reference: &'r [f64],
     ) -> Result<Limits<'r>> {
         let seconds = case.times * self.options.seconds;
-        let sweep_seconds = match contender.budget {
-            Budget::WholeSweeps => self.sweep_seconds(case, contender)?,
-            Budget::Seconds | Budget::Sweeps | Budget::Times(_) => seconds,
+        let methods = contender.settings.iter();
+        let mut methods = methods.filter_map(|(_, config)| config.method.library());
+        let depends = methods.any(MethodConfig::depends_on_length);
+        let needs_pilot = depends && contender.budget != Budget::Sweeps;
+        let sweep_seconds = match needs_pilot {
+            true => Some(self.sweep_seconds(case, contender)?),
+            false => None,
         };
         Ok(Limits {
             budget: contender.budget,

@@ -41,7 +41,7 @@ pub(super) fn check(cases: &[Case], options: &ExperimentOptions<'_>) -> Result<(
     for contender in contenders(cases) {
         let limit = match contender.budget {
             Budget::Seconds => Limit::Seconds(options.seconds),
-            Budget::WholeSweeps | Budget::Sweeps | Budget::Times(_) => Limit::Own,
+            Budget::Sweeps | Budget::Times(_) => Limit::Own,
         };
         for (_, config) in &contender.settings {
             let plan = plan(config, 1, limit, options)?;
