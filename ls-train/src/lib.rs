@@ -14,7 +14,7 @@
 //! | [`run_dir`] | the folder of a run |
 //! | [`trained`] | a trained network, ready to be used |
 //! | [`observe`] | observers: history, checkpoints, summary, lines, a view of the losses (feature `dashboard`), burn-train's dashboard and metric logs |
-//! | `session`, `training_method`, `run` | one run from plan to run folder |
+//! | `session`, `training_method`, `run_label`, `run` | one run from plan to run folder |
 //! | [`export`] | weights for other programs, one file per format, and what a run starts from (feature `export`) |
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
 //! | [`report`] | run folders as a page to read (feature `report`) |
@@ -42,6 +42,7 @@ pub mod observe;
 pub mod report;
 mod run;
 pub mod run_dir;
+mod run_label;
 mod session;
 pub mod trained;
 mod training_method;

@@ -4,17 +4,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use burn::module::Module;
-use ls_core::fit::{Batches, Fit, FitConfig, FitData, FitState, Limits};
+use ls_core::fit::{Augmentation, Batches, Fit, FitConfig, FitData, FitState, Limits};
 use ls_core::method::{Method, Task};
 use ls_core::network::Network;
 
 use crate::config::{
-    APPLICATION, ApplicationMethod, BatchSize, DataConfig, Plan, RunConfig, RunMethod, RunNetwork,
+    APPLICATION, ApplicationMethod, DataConfig, Plan, RunConfig, RunMethod, RunNetwork,
 };
 use crate::data::Splits;
 use crate::observe::burn::MetricLogs;
 use crate::observe::{History, WriteCheckpoints, WriteSummary};
 use crate::run_dir::{Checkpoint, HistoryTable, RunDir, RunFacts, Summary};
+use crate::run_label::label;
 use crate::session::{Session, Start};
 use crate::training_method::TrainingMethod;
 use crate::{Error, Result, device};
@@ -116,6 +117,7 @@ impl<'p> Training<'p> {
         let network = self.init_network(&session)?;
         let config = self.config(&session, &network)?;
         let mut method = self.init_method(&config, &network)?;
+        let augmentation = self.augmentation(&config, method.as_ref())?;
         let run = open(&session, &config)?;
         let facts = self.facts(&config, method.as_ref(), &network);
         let checkpoint = checkpoint(&session, &run, &config, &self.splits)?;
@@ -123,7 +125,7 @@ impl<'p> Training<'p> {
             method.restore(checkpoint.load_method(&session.device)?)?;
         }
         let data = FitData {
-            augmentation: self.splits.augmentation(&config.augment)?,
+            augmentation,
             ..self.splits.fit_data()
         };
         let config_of_fit = fit_config(&config);
@@ -215,10 +217,28 @@ impl<'p> Training<'p> {
                 });
             }
         }
+        config.check_method()?;
         device::ensure_same(&session.device, &config, network, &self.splits)?;
         self.splits.settings.ensure_match(&config)?;
         config.device = device::name(&session.device, &config.device);
         Ok(config)
+    }
+
+    /// The changes of the images, which methods of an application may not be able to treat.
+    fn augmentation(
+        &self,
+        config: &RunConfig,
+        method: &dyn Method,
+    ) -> Result<Option<Augmentation>> {
+        let is_own = config.method.library().is_none();
+        if is_own && method.has_auxiliary_variables() && !config.augment.is_empty() {
+            return Err(Error::InvalidConfig {
+                field: "augment",
+                value: config.augment[0].name().into(),
+                allowed: "the auxiliary variables of the application's method belong to samples as they are",
+            });
+        }
+        self.splits.augmentation(&config.augment)
     }
 
     fn init_method(&mut self, config: &RunConfig, network: &Network) -> Result<Box<dyn Method>> {
@@ -374,32 +394,4 @@ fn fit_config(config: &RunConfig) -> FitConfig {
             patience: config.patience,
         },
     }
-}
-
-/// The run in one line.
-fn label(
-    config: &RunConfig,
-    facts: &RunFacts,
-    start: Start,
-    checkpoint: Option<&Checkpoint>,
-) -> String {
-    let mut label = format!("{} on {}: {}", facts.method, facts.dataset, facts.model);
-    if let BatchSize::Samples(samples) = config.batch_size {
-        label += &format!(", batches of {samples}");
-    }
-    if !config.augment.is_empty() {
-        let changes: Vec<_> = config.augment.iter().map(|change| change.name()).collect();
-        label += &format!(", images with {}", changes.join(", "));
-    }
-    if let Some(reason) = &facts.certificate_reason {
-        label += &format!(", no certificate: {reason}");
-    }
-    match (start, checkpoint) {
-        (Start::Resume, None) => label += ", from the start: there is no checkpoint",
-        (_, Some(checkpoint)) => {
-            label += &format!(", resumed after sweep {}", checkpoint.state().sweep);
-        }
-        _ => {}
-    }
-    label
 }

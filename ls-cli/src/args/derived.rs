@@ -39,6 +39,7 @@ impl Flag {
         let value = match self.kind {
             Kind::Integer(_) => "N".into(),
             Kind::Number => "NUMBER".into(),
+            Kind::Boolean => "true|false".into(),
             _ => self.key.to_uppercase().replace('-', "_"),
         };
         let is_switch = matches!(self.kind, Kind::Boolean);

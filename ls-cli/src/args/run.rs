@@ -54,7 +54,7 @@ pub(crate) struct RunArgs {
     /// right, `crop` to at least 0.8 of the sides
     #[arg(long, value_name = "CHANGE,...", value_delimiter = ',', value_parser = named(ImageChange::ALL, ImageChange::name), help_heading = "Run")]
     augment: Vec<ImageChange>,
-    /// Largest number of sweeps; epochs for `backprop` [default: 30]
+    /// Largest number of sweeps; epochs for `backprop` [default: 30; 84 with --path]
     #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
     sweeps: Option<usize>,
     /// Stop once the original loss of the training split is at most this
@@ -112,10 +112,12 @@ impl RunArgs {
         if let (true, Some(method)) = (is_open, config.method.library()) {
             config.batch_size = method.usual_batch_size();
         }
+        let mut config = self.set.apply(config)?;
         let is_open = self.config.is_none() && self.sweeps.is_none();
         let usual = config.method.library().and_then(MethodConfig::usual_sweeps);
-        set(&mut config.sweeps, usual.filter(|_| is_open));
-        self.set.apply(config)
+        let is_usual = config.sweeps == RunConfig::default().sweeps;
+        set(&mut config.sweeps, usual.filter(|_| is_open && is_usual));
+        Ok(config)
     }
 
     /// Replaces the conditions that end a run by the given ones.

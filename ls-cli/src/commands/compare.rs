@@ -39,7 +39,7 @@ seed of their own, 0, around the optimizer's usual rate, and up to eight further
 loss, or by validation accuracy with --validation, represents its method. The folder then holds results.csv with every run, figures.csv
 with the figures of every method, comparison.md and comparison.csv, plots of each first seed, and all run folders.
 
-With --seconds, settings that follow the number of sweeps (falling steps in batches) stay at their start; use --sweeps for those."
+With --seconds, methods whose steps fall over the run get as many whole sweeps as fit, by the time of a short pilot run."
 )]
 pub(crate) struct CompareArgs {
     /// Methods to compare; the others are compared with the first

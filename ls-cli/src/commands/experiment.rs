@@ -42,7 +42,7 @@ pub(crate) struct ExperimentArgs {
         hide_default_value = true
     )]
     only: String,
-    /// Seconds of each run [default: the experiment's own]
+    /// Seconds of each run, times the case's own factor where it has one [default: the experiment's own]
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<f64>,
     /// Device to compute on

@@ -48,7 +48,9 @@ fn path_table(path: &[PathPoint], kept_sweep: usize) -> String {
         return String::new();
     }
     let mut text = String::from("  weight decay  to sweep  train loss  validation %  test %\n");
-    let kept = path.iter().position(|point| point.sweep >= kept_sweep);
+    // Sweep 0 is the start, before the first decay.
+    let mut ends = path.iter();
+    let kept = ends.position(|point| kept_sweep > 0 && point.sweep >= kept_sweep);
     for (place, point) in path.iter().enumerate() {
         let share = |value: Option<f64>| value.map_or_else(|| "-".into(), percent);
         text += &format!(

@@ -87,6 +87,14 @@ impl Augmentation {
                 ),
             });
         };
+        if height == 1 || width == 1 {
+            return Err(Error::Settings {
+                of: "augment".into(),
+                reason: format!(
+                    "only images can be shifted, flipped and cropped, and samples of {shape} are rows of numbers"
+                ),
+            });
+        }
         if background.len() != channels {
             return Err(Error::ShapeMismatch {
                 what: "channels of the background".into(),
@@ -143,7 +151,7 @@ impl Augmentation {
 
 /// A part of an interval of pixels, enlarged to its length, mirrored or not, and moved.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+struct ImageAxis {
     length: usize,
     start: usize,
     part: usize,
@@ -151,7 +159,7 @@ struct Axis {
     shift: isize,
 }
 
-impl Axis {
+impl ImageAxis {
     /// The place that a pixel comes from; `None` beyond the edge.
     fn source(&self, place: usize) -> Option<usize> {
         let place = place.checked_add_signed(-self.shift)?;
@@ -167,8 +175,8 @@ impl Axis {
 /// The changes of one image.
 #[derive(Clone, Copy, Debug)]
 struct View {
-    rows: Axis,
-    columns: Axis,
+    rows: ImageAxis,
+    columns: ImageAxis,
 }
 
 impl View {
@@ -185,7 +193,7 @@ impl View {
                 true => length / SHIFT,
                 false => 0,
             };
-            Axis {
+            ImageAxis {
                 length,
                 start,
                 part,
@@ -198,7 +206,7 @@ impl View {
         let is_mirrored = has(ImageChange::Flip) && random.random_bool(0.5);
         Self {
             rows,
-            columns: Axis {
+            columns: ImageAxis {
                 is_mirrored,
                 ..columns
             },
@@ -301,6 +309,13 @@ mod tests {
         let flat = Augmentation::new(vec![ImageChange::Flip], FeatureShape::Flat(7), vec![0.0]);
         let message = flat.unwrap_err().to_string();
         assert!(message.contains("a vector of 7 features"), "{message}");
+        let table = FeatureShape::Image {
+            channels: 1,
+            height: 1,
+            width: 7,
+        };
+        let row = Augmentation::new(vec![ImageChange::Flip], table, vec![0.0]);
+        assert!(row.unwrap_err().to_string().contains("rows of numbers"));
         let channels = Augmentation::new(vec![], SHAPE, vec![0.0]);
         assert!(matches!(channels, Err(Error::ShapeMismatch { .. })));
     }

@@ -30,6 +30,7 @@ const LEARNING_RATE: Figure = Figure::new("Learning rate").detail();
 /// | `schedule` | course of the rate over the run | `constant` | `constant`, `linear`, `cosine` |
 /// | `warm-up` | batches over which the rate rises to the first | 0 | 0 or more |
 /// | `weight-decay` | decay of the optimizer | its own | 0 to 1000 |
+/// | `label-smoothing` | `ε` of the loss whose gradients the optimizer takes | 0 | 0 to below 1 |
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct BackpropConfig {
@@ -45,6 +46,8 @@ pub struct BackpropConfig {
     /// Weight decay of the optimizer [default: its own]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
+    /// Share ε of every label that is spread evenly over all classes in the gradients; reports hold the loss without it [default: 0]
+    pub label_smoothing: f64,
 }
 
 /// Samples of a batch where a run names none.
@@ -60,6 +63,13 @@ impl MethodSettings for BackpropConfig {
         }
         let inside = self.warm_up <= 1_000_000_000;
         ensure(inside, "warm-up", self.warm_up as f64, "from 0 to 1e9")?;
+        let inside = (0.0..1.0).contains(&self.label_smoothing);
+        ensure(
+            inside,
+            "label-smoothing",
+            self.label_smoothing,
+            "from 0 to below 1",
+        )?;
         match self.weight_decay {
             Some(decay) => check_weight_decay(decay),
             None => Ok(()),
@@ -95,6 +105,7 @@ pub struct Backprop {
     optimizer: ModuleOptimizer,
     learning_rate: f64,
     schedule: ScheduledFactor,
+    label_smoothing: f64,
 }
 
 impl Backprop {
@@ -113,6 +124,7 @@ impl Backprop {
             optimizer: config.optimizer.init_for(network, config.weight_decay)?,
             learning_rate: config.learning_rate.unwrap_or(usual),
             schedule: config.schedule.start_after(config.warm_up, total_steps)?,
+            label_smoothing: config.label_smoothing,
         })
     }
 }
@@ -125,9 +137,15 @@ struct SavedSteps {
 
 /// Gradients of `F` over a batch for a network whose parameters are tracked ([`Module::train`]); empty when none is trainable.
 pub fn gradients(tracked: &Network, batch: &Batch) -> GradientsParams {
+    smoothed_gradients(tracked, batch, 0.0)
+}
+
+/// As [`gradients`], of the loss with smoothed labels.
+fn smoothed_gradients(tracked: &Network, batch: &Batch, smoothing: f64) -> GradientsParams {
     let logits = tracked.forward(batch.inputs.clone());
-    let cotangent =
-        cross_entropy::gradient(logits.clone().inner(), &batch.labels) / batch.len() as f64;
+    let values = logits.clone().inner();
+    let cotangent = cross_entropy::smoothed_gradient(values, &batch.labels, smoothing);
+    let cotangent = cotangent / batch.len() as f64;
     // The loss's own derivative is known in closed form and keeps digits that autodiff would lose at small losses.
     let surrogate = (logits * cotangent).sum();
     // Burn refuses to go back from what depends on no tracked tensor.
@@ -152,7 +170,7 @@ impl Method for Backprop {
 
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
         let tracked = model.network.clone().train();
-        let gradients = gradients(&tracked, batch);
+        let gradients = smoothed_gradients(&tracked, batch, self.label_smoothing);
         let rate = self.learning_rate * self.schedule.advance();
         let moved = self.optimizer.step(rate, tracked, gradients);
         model.network = moved.valid();

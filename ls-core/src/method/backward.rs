@@ -59,11 +59,12 @@ pub(super) struct Backward {
 /// One pass forward and back.
 ///
 /// `pre_activation` is asked for `u_l` once for each stage that is fitted, in their order, with the input `h_{l-1}`; the others
-/// compute their outputs themselves. `see` is shown the input and the response of every stage.
+/// compute their outputs themselves. `smoothing` is that of the labels. `see` is shown the input and the response of every stage.
 pub(super) fn backward(
     parts: &[MethodStage<'_>],
     batch: &Batch,
     parameters: Parameters,
+    smoothing: f64,
     pre_activation: impl Fn(usize, &Tensor<2>) -> Tensor<2>,
     mut see: impl FnMut(&Tensor<2>, &Tensor<2>),
 ) -> Backward {
@@ -90,7 +91,7 @@ pub(super) fn backward(
         links.push(link);
         h = next;
     }
-    let mut cotangent = cross_entropy::gradient(h.clone(), &batch.labels);
+    let mut cotangent = cross_entropy::smoothed_gradient(h.clone(), &batch.labels, smoothing);
     let mut found = Backward {
         logits: h,
         gradients: Vec::with_capacity(parts.len()),

@@ -83,6 +83,7 @@ fn a_dense_stage_has_the_same_gradients_with_and_without_the_affine_view() {
             &parts,
             &batch,
             parameters,
+            0.0,
             |l, input| {
                 let coefficients = parts[l].affine().map(AffineStage::coefficients);
                 response(&parts[l], coefficients.as_ref(), input)

@@ -62,6 +62,16 @@ macro_rules! methods {
                 }
             }
 
+            /// Checks that a run of so many sweeps is long enough for the method.
+            ///
+            /// # Errors
+            /// [`Error::InvalidConfig`], naming the least number.
+            pub fn check_sweeps(&self, sweeps: usize) -> Result<()> {
+                match self {
+                    $(Self::$variant(settings) => settings.check_sweeps(sweeps),)+
+                }
+            }
+
             /// Returns the number of sweeps of a run that names none, where it is not that of other runs.
             pub fn usual_sweeps(&self) -> Option<usize> {
                 match self {

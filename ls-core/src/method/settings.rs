@@ -59,6 +59,14 @@ pub trait MethodSettings:
         BatchSize::Full
     }
 
+    /// Checks that a run of so many sweeps is long enough for the method.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidConfig`], naming the least number.
+    fn check_sweeps(&self, _sweeps: usize) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns the number of sweeps of a run that names none, where it is not that of other runs.
     fn usual_sweeps(&self) -> Option<usize> {
         None

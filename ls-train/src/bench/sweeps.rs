@@ -2,7 +2,7 @@
 
 use ls_core::batch::{Batch, BatchSize};
 use ls_core::fit::Batches;
-use ls_core::method::{MethodConfig, Separated, Task};
+use ls_core::method::{ExactConfig, MethodConfig, Separated, Task};
 use ls_core::network::Network;
 
 use super::timer::Timer;
@@ -51,11 +51,11 @@ impl Sweeps {
         timer: &Timer<'_>,
     ) -> Result<Spread> {
         let batches = Batches::new(split.len(), self.batch_size, seed);
-        let mut method = self.method.init(&Task {
+        let mut method = without_start(&self.method).init(&Task {
             network,
             split,
             total_steps: Some(batches.len() * (1 + timer.repeats)),
-            seed: 1,
+            seed,
         })?;
         let mut model = Separated::for_method(&*method, network.clone(), split);
         let mut done = 0;
@@ -66,6 +66,17 @@ impl Sweeps {
             }
             Ok(method.end_sweep(&mut model)?)
         })
+    }
+}
+
+/// The method without a start in batches, whose epochs are not the sweeps that are measured.
+fn without_start(method: &MethodConfig) -> MethodConfig {
+    match method {
+        MethodConfig::Exact(own) => MethodConfig::Exact(ExactConfig {
+            batch_sweeps: own.batch_sweeps.or(Some(0)),
+            ..*own
+        }),
+        other => other.clone(),
     }
 }
 

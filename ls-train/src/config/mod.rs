@@ -230,13 +230,21 @@ impl RunConfig {
             method.check()?;
             method.check_batch_size(self.batch_size)?;
         }
-        self.check_augmentation()?;
-        self.check_path()?;
+        self.check_method()?;
         let source = self.data.source()?;
         Ok(Plan {
             config: self,
             source,
         })
+    }
+
+    /// Checks what a method asks of the rest of the configuration.
+    pub(crate) fn check_method(&self) -> Result<()> {
+        if let Some(method) = self.method.library() {
+            method.check_sweeps(self.sweeps)?;
+        }
+        self.check_augmentation()?;
+        self.check_path()
     }
 
     /// A path of decays is chosen from by samples that are held out.

@@ -53,7 +53,7 @@ pub enum Choice {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Budget {
     /// The seconds of the case. A method whose steps fall over the length of the run gets as many whole sweeps as fit into them, by the
-    /// time that three sweeps take.
+    /// time that a few sweeps take.
     Seconds,
     /// The sweeps of the contender's own configuration.
     Sweeps,

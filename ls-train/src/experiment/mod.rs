@@ -36,7 +36,7 @@ pub struct Experiment {
     pub name: &'static str,
     /// Question of the experiment, in one line.
     pub about: &'static str,
-    /// Seconds of each run unless the user chooses others.
+    /// Seconds of each run unless the user chooses others; a case multiplies them by its own factor.
     pub seconds: f64,
     cases: fn() -> Vec<Case>,
 }

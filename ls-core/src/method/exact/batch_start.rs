@@ -36,7 +36,7 @@ pub(super) const METRIC_DAMPING: f64 = 3.0;
 /// Name of the sweeps in reports.
 pub(super) const FORM_NAME: &str = "batches";
 
-/// Stream of random numbers of the batches; streams of the training loop have smaller numbers.
+/// Stream of random numbers of the batches, beside those of the training loop.
 const STREAM: u64 = 5;
 
 /// Returns the epochs of the start of a run with so many sweeps, 0 where it has none.
@@ -54,12 +54,12 @@ pub(super) fn usual_sweeps(network: &Network, batch: &Batch, run_sweeps: Option<
 pub(super) struct BatchStart {
     /// `None` once the start is over.
     foof: Option<Foof>,
-    numbers: Numbers,
+    numbers: StartNumbers,
 }
 
 /// The numbers of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Numbers {
+struct StartNumbers {
     /// Epochs in all.
     epochs: usize,
     /// Epochs done.
@@ -80,7 +80,7 @@ struct Numbers {
 #[derive(Serialize, Deserialize)]
 pub(super) struct SavedStart {
     #[serde(flatten)]
-    numbers: Numbers,
+    numbers: StartNumbers,
     /// Absent once the start is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     foof: Option<toml::Table>,
@@ -96,7 +96,7 @@ impl BatchStart {
         run_decay: f64,
         seed: u64,
     ) -> Result<Self> {
-        let numbers = Numbers {
+        let numbers = StartNumbers {
             epochs,
             done: 0,
             taken: 0,
@@ -153,7 +153,7 @@ impl BatchStart {
     }
 
     /// Learns whether the epoch was taken.
-    pub(super) fn learn(&mut self, is_taken: bool) {
+    pub(super) fn learn(&mut self, is_taken: bool) -> Result<()> {
         let is_first = self.numbers.done == 0;
         let failed_before = self.numbers.done > self.numbers.taken;
         self.numbers.done += 1;
@@ -162,8 +162,9 @@ impl BatchStart {
         if gives_up || self.numbers.done >= self.numbers.epochs {
             self.foof = None;
         } else if !is_taken && let Some(foof) = &mut self.foof {
-            foof.halve_steps();
+            foof.take_back()?;
         }
+        Ok(())
     }
 
     /// Returns the saved form, and adds its arrays to a state.
@@ -208,7 +209,7 @@ impl BatchStart {
     }
 }
 
-impl Numbers {
+impl StartNumbers {
     /// The method of the epochs.
     fn foof(&self, roles: &[StageRole]) -> Result<Foof> {
         let foof = Foof::for_roles(FoofConfig::default(), roles.to_vec(), Some(self.steps))?;

@@ -24,195 +24,32 @@
 //! alone.
 
 mod batch_start;
+mod config;
 mod penalty_path;
 
-use schemars::JsonSchema;
+pub use config::ExactConfig;
+
 use serde::{Deserialize, Serialize};
 
 use batch_start::{BatchStart, SavedStart};
+use config::NEEDS_FULL_BATCH;
 use penalty_path::PenaltyPath;
 
 use super::separate::separate;
 use super::separation::reported_weights;
-use super::settings::check_weight_decay;
-use super::sweeps::{
-    FORM, FullBatchSweeps, GRAM_ROWS, OUTPUT_DAMPING, SavedSweeps, Storage, SweepSettings,
-};
+use super::sweeps::{FORM, FullBatchSweeps, OUTPUT_DAMPING, SavedSweeps};
 use super::{
     ACCEPTED, CONDITION, DAMPING, Method, MethodSettings, MethodState, Objective, PENALIZED_LOSS,
-    REJECTED, SCALING, STEP, Scaling, Separated, Task, counts,
+    REJECTED, SCALING, STEP, Separated, counts,
 };
-use crate::batch::{Batch, BatchIdentity, BatchSize, Selection};
-use crate::error::ensure;
+use crate::batch::{Batch, BatchIdentity, Selection};
 use crate::figure::{Figure, Figures};
-use crate::linalg::Ridge;
 use crate::network::Network;
-use crate::objective::{Measurement, ReportWeighting, Weights};
+use crate::objective::{Measurement, Weights};
 use crate::{Error, Result};
 
 /// Weight decay `λ` of a sweep on a path.
 pub const WEIGHT_DECAY: Figure = Figure::new("Weight decay").detail();
-
-/// Settings of [`Exact`].
-///
-/// | key | meaning | default | range |
-/// | --- | --- | --- | --- |
-/// | `step` | `τ` | found in every sweep | above 0, at most 1e8 |
-/// | `damping` | `μ` | found in every sweep | 1e-9 to 1e6 |
-/// | `output-curvature` | whether the displacements of hidden stages take the metric `M_l` | `true` | |
-/// | `output-damping` | `ν` | 0.3 | 1e-6 to 1e6 |
-/// | `scaling` | factors `c_l` of the displacements | found in every sweep | `none`, `rms`, `norm` |
-/// | `history` | pairs of the L-BFGS steps between the fits; 0 for fits alone | 20 | 0 to 1000 |
-/// | `batch-sweeps` | first sweeps that are epochs in batches; 0 for none | by samples and network | 0 to 1000 |
-/// | `storage` | arrays that are kept between the passes | `stored` | `stored`, `recomputed` |
-/// | `chunk` | samples of a chunk | a million entries; sixteen million on an accelerator | 1 or more |
-/// | `ridge` | reference of `μ` | `variance` | `variance`, `second-moment` |
-/// | `gram-rows` | patches in a convolution's Gram matrix | 16384 | 1 or more |
-/// | `weight-decay` | `λ` | 0 | 0 to 1000 |
-/// | `path` | whether the run goes down a path of `λ` | `false` | |
-/// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct ExactConfig {
-    /// Step τ of the targets, in place of the one found in every sweep
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<f64>,
-    /// Damping μ of the Gram matrices, in place of the one found in every sweep
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub damping: Option<f64>,
-    /// Whether displacements are transformed by the curvature of the output side [default: true]
-    pub output_curvature: bool,
-    /// Damping ν of the output side's curvature [default: 0.3]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_damping: Option<f64>,
-    /// Scaling of the displacements, in place of the one found in every sweep
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scaling: Option<Scaling>,
-    /// Pairs of the L-BFGS steps between the fits; 0 for fits alone [default: 20]
-    pub history: usize,
-    /// First sweeps that are epochs of `foof` in batches of 128, kept only if the loss falls; 0 for none [default: 4 to 10 for samples of more
-    /// than 192 features and for convolutional networks, at most half of the run]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch_sweeps: Option<usize>,
-    /// Arrays that are kept between the passes of a sweep: `recomputed` is slower and takes less memory [default: stored]
-    pub storage: Storage,
-    /// Samples that pass through the stages at once [default: by the size of the stages]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub chunk: Option<usize>,
-    /// Reference of the damping: the variance of a stage's inputs or their second moment [default: variance]
-    pub ridge: Ridge,
-    /// Patches that enter the Gram matrix of a convolution; a seeded subset when there are more [default: 16384]
-    pub gram_rows: usize,
-    /// λ of a penalty λ/2 Σ‖W‖² on the kernels of fitted stages; the loss with its penalty is then the one that never rises
-    /// [default: 0]
-    pub weight_decay: f64,
-    /// Goes down a path of twelve decays from 0.03 to 1e-5, each from the weights that the one before has left, and ends with the weights that did
-    /// best on the samples of --validation [default: false]
-    pub path: bool,
-    /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network. Where
-    /// self-adaptive ones do not exist because a stage states no Lipschitz constant, reports take fixed weights `ω = 1`.
-    #[serde(flatten)]
-    pub weighting: ReportWeighting,
-}
-
-impl Default for ExactConfig {
-    fn default() -> Self {
-        Self {
-            step: None,
-            damping: None,
-            output_curvature: true,
-            output_damping: None,
-            scaling: None,
-            history: 20,
-            batch_sweeps: None,
-            storage: Storage::Stored,
-            chunk: None,
-            ridge: Ridge::default(),
-            gram_rows: GRAM_ROWS,
-            weight_decay: 0.0,
-            path: false,
-            weighting: ReportWeighting::default(),
-        }
-    }
-}
-
-impl MethodSettings for ExactConfig {
-    const NAME: &'static str = "exact";
-    const ABOUT: &'static str =
-        "Fit every layer in closed form, full batch: the original loss never rises";
-
-    fn check(&self) -> Result<()> {
-        self.weighting.0.check()?;
-        if let Some(step) = self.step {
-            let inside = step > 0.0 && step <= 1e8;
-            ensure(inside, "step", step, "greater than 0 and at most 1e8")?;
-        }
-        if let Some(damping) = self.damping {
-            let inside = (1e-9..=1e6).contains(&damping);
-            ensure(inside, "damping", damping, "from 1e-9 to 1e6")?;
-        }
-        if let Some(damping) = self.output_damping {
-            if !self.output_curvature {
-                return Err(Error::Settings {
-                    of: format!("method `{}`", Self::NAME),
-                    reason: "output-damping has no meaning without output-curvature".into(),
-                });
-            }
-            let inside = (1e-6..=1e6).contains(&damping);
-            ensure(inside, "output-damping", damping, "from 1e-6 to 1e6")?;
-        }
-        if let Some(chunk) = self.chunk {
-            ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
-        }
-        check_weight_decay(self.weight_decay)?;
-        if self.path && self.weight_decay > 0.0 {
-            return Err(Error::Settings {
-                of: format!("method `{}`", Self::NAME),
-                reason:
-                    "weight-decay has no meaning with path, which goes through decays of its own"
-                        .into(),
-            });
-        }
-        let history = self.history;
-        ensure(history <= 1000, "history", history as f64, "from 0 to 1000")?;
-        let sweeps = self.batch_sweeps.unwrap_or(0);
-        ensure(
-            sweeps <= 1000,
-            "batch-sweeps",
-            sweeps as f64,
-            "from 0 to 1000",
-        )?;
-        let rows = self.gram_rows;
-        ensure(rows >= 1, "gram-rows", rows as f64, "1 or more")
-    }
-
-    fn check_batch_size(&self, size: BatchSize) -> Result<()> {
-        match size {
-            BatchSize::Full => Ok(()),
-            BatchSize::Samples(count) => Err(Error::BatchSize {
-                method: Self::NAME,
-                size: count.to_string(),
-                allowed: NEEDS_FULL_BATCH,
-            }),
-        }
-    }
-
-    fn usual_sweeps(&self) -> Option<usize> {
-        self.path.then_some(penalty_path::RUN_SWEEPS)
-    }
-
-    fn has_auxiliary_variables(&self) -> bool {
-        true
-    }
-
-    fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
-        let exact = Exact::new(*self, task.network)?;
-        Ok(Box::new(exact.for_run(task.total_steps, task.seed)))
-    }
-}
-
-/// The way out for batches.
-const NEEDS_FULL_BATCH: &str = "its fits and its guarantee need the whole split; leave out the batch size, or use method `foof`, which is made for batches";
 
 /// Restarted separation with exact weight blocks.
 ///
@@ -328,12 +165,12 @@ impl Exact {
             return Ok(None);
         };
         let (moved, length) = start.epoch(&network, batch)?;
-        let share = start.largest_share();
-        let (loss, is_taken) = self.sweeps.move_to(model, moved, batch, share)?;
+        let (share, has_moved) = (start.largest_share(), start.has_moved());
+        let (loss, is_taken) = self.sweeps.move_to(model, moved, batch, share, has_moved)?;
         let Some(start) = &mut self.start else {
             return Ok(None);
         };
-        start.learn(is_taken);
+        start.learn(is_taken)?;
         self.dampen_metric();
         let taken = usize::from(is_taken);
         let mut figures = counts(taken, 1 - taken).with(FORM, batch_start::FORM_NAME);
@@ -350,7 +187,7 @@ impl Exact {
         if !self.config.path {
             return self.sweeps.sweep(model, batch);
         }
-        let mut path = self.path.unwrap_or_else(|| self.whole_path(0));
+        let mut path = self.path.unwrap_or_else(|| self.whole_path());
         let decay = path.decay();
         self.sweeps.set_weight_decay(decay);
         let figures = self.sweeps.sweep(model, batch)?;
@@ -360,42 +197,10 @@ impl Exact {
     }
 
     /// The path over the sweeps that a start in batches leaves.
-    fn whole_path(&self, done: usize) -> PenaltyPath {
+    fn whole_path(&self) -> PenaltyPath {
         let start = self.start.as_ref().map_or(0, BatchStart::done);
         let sweeps = self.run_sweeps.map(|sweeps| sweeps.saturating_sub(start));
-        PenaltyPath::over(sweeps, done)
-    }
-}
-
-impl ExactConfig {
-    /// `λ` of the first sweeps.
-    fn first_decay(&self) -> f64 {
-        match self.path {
-            true => PenaltyPath::first(),
-            false => self.weight_decay,
-        }
-    }
-
-    /// Whether the loss that never rises has a penalty.
-    fn is_penalized(&self) -> bool {
-        self.first_decay() > 0.0
-    }
-
-    /// What decides the weights of full-batch sweeps.
-    fn sweeps(&self) -> SweepSettings {
-        SweepSettings {
-            step: self.step,
-            damping: self.damping,
-            output_curvature: self.output_curvature,
-            output_damping: self.output_damping,
-            scaling: self.scaling,
-            history: self.history,
-            storage: self.storage,
-            chunk: self.chunk,
-            ridge: self.ridge,
-            gram_rows: self.gram_rows,
-            weight_decay: self.first_decay(),
-        }
+        PenaltyPath::over(sweeps)
     }
 }
 
@@ -457,7 +262,7 @@ impl Method for Exact {
         let start = start.map(|start| start.save(&mut state)).transpose()?;
         let saved = SavedExact {
             start,
-            path: self.path.as_ref().map(PenaltyPath::done),
+            path: self.path,
             sweeps: self.sweeps.save(&mut state),
         };
         state.values = MethodState::new(&saved)?.values;
@@ -470,7 +275,7 @@ impl Method for Exact {
         let restored = |start| BatchStart::restored(start, self.sweeps.roles(), &mut state);
         self.start = start.map(restored).transpose()?;
         self.dampen_metric();
-        self.path = saved.path.map(|done| self.whole_path(done));
+        self.path = saved.path;
         if let Some(path) = &self.path {
             self.sweeps.set_weight_decay(path.last_decay());
         }
@@ -505,9 +310,9 @@ struct SavedExact {
     /// Absent before the first sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     start: Option<SavedStart>,
-    /// Sweeps done on a path of decays.
+    /// The place on a path of decays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    path: Option<usize>,
+    path: Option<PenaltyPath>,
     #[serde(flatten)]
     sweeps: SavedSweeps,
 }

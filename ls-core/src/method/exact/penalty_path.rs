@@ -3,6 +3,8 @@
 //! Friedman, Hastie and Tibshirani (2010) walk such paths for linear models: solutions of close penalties are close, so that a whole path
 //! costs little more than one fit.
 
+use serde::{Deserialize, Serialize};
+
 /// The first and the last decay of a path.
 const ENDS: [f64; 2] = [3e-2, 1e-5];
 
@@ -15,8 +17,14 @@ const USUAL_SWEEPS: usize = 6;
 /// Sweeps of a run down a path that names no number: three times as long as another run at most.
 pub(super) const RUN_SWEEPS: usize = 84;
 
+/// Sweeps of a run that has one for each decay beside a start of the same length.
+pub(super) const LEAST_RUN_SWEEPS: usize = 2 * POINTS;
+
+/// Most sweeps of a decay: a run ends after ten without a noticeable decrease, and must not end before the path does.
+const MOST_SWEEPS: usize = 9;
+
 /// The place on a path.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct PenaltyPath {
     /// Sweeps of each decay; the last one has those that are left.
     sweeps: usize,
@@ -25,12 +33,12 @@ pub(super) struct PenaltyPath {
 }
 
 impl PenaltyPath {
-    /// The start of a path over so many sweeps, after some that are done.
-    pub(super) fn over(sweeps: Option<usize>, done: usize) -> Self {
+    /// The start of a path over so many sweeps.
+    pub(super) fn over(sweeps: Option<usize>) -> Self {
         let each = sweeps.map_or(USUAL_SWEEPS, |sweeps| sweeps / POINTS);
         Self {
-            sweeps: each.max(1),
-            done,
+            sweeps: each.clamp(1, MOST_SWEEPS),
+            done: 0,
         }
     }
 
@@ -56,11 +64,6 @@ impl PenaltyPath {
     pub(super) fn advance(&mut self) {
         self.done += 1;
     }
-
-    /// Sweeps done.
-    pub(super) fn done(&self) -> usize {
-        self.done
-    }
 }
 
 #[cfg(test)]
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_path_falls_by_equal_factors_and_ends_at_its_last_decay() {
-        let mut path = PenaltyPath::over(Some(26), 0);
+        let mut path = PenaltyPath::over(Some(26));
         let mut decays = Vec::new();
         for _ in 0..26 {
             decays.push(path.decay());
@@ -84,7 +87,8 @@ mod tests {
         for pair in decays.windows(2) {
             assert!((pair[1] / pair[0] / factor - 1.0).abs() < 1e-12);
         }
-        assert_eq!(PenaltyPath::over(Some(3), 0).sweeps, 1);
-        assert_eq!(PenaltyPath::over(None, 0).sweeps, USUAL_SWEEPS);
+        assert_eq!(PenaltyPath::over(Some(3)).sweeps, 1);
+        assert_eq!(PenaltyPath::over(Some(1000)).sweeps, MOST_SWEEPS);
+        assert_eq!(PenaltyPath::over(None).sweeps, USUAL_SWEEPS);
     }
 }

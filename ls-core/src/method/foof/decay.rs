@@ -15,7 +15,7 @@ const SHARE: f64 = 0.3;
 /// `λ` over a run: it falls with the square of the course of the steps, so that a run ends without a penalty that would keep its loss
 /// from falling.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decay {
+pub(super) struct FallingDecay {
     /// `λ` of the first step.
     first: f64,
     /// `λ` after the last.
@@ -24,7 +24,7 @@ pub(super) struct Decay {
     share: f64,
 }
 
-impl Decay {
+impl FallingDecay {
     /// A decay that was asked for, at its full size.
     pub(super) fn given(decay: f64) -> Self {
         Self {
@@ -57,23 +57,40 @@ impl Decay {
         self.first
     }
 
-    /// `λ` where the schedule of the steps has come to a factor.
-    pub(super) fn at(&self, course: f64) -> f64 {
-        self.last + (self.first - self.last) * course * course
+    /// The decay of a step where the schedule of the steps has come to a factor.
+    pub(super) fn at(&self, course: f64) -> StepDecay {
+        StepDecay {
+            value: self.last + (self.first - self.last) * course * course,
+            share: self.share,
+        }
+    }
+}
+
+/// The weight decay of one step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepDecay {
+    /// `λ`.
+    value: f64,
+    /// Largest norm of the penalty's gradient relative to that of the loss.
+    share: f64,
+}
+
+impl StepDecay {
+    /// Whether there is any.
+    pub(super) fn is_some(&self) -> bool {
+        self.value > 0.0
     }
 
-    /// Adds the gradient of the penalty at `λ`, which is `λ W`, to the gradient of the loss.
-    pub(super) fn add(&self, gradient: Tensor<2>, weights: Tensor<2>, decay: f64) -> Tensor<2> {
-        if decay <= 0.0 {
-            return gradient;
-        }
-        let penalty = weights * decay;
+    /// Adds the gradient of the penalty, `λ W`, to the gradient of the loss.
+    pub(super) fn add(&self, gradient: Tensor<2>, weights: Tensor<2>) -> Tensor<2> {
+        let penalty = weights * self.value;
         if self.share.is_infinite() {
             return gradient + penalty;
         }
         let norm = |values: &Tensor<2>| values.clone().square().sum().sqrt();
         let most = norm(&gradient) * self.share;
-        let factor = (most / norm(&penalty).clamp_min(f64::from(f32::MIN_POSITIVE))).clamp_max(1.0);
+        let least = f64::from(f32::MIN_POSITIVE);
+        let factor = (most / norm(&penalty).clamp_min(least)).clamp_max(1.0);
         gradient + penalty * factor.unsqueeze::<2>()
     }
 }
@@ -92,12 +109,12 @@ mod tests {
 
     #[test]
     fn it_falls_with_the_square_of_the_course() {
-        let decay = Decay::given(0.8).down_to(0.4);
+        let decay = FallingDecay::given(0.8).down_to(0.4);
         for (course, expected) in [(1.0, 0.8), (0.5, 0.5), (0.0, 0.4)] {
             // f64 arithmetic of a few operations.
-            assert!((decay.at(course) - expected).abs() < 1e-12);
+            assert!((decay.at(course).value - expected).abs() < 1e-12);
         }
-        assert_eq!(Decay::given(0.1).down_to(0.3).first(), 0.3);
+        assert_eq!(FallingDecay::given(0.1).down_to(0.3).first(), 0.3);
         assert_eq!((usual(10_000), usual(100)), (3e-3, 0.01));
     }
 
@@ -105,14 +122,15 @@ mod tests {
     fn the_usual_decay_is_a_part_of_the_step_and_a_given_one_whole() {
         let device = Device::flex();
         let tensor = |values: [f32; 2]| Tensor::<2>::from_data([values], &device);
-        let added = |decay: Decay, gradient| {
-            let sum = decay.add(tensor(gradient), tensor([0.0, 2.0]), 0.5);
-            to_f64(sum).unwrap()
+        let added = |share, gradient| {
+            let decay = StepDecay { value: 0.5, share };
+            to_f64(decay.add(tensor(gradient), tensor([0.0, 2.0]))).unwrap()
         };
-        assert_eq!(added(Decay::given(0.5), [1.0, 0.0]), [1.0, 1.0]);
+        let given = FallingDecay::given(0.5).share;
+        assert_eq!(added(given, [1.0, 0.0]), [1.0, 1.0]);
         // Three tenths of the gradient, where that is less than 1; f32.
         for (gradient, expected) in [([1.0, 0.0], 0.3), ([8.0, 0.0], 1.0), ([0.0, 0.0], 0.0)] {
-            let found = added(Decay::usual(100), gradient);
+            let found = added(FallingDecay::usual(100).share, gradient);
             assert!((found[1] - expected).abs() < 1e-6, "{found:?}");
         }
     }

@@ -108,7 +108,7 @@ impl Memory {
         seen < FIRST_STAGE_ROWS
     }
 
-    /// Returns whether the inputs of the first stage are known from now on: they never change.
+    /// Returns whether the inputs of the first stage are known from now on: they are the samples.
     fn take_in_inputs(&mut self, config: &FoofConfig, rows: &Tensor<2>, is_first: bool) -> bool {
         if is_first && !self.is_open() {
             return false;

@@ -2,7 +2,7 @@
 //!
 //! With `G_l = ∂ce_n/∂u_l` of the batch at its forward inputs `A_l`, all stages move at once. `U_l` holds eigenvectors of the covariance
 //! of the inputs, `Q_l` those of `G_lᵀ G_l / m` over the `m` rows, both exponential averages over batches; the average of `Σ_1`, whose
-//! inputs never change, ends after some rows. In the coordinates `u = (a - ā) W + c`,
+//! inputs are the samples, ends after some rows. In the coordinates `u = (a - ā) W + c`,
 //!
 //! `X = (A_l - ā)ᵀ G_l Q_l / N`,  `M ← β M + (1 - β) X`,  `V ← α V + (1 - α) (U_lᵀ X)²`,
 //! `W_l ← W_l - τ U_l ((U_lᵀ M) / √V) Q_lᵀ`,
@@ -31,12 +31,13 @@ mod memory;
 mod moments;
 mod pass;
 mod snapshot;
+mod stage_step;
 mod step;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use decay::Decay;
+use decay::FallingDecay;
 use step::{SavedSteps, Steps};
 
 use super::separate::separate;
@@ -68,6 +69,7 @@ use crate::{Error, Result};
 /// | `rank` | eigenvectors of inputs that are more than twice as wide | 96 | 1 or more |
 /// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
 /// | `weight-decay` | `λ` of the first step | 30 over the number of samples where they are wide, else 0 | 0 to 1000 |
+/// | `label-smoothing` | `ε` of the loss whose gradients the steps take | 0 | 0 to below 1 |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -91,6 +93,8 @@ pub struct FoofConfig {
     /// over the number of samples where they have more than 192 features or pass through convolutions, else 0]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
+    /// Share ε of every label that is spread evenly over all classes in the gradients; reports hold the loss without it [default: 0]
+    pub label_smoothing: f64,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network.
     #[serde(flatten)]
     pub weighting: ReportWeighting,
@@ -110,6 +114,7 @@ impl Default for FoofConfig {
             rank: 96,
             learning_rate: 1e-3,
             weight_decay: None,
+            label_smoothing: 0.0,
             weighting: ReportWeighting::default(),
         }
     }
@@ -126,7 +131,11 @@ impl MethodSettings for FoofConfig {
             let inside = length > 0.0 && length <= 1e30;
             ensure(inside, field, length, "greater than 0 and at most 1e30")?;
         }
-        for (field, share) in [("momentum", self.momentum), ("average", self.average)] {
+        for (field, share) in [
+            ("momentum", self.momentum),
+            ("average", self.average),
+            ("label-smoothing", self.label_smoothing),
+        ] {
             let inside = (0.0..1.0).contains(&share);
             ensure(inside, field, share, "from 0 to below 1")?;
         }
@@ -202,21 +211,21 @@ impl Foof {
     #[must_use]
     pub fn with_usual_decay(mut self, samples: usize) -> Self {
         if self.config.weight_decay.is_none() {
-            self.steps.set_decay(Decay::usual(samples));
+            self.steps.set_decay(FallingDecay::usual(samples));
         }
         self
     }
 
-    /// Lets the weight decay fall to another value than 0.
+    /// Lets the weight decay fall to another value than 0, and begin with no less.
     #[must_use]
     pub fn with_last_decay(mut self, last: f64) -> Self {
         self.steps.set_decay(self.steps.decay().down_to(last));
         self
     }
 
-    /// Halves all further steps.
-    pub(super) fn halve_steps(&mut self) {
-        self.steps.halve();
+    /// Halves all further steps after the weights were taken back, and forgets what belongs to those weights.
+    pub(super) fn take_back(&mut self) -> Result<()> {
+        self.steps.take_back()
     }
 
     /// As [`restore`](Method::restore), and leaves what belongs to others in the state.

@@ -27,7 +27,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(parts: &[MethodStage<'_>], batch: &Batch) -> Result<Self> {
+    pub(super) fn new(parts: &[MethodStage<'_>], batch: &Batch, smoothing: f64) -> Result<Self> {
         let mut inputs = Vec::with_capacity(parts.len());
         let Backward {
             logits,
@@ -37,6 +37,7 @@ impl Pass {
             parts,
             batch,
             Parameters::Training,
+            smoothing,
             |l, input| {
                 let coefficients = parts[l].affine().map(AffineStage::coefficients);
                 response(&parts[l], coefficients.as_ref(), input)

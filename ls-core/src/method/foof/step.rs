@@ -7,14 +7,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::FoofConfig;
-use super::decay::Decay;
+use super::decay::{FallingDecay, StepDecay};
 use super::memory::{Memory, MemoryValues, push_affine, take_affine};
-use super::moments::{Directions, Moments};
 use super::pass::Pass;
 use super::snapshot::{SafeWeights, Snapshot};
+use super::stage_step::{Gradient, StageStep, stage_step};
 use crate::batch::Batch;
 use crate::device::runs_on_host;
-use crate::linalg::{Affine, scalar_f64};
+use crate::linalg::scalar_f64;
 use crate::method::schedule::ScheduledFactor;
 use crate::method::stage_role::set_coefficients;
 use crate::method::stage_role::{MethodStage, StageRole};
@@ -29,9 +29,6 @@ const BLOWN_UP: f64 = 2.0;
 const USUAL_STEPS: f64 = 2000.0;
 const LONGEST: f64 = 2.5;
 
-/// Width of kernels that take whole steps.
-const USUAL_WIDTH: f64 = 128.0;
-
 /// What is kept between batches.
 pub(super) struct Steps {
     config: FoofConfig,
@@ -40,7 +37,7 @@ pub(super) struct Steps {
     schedule: ScheduledFactor,
     /// Factor of all steps by the length of the run.
     horizon: f64,
-    decay: Decay,
+    decay: FallingDecay,
     /// Halved whenever the weights had to return.
     factor: f64,
     /// `F` of the first batch, at least that of a guess.
@@ -94,7 +91,7 @@ impl Steps {
             config,
             stages: stages.collect(),
             factor: 1.0,
-            decay: Decay::given(config.weight_decay.unwrap_or(0.0)),
+            decay: FallingDecay::given(config.weight_decay.unwrap_or(0.0)),
             first_loss: None,
             safe: SafeWeights::default(),
             adam: match roles.contains(&StageRole::Gradient) {
@@ -106,21 +103,31 @@ impl Steps {
     }
 
     /// The weight decay over the run.
-    pub(super) fn decay(&self) -> Decay {
+    pub(super) fn decay(&self) -> FallingDecay {
         self.decay
     }
 
     /// Replaces the weight decay.
-    pub(super) fn set_decay(&mut self, decay: Decay) {
+    pub(super) fn set_decay(&mut self, decay: FallingDecay) {
         self.decay = decay;
     }
 
     /// Halves all further steps, and forgets their moments.
-    pub(super) fn halve(&mut self) {
+    fn halve(&mut self) -> Result<()> {
         self.factor /= 2.0;
         for memory in &mut self.stages {
             memory.moments = None;
         }
+        if self.adam.is_some() {
+            self.adam = Some(adam()?);
+        }
+        Ok(())
+    }
+
+    /// Halves all further steps after weights were taken back, and forgets what belongs to those weights.
+    pub(super) fn take_back(&mut self) -> Result<()> {
+        self.safe = SafeWeights::default();
+        self.halve()
     }
 
     /// The numbers that the next step needs.
@@ -188,12 +195,12 @@ impl Steps {
         let decay = self.decay.at(course);
         let adam_rate = self.config.learning_rate * factor;
         let parts = MethodStage::all(network, &self.roles);
-        let pass = Pass::new(&parts, batch)?;
+        let pass = Pass::new(&parts, batch, self.config.label_smoothing)?;
         let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
         let moved = if in_order {
-            self.moved(network, &parts, &pass, [length, decay, adam_rate])?
+            self.moved(network, &parts, &pass, [length, adam_rate], decay)?
         } else {
             None
         };
@@ -205,11 +212,8 @@ impl Steps {
             *network = moved.network;
             self.adam = moved.adam;
         } else {
-            self.halve();
+            self.halve()?;
             self.safe.restore(network, &self.roles);
-            if self.adam.is_some() {
-                self.adam = Some(adam()?);
-            }
         }
         Ok(Step { accepted, length })
     }
@@ -220,13 +224,10 @@ impl Steps {
         &mut self,
         parts: &[MethodStage<'_>],
         pass: &Pass,
-        [length, decay]: [f64; 2],
+        length: f64,
+        decay: StepDecay,
     ) -> Vec<StageStep> {
         let (config, inputs, gradients) = (&self.config, &pass.inputs, &pass.gradients);
-        let penalty = Penalty {
-            decay: self.decay,
-            value: decay,
-        };
         let one = |(l, memory): (usize, &mut Memory)| match parts[l].affine() {
             Some(stage) => {
                 let rows = stage.rows(inputs[l].clone());
@@ -242,7 +243,7 @@ impl Steps {
                     stage.coefficients(),
                     gradient,
                     length,
-                    penalty,
+                    decay,
                 )
             }
             None => StageStep::None,
@@ -259,12 +260,13 @@ impl Steps {
         network: &Network,
         parts: &[MethodStage<'_>],
         pass: &Pass,
-        [length, decay, adam_rate]: [f64; 3],
+        [length, adam_rate]: [f64; 2],
+        decay: StepDecay,
     ) -> Result<Option<Moved>> {
         let mut moved = network.clone();
         let mut check = Tensor::zeros([1], &pass.inputs[0].device());
         for (l, step) in self
-            .stage_steps(parts, pass, [length, decay])
+            .stage_steps(parts, pass, length, decay)
             .into_iter()
             .enumerate()
         {
@@ -293,107 +295,10 @@ impl Steps {
     }
 }
 
-/// What a step makes of one stage.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one of these per stage and step"
-)]
-enum StageStep {
-    /// The stage is not fitted.
-    None,
-    /// Second moments or gradients are not finite.
-    Unusable,
-    /// New coefficients, and a number that is finite only if they are.
-    Moved(Affine, Tensor<1>),
-}
-
 /// A network after a step, and what the step leaves to the next.
 struct Moved {
     network: Network,
     adam: Option<ModuleOptimizer>,
-}
-
-/// The two factors of the gradient of a stage's kernel.
-struct Gradient {
-    /// Rows of the inputs, `[m, d_in]`.
-    rows: Tensor<2>,
-    /// Gradients of the losses of `samples` by the outputs of each row, `[m, d_out]`.
-    outputs: Tensor<2>,
-    samples: f64,
-    /// Whether the inputs are the samples themselves.
-    is_data: bool,
-}
-
-impl Gradient {
-    /// `(A - ā)ᵀ G`, or `Aᵀ G` of data, and `1ᵀ G`, with outputs in the coordinates of `Q`.
-    fn rotated(self, directions: &Directions, mean: &Tensor<2>) -> [Tensor<2>; 2] {
-        let outputs = directions.rotated(self.outputs / self.samples);
-        let bias = outputs.clone().sum_dim(0);
-        let kernel = match self.is_data {
-            // Data come standardised, with a mean of the size of their variation: moments take it off smaller arrays.
-            true => self.rows.transpose().matmul(outputs),
-            // Outputs of deep stages may vary by 1e-4 of their mean, whose product would leave few digits.
-            false => (self.rows - mean.clone()).transpose().matmul(outputs),
-        };
-        [kernel, bias]
-    }
-}
-
-/// The penalty of one step.
-#[derive(Clone, Copy)]
-struct Penalty {
-    decay: Decay,
-    /// `λ`.
-    value: f64,
-}
-
-/// Takes a batch into the memory of a stage, and moves its coefficients.
-fn stage_step(
-    config: &FoofConfig,
-    memory: &mut Memory,
-    Affine { kernel, bias }: Affine,
-    gradient: Gradient,
-    length: f64,
-    penalty: Penalty,
-) -> StageStep {
-    if !memory.take_in(config, &gradient.rows, &gradient.outputs, gradient.is_data) {
-        return StageStep::Unusable;
-    }
-    let rate = length * width_factor(&kernel);
-    match step(config, memory, &kernel, gradient, rate, penalty) {
-        Some((step, check)) => {
-            let moved = Affine {
-                kernel: kernel - step.kernel,
-                bias: bias - step.bias,
-            };
-            StageStep::Moved(moved, check)
-        }
-        None => StageStep::Unusable,
-    }
-}
-
-/// The step of a stage's coefficients, and a number that is finite only if it is; `None` where the memory has no directions.
-fn step(
-    config: &FoofConfig,
-    memory: &mut Memory,
-    weights: &Tensor<2>,
-    gradient: Gradient,
-    rate: f64,
-    penalty: Penalty,
-) -> Option<(Affine, Tensor<1>)> {
-    let (directions, inputs) = (memory.directions.as_ref()?, memory.inputs.as_ref()?);
-    let mean = inputs.arrays().1.unsqueeze::<2>();
-    let taken_off = gradient.is_data.then_some(&mean);
-    let [mut kernel, bias] = gradient.rotated(directions, &mean);
-    if penalty.value > 0.0 {
-        let weights = directions.rotated(weights.clone());
-        kernel = penalty.decay.add(kernel, weights, penalty.value);
-    }
-    let start = || Moments::start(directions, &kernel);
-    let moments = memory.moments.get_or_insert_with(start);
-    let step = moments.step(config, directions, [kernel, bias], taken_off, rate);
-    let check = step.check.clone();
-    Some((step.coefficients(mean), check))
 }
 
 /// `min(2.5, √(2000/S))` for a run of `S` batches: short runs need longer steps to get anywhere, and long ones can afford shorter steps,
@@ -401,13 +306,6 @@ fn step(
 fn horizon(total_steps: Option<usize>) -> f64 {
     let share = |steps: usize| USUAL_STEPS / steps.max(1) as f64;
     total_steps.map_or(1.0, |steps| share(steps).sqrt().min(LONGEST))
-}
-
-/// `min(1, √(128/√(d_in d_out)))`: the rate of Adam that suits a kernel falls with its size.
-fn width_factor(kernel: &Tensor<2>) -> f64 {
-    let [inputs, outputs] = kernel.dims();
-    let width = ((inputs * outputs) as f64).sqrt();
-    (USUAL_WIDTH / width).sqrt().min(1.0)
 }
 
 /// A fresh Adam for the stages that move along gradients.

@@ -5,25 +5,23 @@ mod control;
 mod full_batch;
 mod gradient_stages;
 mod quasi_newton;
+mod saved;
 mod settings;
 mod turns;
 
 pub use control::{Candidate, Form};
 pub use full_batch::Storage;
+pub(super) use saved::SavedSweeps;
 pub(super) use settings::{GRAM_ROWS, SweepSettings};
 
-use burn::optim::OptimizerRecord;
 use burn::tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
 use control::{Controller, Fixed};
 use full_batch::{FirstStage, FullBatch, FullBatchSettings, Gradients, Iterate, SumsOf};
 use gradient_stages::GradientStages;
-use quasi_newton::{QuasiNewton, SavedQuasiNewton};
+use quasi_newton::QuasiNewton;
 use turns::{Kind, Turns};
 
-use super::MethodState;
-use super::state::mismatch;
 use crate::Result;
 use crate::batch::Batch;
 use crate::figure::{Figure, Figures};
@@ -131,18 +129,17 @@ impl FullBatchSweeps {
     }
 
     /// Moves to other weights if the loss falls, noticeably and below a share of its value. Returns the loss at the weights that are
-    /// left, and whether they are the other ones.
+    /// left, and whether they are the other ones. `has_moved` tells whether an earlier call moved.
     pub(in crate::method) fn move_to(
         &mut self,
         model: &mut Separated,
         moved: Network,
         batch: &Batch,
         share: f64,
+        has_moved: bool,
     ) -> Result<(f64, bool)> {
         let at = |network| FullBatch::new(network, &self.roles, batch, self.settings).forward();
-        let known = self.iterate.take();
-        let was_known = known.is_some();
-        let iterate = match known {
+        let iterate = match self.iterate.take() {
             Some(iterate) => iterate,
             None => at(&model.network)?,
         };
@@ -158,8 +155,9 @@ impl FullBatchSweeps {
             false => iterate,
         };
         let loss = kept.loss;
-        // A measurement that finds pre-activations rounds otherwise than one that does not: weights that stay keep their loss to the bit.
-        self.iterate = (is_taken || was_known).then_some(kept);
+        // A measurement that finds pre-activations rounds otherwise than one that does not. Initial weights were measured without them: while
+        // they stay, their loss stays to the bit.
+        self.iterate = (is_taken || has_moved).then_some(kept);
         Ok((loss, is_taken))
     }
 
@@ -176,47 +174,6 @@ impl FullBatchSweeps {
     /// Dampens the metric of quasi-Newton steps at least so much.
     pub(in crate::method) fn dampen_metric(&mut self, damping: f64) {
         self.metric_damping = damping;
-    }
-
-    /// Returns the numbers that the next sweep needs, and adds its arrays to a state.
-    pub(in crate::method) fn save(&self, state: &mut MethodState) -> SavedSweeps {
-        let quasi_newton = self.quasi_newton.as_ref();
-        if let Some(stages) = &self.gradient_stages {
-            let record: OptimizerRecord = stages.step.to_record();
-            state.optimizers.push_back(record);
-        }
-        SavedSweeps {
-            controller: self.controller.clone(),
-            gradient_length: self.gradient_stages.as_ref().map(|stages| stages.length),
-            turns: quasi_newton.map(|(turns, _)| turns.clone()),
-            quasi_newton: quasi_newton.map(|(_, memory)| memory.save(state)),
-        }
-    }
-
-    /// Takes over numbers that [`save`](Self::save) returned, and its arrays out of a state.
-    ///
-    /// # Errors
-    /// [`crate::Error::MethodState`] when they belong to other settings or another network.
-    pub(in crate::method) fn restore(
-        &mut self,
-        saved: SavedSweeps,
-        state: &mut MethodState,
-    ) -> Result<()> {
-        self.controller = saved.controller;
-        // The pre-activations are those of a forward pass from the same weights.
-        self.forget_samples();
-        if let Some((turns, memory)) = &mut self.quasi_newton {
-            let pair = saved.turns.zip(saved.quasi_newton);
-            let (saved_turns, saved) = pair.ok_or_else(|| mismatch(&"it has no history"))?;
-            *turns = saved_turns;
-            memory.restore(saved, state)?;
-        }
-        if let Some(stages) = &mut self.gradient_stages {
-            let length = saved.gradient_length;
-            stages.length = length.ok_or_else(|| mismatch(&"it knows all stages as affine"))?;
-            stages.step = stages.step.clone().load_record(state.take_optimizer()?);
-        }
-        Ok(())
     }
 
     /// One sweep over a whole split, the same as that of the last sweep unless its samples were forgotten.
@@ -376,20 +333,6 @@ impl FullBatchSweeps {
         self.gradients = Some(found.gradients);
         Ok(((report, Some(found.iterate)), work))
     }
-}
-
-/// Numbers and choices of the saved state.
-#[derive(Serialize, Deserialize)]
-pub(super) struct SavedSweeps {
-    controller: Controller,
-    /// First length of the next gradient step; absent where every stage is fitted or frozen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    gradient_length: Option<f64>,
-    /// Whose turn it is; absent where no quasi-Newton steps are taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    turns: Option<Turns>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    quasi_newton: Option<SavedQuasiNewton>,
 }
 
 /// A report with the iterate that was reached, and the work.

@@ -15,7 +15,7 @@ pub(super) enum Limit {
 
 /// What the limits of a contender's runs depend on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits<'a> {
+pub(super) struct RunLimits<'a> {
     pub budget: Budget,
     /// Seconds of the case.
     pub seconds: f64,
@@ -25,7 +25,7 @@ pub(super) struct Limits<'a> {
     pub sweep_seconds: Option<f64>,
 }
 
-impl Limits<'_> {
+impl RunLimits<'_> {
     /// Returns the limit of the run from a seed.
     pub(super) fn of(&self, seed: u64) -> Limit {
         let seconds = match self.budget {
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_limit_follows_the_budget() {
-        let limits = |budget, sweep_seconds| Limits {
+        let limits = |budget, sweep_seconds| RunLimits {
             budget,
             seconds: 5.0,
             reference: &[3.0, 4.0],

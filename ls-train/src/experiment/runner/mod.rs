@@ -24,8 +24,9 @@ pub use options::{Arrival, ExperimentOptions, ExperimentProgress, RunResult};
 
 use super::{Budget, Case, Contender};
 use crate::config::{MethodConfig, RunConfig};
+use crate::run_dir::HistoryTable;
 use crate::{Error, Result};
-use limits::{Limit, Limits};
+use limits::{Limit, RunLimits};
 use table::{RESULTS, ResultsTable};
 
 /// Runs all contenders of all cases; returns the results that represent them, without those of the tuning.
@@ -135,7 +136,7 @@ impl Runner<'_> {
         case: &Case,
         contender: &Contender,
         settings: &mut Vec<(String, RunConfig)>,
-        limits: Limits<'_>,
+        limits: RunLimits<'_>,
     ) -> Result<Vec<RunResult>> {
         let mut tuned = Vec::new();
         if settings.len() < 2 {
@@ -166,7 +167,7 @@ impl Runner<'_> {
         contender: &Contender,
         setting: &(String, RunConfig),
         seed: u64,
-        limits: Limits<'_>,
+        limits: RunLimits<'_>,
     ) -> Result<RunResult> {
         let limit = limits.of(seed);
         let result = single_run::run(case, contender, setting, seed, limit, self.options)?;
@@ -186,7 +187,7 @@ impl Runner<'_> {
         case: &Case,
         contender: &Contender,
         reference: &'r [f64],
-    ) -> Result<Limits<'r>> {
+    ) -> Result<RunLimits<'r>> {
         let seconds = case.times * self.options.seconds;
         let methods = contender.settings.iter();
         let mut methods = methods.filter_map(|(_, config)| config.method.library());
@@ -196,7 +197,7 @@ impl Runner<'_> {
             true => Some(self.sweep_seconds(case, contender)?),
             false => None,
         };
-        Ok(Limits {
+        Ok(RunLimits {
             budget: contender.budget,
             seconds,
             reference,
@@ -204,15 +205,26 @@ impl Runner<'_> {
         })
     }
 
-    /// Measures the seconds of a sweep of a contender's first setting; those of the case where it diverges.
+    /// Measures the seconds of a sweep of a contender's first setting, after a first sweep that does not count: it compiles kernels, and
+    /// may be another one. Those of the case where the pilot diverges.
     fn sweep_seconds(&self, case: &Case, contender: &Contender) -> Result<f64> {
-        const SWEEPS: usize = 3;
+        const SWEEPS: usize = 4;
+        let all = case.times * self.options.seconds;
         let Some((_, config)) = contender.settings.first() else {
-            return Ok(case.times * self.options.seconds);
+            return Ok(all);
         };
-        let pilot = ("pilot".to_owned(), config.clone());
+        let config = RunConfig {
+            target_loss: None,
+            ..config.clone()
+        };
+        let pilot = ("pilot".to_owned(), config);
         let (limit, seed) = (Limit::Sweeps(SWEEPS), self.options.tuning_seed);
         let result = single_run::run(case, contender, &pilot, seed, limit, self.options)?;
-        Ok(self.seconds(case, &result) / SWEEPS as f64)
+        let seconds = HistoryTable::read(&result.run)?.original_losses();
+        // Row 0 is the start.
+        Ok(match (seconds.get(1), seconds.get(SWEEPS)) {
+            (Some((first, _)), Some((last, _))) => (last - first) / (SWEEPS - 1) as f64,
+            _ => all,
+        })
     }
 }

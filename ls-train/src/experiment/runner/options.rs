@@ -20,7 +20,7 @@ pub struct ExperimentOptions<'a> {
     pub only: &'a str,
     /// Seed that settings are tuned on. One beside the others, such as 0, keeps the choice independent of the results.
     pub tuning_seed: u64,
-    /// Seconds of each run.
+    /// Seconds of each run, which a case multiplies by its own factor.
     pub seconds: f64,
     /// Device of all runs.
     pub device: Device,

@@ -260,6 +260,6 @@ impl FullBatch<'_> {
             }
         };
         let chunk = &self.chunks[c];
-        backward(&self.stages, chunk, parameters, pre_activation, see)
+        backward(&self.stages, chunk, parameters, 0.0, pre_activation, see)
     }
 }
