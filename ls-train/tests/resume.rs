@@ -17,7 +17,7 @@ use ls_train::config::{
 };
 use ls_train::data::Splits;
 use ls_train::observe::CheckpointRule;
-use ls_train::run_dir::Summary;
+use ls_train::run_dir::{HistoryTable, Summary};
 use ls_train::{Error, Outcome, Session, Start, train};
 
 const SWEEPS: usize = 5;
@@ -211,6 +211,32 @@ fn a_path_of_decays_goes_on_where_it_was() {
     };
     config.data.validation = Some(50);
     assert_resumed_equals_uninterrupted("path", &config);
+}
+
+#[test]
+fn more_sweeps_never_raise_the_decay_of_a_path() {
+    let method = MethodConfig::Exact(ExactConfig {
+        path: true,
+        ..ExactConfig::default()
+    });
+    let mut config = RunConfig {
+        sweeps: 24,
+        ..small(method, BatchSize::Full)
+    };
+    config.data.validation = Some(50);
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    go(&config, &run, Start::New, false).unwrap();
+    config.sweeps = 60;
+    go(&config, &run, Start::Resume, false).unwrap();
+    let history = HistoryTable::read(&run).unwrap();
+    let decays = history.points("sweep", "weight_decay");
+    assert_eq!(decays.len(), 60);
+    assert!(decays.is_sorted_by(|a, b| a.1 >= b.1), "{decays:?}");
+    let losses = history.points("sweep", "penalized_loss");
+    // At a new decay, and after a stop, the loss is summed again, in f32.
+    let falls = |a: &(f64, f64), b: &(f64, f64)| b.1 <= a.1 * (1.0 + 1e-6);
+    assert!(losses.is_sorted_by(falls), "{losses:?}");
 }
 
 #[test]

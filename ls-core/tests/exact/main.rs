@@ -9,6 +9,7 @@ mod extremes;
 mod law;
 mod other_batches;
 mod pull_backs;
+mod starts;
 mod storage;
 
 use common::differences::slope_at;
