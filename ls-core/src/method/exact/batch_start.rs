@@ -226,6 +226,7 @@ mod tests {
     use burn::tensor::{Device, Int, Tensor};
 
     use super::*;
+    use crate::linalg::to_f64;
     use crate::model::{CnnConfig, MlpConfig, ModelConfig};
     use crate::shape::FeatureShape;
     use crate::stage::{Activation, Init};
@@ -262,5 +263,41 @@ mod tests {
         assert_eq!(epochs(wide, false, 60_000, None), 4);
         assert_eq!(epochs(wide, false, 4000, Some(7)), 3);
         assert_eq!(epochs(wide, false, 4000, Some(1)), 0);
+    }
+
+    #[test]
+    fn a_start_that_is_stopped_after_an_epoch_was_taken_back_goes_on_to_the_bit() {
+        let device = Device::flex();
+        let mlp = MlpConfig {
+            hidden: vec![6],
+            activation: Activation::Tanh,
+            init: Init::Kaiming,
+        };
+        let network = mlp.init(FeatureShape::Flat(5), 3, 1, &device).unwrap();
+        let values: Vec<f32> = (0..1500)
+            .map(|i| ((i * i) % 17) as f32 / 8.0 - 1.0)
+            .collect();
+        let inputs = Tensor::<1>::from_data(values.as_slice(), &device).reshape([300, 5]);
+        let labels: Vec<usize> = (0..300).map(|n| (n * n) % 3).collect();
+        let batch = Batch::full(inputs, crate::batch::index_tensor(&labels, &device));
+        let roles = StageRole::all(&network);
+        let mut start = BatchStart::new(6, &network, &roles, 300, 0.0, 1).unwrap();
+        let (moved, first) = start.epoch(&network, &batch).unwrap();
+        start.learn(true).unwrap();
+        start.epoch(&moved, &batch).unwrap();
+        start.learn(false).unwrap();
+        let mut state = MethodState::default();
+        let saved = start.save(&mut state).unwrap();
+        let mut restored = BatchStart::restored(saved, &roles, &mut state).unwrap();
+        let mut kernel = |start: &mut BatchStart| {
+            let (network, length) = start.epoch(&moved, &batch).unwrap();
+            assert!(length < 0.5 * first, "steps are halved: {first}, {length}");
+            let affine = network.stages()[0].affine().unwrap();
+            to_f64(affine.coefficients().kernel).unwrap()
+        };
+        assert_eq!(kernel(&mut start), kernel(&mut restored));
+        // The second one that is taken back ends the start.
+        restored.learn(false).unwrap();
+        assert!(restored.is_over() && restored.has_moved());
     }
 }
