@@ -289,7 +289,7 @@ mod tests {
         let mut state = MethodState::default();
         let saved = start.save(&mut state).unwrap();
         let mut restored = BatchStart::restored(saved, &roles, &mut state).unwrap();
-        let mut kernel = |start: &mut BatchStart| {
+        let kernel = |start: &mut BatchStart| {
             let (network, length) = start.epoch(&moved, &batch).unwrap();
             assert!(length < 0.5 * first, "steps are halved: {first}, {length}");
             let affine = network.stages()[0].affine().unwrap();
