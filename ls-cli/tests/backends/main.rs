@@ -241,7 +241,12 @@ fn exact_in_full_batch() {
 
 #[test]
 fn foof_in_batches() {
-    let method = MethodConfig::Foof(FoofConfig::default());
+    // A decay moves weights along inputs that do not vary as well. Which eigenvectors span them is chance, and steps that divide by the size
+    // of each entry then differ: with it the losses agree to 1e-5, and the weights of the convolution to a percent.
+    let method = MethodConfig::Foof(FoofConfig {
+        weight_decay: Some(0.0),
+        ..FoofConfig::default()
+    });
     // The first steps of Adam divide gradients by their own size: those that are near to rounding move weights by parts of a step, and
     // after three sweeps the paths are 3.2e-4 apart.
     compare("foof", &method, BatchSize::Samples(32), 1);
