@@ -30,7 +30,6 @@ const CROP: f64 = 0.8;
     Deserialize,
     strum::VariantArray,
     strum::IntoStaticStr,
-    strum::EnumString,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

@@ -160,11 +160,10 @@ impl Exact {
 
     /// One epoch in batches, which is taken back unless the loss fell.
     fn start_sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Option<Figures>> {
-        let network = model.network.clone();
-        let Some(start) = self.running_start(&network, batch)? else {
+        let Some(start) = self.running_start(&model.network, batch)? else {
             return Ok(None);
         };
-        let (moved, length) = start.epoch(&network, batch)?;
+        let (moved, length) = start.epoch(&model.network, batch)?;
         let (share, has_moved) = (start.largest_share(), start.has_moved());
         let (loss, is_taken) = self.sweeps.move_to(model, moved, batch, share, has_moved)?;
         let Some(start) = &mut self.start else {
