@@ -39,6 +39,7 @@ fn architecture(name: &str) -> (ModelConfig, FeatureShape) {
             hidden,
             activation,
             init,
+            normalization: None,
         })
     };
     match name {
@@ -48,6 +49,7 @@ fn architecture(name: &str) -> (ModelConfig, FeatureShape) {
             let config = CnnConfig {
                 activation: Activation::Relu,
                 init: Init::Kaiming,
+                normalization: None,
             };
             let shape = FeatureShape::Image {
                 channels: 1,

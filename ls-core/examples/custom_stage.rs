@@ -118,9 +118,10 @@ fn network(block: Option<AttentionBlock>, device: &Device) -> ls_core::Result<Ne
         padding: 0,
         activation: Activation::Identity,
         pooling: None,
+        normalization: None,
     };
     let input = sequence_of(FEATURES);
-    let embedding = embedding.init(input, Init::Orthogonal, &mut random, device)?;
+    let mut stages = embedding.init(input, Init::Orthogonal, &mut random, device)?;
     let mut dense = |sizes, activation| {
         AnyStage::from(Dense::init(
             sizes,
@@ -130,7 +131,6 @@ fn network(block: Option<AttentionBlock>, device: &Device) -> ls_core::Result<Ne
             device,
         ))
     };
-    let mut stages = vec![embedding];
     stages.extend(block.map(AnyStage::custom));
     stages.push(dense([EMBEDDING * TOKENS, 32], Activation::Tanh));
     stages.push(dense([32, VALUES], Activation::Identity));

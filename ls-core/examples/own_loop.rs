@@ -54,6 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         hidden: vec![32, 32],
         activation: Activation::Tanh,
         init: Init::Kaiming,
+        normalization: None,
     };
     let start = |seed| mlp.init(FeatureShape::Flat(2), ARMS, seed, &device);
     let network = start(1)?;

@@ -40,6 +40,7 @@ fn main() -> ls_core::Result<()> {
         hidden: vec![32, 32],
         activation: Activation::Tanh,
         init: Init::Kaiming,
+        normalization: None,
     };
     let network = mlp.init(FeatureShape::Flat(2), 2, 1, &device)?;
     let mut method = Exact::new(ExactConfig::default(), &network)?;

@@ -73,7 +73,7 @@ fn check_identities(stages: &[AnyStage]) -> Result<()> {
 /// use ls_core::stage::{Activation, DenseConfig, Init, StageConfig};
 ///
 /// let device = Device::flex();
-/// let dense = |width| StageConfig::Dense(DenseConfig { width, activation: Activation::Tanh });
+/// let dense = |width| StageConfig::Dense(DenseConfig { width, activation: Activation::Tanh, normalization: None });
 /// let network =
 ///     Network::init(&[dense(16), dense(8)], Init::Kaiming, FeatureShape::Flat(4), 3, 1, &device)?;
 /// assert_eq!((network.hidden(), network.classes()), (2, 3));
@@ -170,7 +170,7 @@ impl Network {
         let mut stages = Vec::with_capacity(hidden.len() + 1);
         let mut shape = input;
         for config in hidden {
-            stages.push(config.init(shape, init, &mut random, device)?);
+            stages.extend(config.init(shape, init, &mut random, device)?);
             shape = config.output_shape(shape)?;
         }
         let size = [shape.features(), classes];

@@ -25,6 +25,7 @@ const IDENTITY: ConvolutionConfig = ConvolutionConfig {
     padding: 0,
     activation: Activation::Identity,
     pooling: None,
+    normalization: None,
 };
 
 /// Kernel 1 to 5, stride 1 to 3, padding 0 to 2, channels 1 to 4, sides 1 to 9, windows of 1 to 3 or none; residual stages
@@ -50,6 +51,7 @@ fn random_stage(random: &mut Random, activation: Activation, scale: f64) -> (Lay
                 2 => Some(Pooling::Max { size }),
                 _ => Some(Pooling::Average { size }),
             },
+            normalization: None,
         })
     };
     let config = fitted(&config, image(input));

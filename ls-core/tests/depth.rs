@@ -33,6 +33,7 @@ fn deep(batch: &Batch) -> Separated {
         hidden: vec![16; 10],
         activation: Activation::Sigmoid,
         init: Init::Kaiming,
+        normalization: None,
     };
     let input = FeatureShape::Flat(2);
     let network = config.init(input, CLASSES, 5, &device()).unwrap();

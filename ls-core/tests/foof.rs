@@ -47,6 +47,7 @@ fn start(
         hidden: vec![16; hidden],
         activation,
         init: Init::suited_to(hidden, activation),
+        normalization: None,
     };
     let network = mlp.init(FeatureShape::Flat(FEATURES), CLASSES, 1, &device());
     let network = network.expect("a network");

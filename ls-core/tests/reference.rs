@@ -101,6 +101,7 @@ impl StageRecord {
             padding: 0,
             activation: Activation::Relu,
             pooling: Some(Pooling::Max { size: 2 }),
+            normalization: None,
         };
         let input = [1, 8, 8];
         let dense = self.weight[0][0].is_number();

@@ -43,6 +43,23 @@ activation = "sigmoid"
 [[stages]]
 kind = "residual-dense"
 activation = "tanh"
+
+[[stages]]
+kind = "residual-block"
+
+[[stages.stages]]
+kind = "dense"
+width = 8
+activation = "relu"
+
+[stages.stages.normalization]
+kind = "group"
+groups = 4
+
+[[stages.stages]]
+kind = "dense"
+width = 6
+activation = "identity"
 "#;
 
 const INPUT: FeatureShape = FeatureShape::Image {
@@ -99,12 +116,12 @@ fn a_setting_that_a_kind_does_not_have_is_refused_by_name() {
         (
             "dense",
             "width = 3\nactivation = \"tanh\"",
-            "expected `width` or `activation`",
+            "expected one of `width`, `activation`, `normalization`",
         ),
         (
             "convolution",
             "channels = 2\nkernel = 3\nactivation = \"tanh\"",
-            "expected one of `channels`, `kernel`, `stride`, `padding`, `activation`, `pooling`",
+            "expected one of `channels`, `kernel`, `stride`, `padding`, `normalization`, `activation`, `pooling`",
         ),
     ];
     for (kind, settings, expected) in own {
@@ -116,7 +133,7 @@ fn a_setting_that_a_kind_does_not_have_is_refused_by_name() {
         assert!(message.contains(expected), "{message}");
     }
     let error = toml::from_str::<StagesConfig>("[[stages]]\nkind = \"dens\"").unwrap_err();
-    let kinds = "expected one of `dense`, `convolution`, `residual-dense`, `residual-convolution`";
+    let kinds = "expected one of `dense`, `convolution`, `residual-dense`, `residual-convolution`, `residual-block`";
     assert!(error.to_string().contains(kinds), "{error}");
 }
 
@@ -147,6 +164,8 @@ fn shapes_and_sizes_are_known_before_the_network_is() {
         ("residual 3×3 silu", "4×2×2", 4 * (4 * 9 + 1), 4 * 4 * 9),
         ("6 sigmoid", "6", 6 * (16 + 1), 0),
         ("residual tanh", "6", 6 * (6 + 1), 0),
+        ("residual 8 group 4 relu", "14", 8 * (6 + 1), 0),
+        ("residual 6 identity", "6", 6 * (8 + 1), 0),
         ("affine head", "3", 3 * (6 + 1), 0),
     ];
     let expected = expected
@@ -162,7 +181,7 @@ fn a_seed_gives_the_network_that_it_always_gave() {
     let pixels: Vec<f32> = (0..features).map(|i| (i * 37 % 64) as f32 / 64.0).collect();
     let images = TensorData::new(pixels, [1, features]);
     let logits = network().forward(Tensor::from_data(images, &Device::flex()));
-    let expected = [0.840210, -0.005284, 0.426423];
+    let expected = [1.285710, 1.252474, -0.636909];
     // Sums of at most 36 products in f32, whose order may differ between processors.
     for (found, expected) in to_f64(logits).unwrap().into_iter().zip(expected) {
         assert!(

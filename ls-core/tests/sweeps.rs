@@ -168,6 +168,7 @@ fn the_same_seed_gives_the_same_network_and_another_seed_another() {
             hidden: vec![6, 5],
             activation: Activation::Relu,
             init,
+            normalization: None,
         };
         let kernels = |seed| -> Vec<Matrix> {
             let network = config

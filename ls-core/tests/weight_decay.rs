@@ -36,12 +36,14 @@ fn network() -> Network {
         padding: 0,
         activation,
         pooling: None,
+        normalization: None,
     };
     let stages = [
         StageConfig::Convolution(convolution),
         StageConfig::Dense(DenseConfig {
             width: 8,
             activation,
+            normalization: None,
         }),
     ];
     Network::init(&stages, Init::Kaiming, image(SHAPE), 3, 1, &device()).unwrap()

@@ -123,6 +123,7 @@ fn train(
         hidden: vec![32],
         activation: Activation::Tanh,
         init: Init::Kaiming,
+        normalization: None,
     };
     let plan = RunConfig {
         sweeps: SWEEPS,

@@ -56,16 +56,19 @@ fn configs() -> Vec<RunConfig> {
             hidden: vec![24; hidden],
             activation,
             init: Init::Kaiming,
+            normalization: None,
         }));
     }
     models.push(ModelConfig::Cnn(CnnConfig {
         activation: Activation::Relu,
         init: Init::Kaiming,
+        normalization: None,
     }));
     let activation = Activation::Tanh;
     let dense = StageConfig::Dense(DenseConfig {
         width: 24,
         activation,
+        normalization: None,
     });
     let residual = StageConfig::ResidualDense(ResidualDenseConfig { activation });
     models.push(ModelConfig::Stages(StagesConfig {

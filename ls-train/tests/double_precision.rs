@@ -41,6 +41,7 @@ fn network() -> Network {
         hidden: vec![6],
         activation: Activation::Tanh,
         init: Init::Kaiming,
+        normalization: None,
     };
     config.init(FeatureShape::Flat(2), 2, 1, &DEVICE).unwrap()
 }

@@ -8,7 +8,7 @@ use ls_core::fit::Stop;
 use ls_core::fit::StopSignal;
 use ls_core::linalg::to_f64;
 use ls_core::method::Scaling;
-use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
+use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, ResnetConfig};
 use ls_core::network::Network;
 use ls_core::stage::{Activation, Init};
 use ls_train::config::{
@@ -31,6 +31,7 @@ fn small(method: MethodConfig, batch_size: BatchSize) -> RunConfig {
             hidden: vec![20, 12],
             activation: Activation::Tanh,
             init: Init::Kaiming,
+            normalization: None,
         })
         .into(),
         ..RunConfig::default()
@@ -122,6 +123,22 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
         ),
         ("foof", foof(0.9), batches),
         ("foof, full batch", foof(0.5), full),
+        (
+            "foof, dropout",
+            MethodConfig::Foof(FoofConfig {
+                dropout: 0.2,
+                ..FoofConfig::default()
+            }),
+            batches,
+        ),
+        (
+            "adam, dropout",
+            MethodConfig::Backprop(BackpropConfig {
+                dropout: 0.2,
+                ..BackpropConfig::default()
+            }),
+            batches,
+        ),
         (
             "foof, wide inputs",
             MethodConfig::Foof(FoofConfig {
@@ -258,6 +275,7 @@ fn convolutions_stopped_after_each_sweep_end_where_they_would_have() {
             model: ModelConfig::Cnn(CnnConfig {
                 activation: Activation::Relu,
                 init: Init::Kaiming,
+                normalization: None,
             })
             .into(),
             sweeps: 3,
@@ -265,6 +283,16 @@ fn convolutions_stopped_after_each_sweep_end_where_they_would_have() {
         };
         assert_resumed_equals_uninterrupted("cnn", &config);
     }
+}
+
+#[test]
+fn residual_networks_stopped_after_each_sweep_end_where_they_would_have() {
+    let config = RunConfig {
+        model: ModelConfig::Resnet(ResnetConfig::default()).into(),
+        sweeps: 2,
+        ..small(MethodConfig::named("foof").unwrap(), BatchSize::Samples(48))
+    };
+    assert_resumed_equals_uninterrupted("resnet", &config);
 }
 
 #[test]

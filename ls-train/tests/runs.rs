@@ -49,6 +49,7 @@ fn mlp(activation: Activation) -> MlpConfig {
         hidden: vec![24, 16],
         activation,
         init: Init::Kaiming,
+        normalization: None,
     }
 }
 

@@ -3,8 +3,8 @@
 use core::str::FromStr;
 
 use clap::Args;
-use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
-use ls_core::stage::{Activation, Init};
+use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, ResnetConfig, StagesConfig};
+use ls_core::stage::{Activation, Init, Normalization};
 use ls_train::config::{RunConfig, RunNetwork};
 
 use super::values::{named, refuse};
@@ -14,18 +14,22 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Architecture: `mlp`, `cnn`, or a TOML file with a list of stages [default: mlp]
-    #[arg(long, value_name = "mlp|cnn|FILE")]
+    /// Architecture: `mlp`, `cnn`, `resnet`, or a TOML file with a list of stages [default: mlp]
+    #[arg(long, value_name = "mlp|cnn|resnet|FILE")]
     model: Option<String>,
     /// Widths of the hidden layers of `mlp`: `100,100`, `64x10` for ten of 64, or `none` [default: 128,128]
     #[arg(long, value_name = "WIDTHS")]
     hidden: Option<Widths>,
-    /// Activation of the hidden layers of `mlp` and `cnn` [default: relu]
+    /// Activation of the hidden layers of `mlp`, `cnn` and `resnet` [default: relu]
     #[arg(long, value_parser = named(&Activation::ALL, Activation::name))]
     activation: Option<Activation>,
     /// Distribution of the initial weights [default: kaiming; orthogonal from ten hidden layers on, unless sigmoid]
     #[arg(long, value_parser = named(&Init::ALL, Init::name))]
     init: Option<Init>,
+    /// Normalization of single samples before each activation of `mlp`, `cnn` and `resnet`: `none`, `layer`, or `group:4` for four groups of
+    /// channels [default: group:4 for resnet, else none]
+    #[arg(long, value_name = "none|layer|group:N")]
+    normalization: Option<NormalizationArg>,
 }
 
 /// Hidden stages of `--model cnn`.
@@ -48,6 +52,7 @@ impl ModelArgs {
                 let given = [
                     ("--activation", self.activation.is_some()),
                     ("--init", self.init.is_some()),
+                    ("--normalization", self.normalization.is_some()),
                 ];
                 refuse("the network of an application", &given)?;
                 return Ok(application);
@@ -61,13 +66,16 @@ impl ModelArgs {
         Ok(match (self.model.as_deref(), base) {
             (None, base)
             | (Some("mlp"), base @ RunNetwork::Library(ModelConfig::Mlp(_)))
-            | (Some("cnn"), base @ RunNetwork::Library(ModelConfig::Cnn(_))) => base,
+            | (Some("cnn"), base @ RunNetwork::Library(ModelConfig::Cnn(_)))
+            | (Some("resnet"), base @ RunNetwork::Library(ModelConfig::Resnet(_))) => base,
             (Some("mlp"), _) => RunConfig::default().model,
             (Some("cnn"), _) => ModelConfig::Cnn(CnnConfig {
                 activation: Activation::Relu,
                 init: Init::Kaiming,
+                normalization: None,
             })
             .into(),
+            (Some("resnet"), _) => ModelConfig::Resnet(ResnetConfig::default()).into(),
             (Some(file), _) => read(file)?.into(),
         })
     }
@@ -82,29 +90,49 @@ impl ModelArgs {
             init: self.initialization(hidden.len(), activation, base.init),
             hidden,
             activation,
+            normalization: self.normalization(base.normalization),
+        }
+    }
+
+    fn cnn(&self, base: &CnnConfig) -> CnnConfig {
+        let activation = self.activation.unwrap_or(base.activation);
+        CnnConfig {
+            init: self.initialization(CNN_STAGES, activation, base.init),
+            activation,
+            normalization: self.normalization(base.normalization),
+        }
+    }
+
+    fn resnet(&self, base: &ResnetConfig) -> ResnetConfig {
+        ResnetConfig {
+            init: self.init.unwrap_or(base.init),
+            activation: self.activation.unwrap_or(base.activation),
+            normalization: self.normalization(base.normalization),
         }
     }
 
     /// Lays the options over a network whose widths they cannot name.
     fn other(&self, base: ModelConfig) -> Result<ModelConfig, Failure> {
-        match base {
-            ModelConfig::Cnn(cnn) => {
-                let activation = self.activation.unwrap_or(cnn.activation);
-                Ok(ModelConfig::Cnn(CnnConfig {
-                    init: self.initialization(CNN_STAGES, activation, cnn.init),
-                    activation,
-                }))
-            }
+        Ok(match base {
+            ModelConfig::Mlp(mlp) => ModelConfig::Mlp(self.mlp(mlp)),
+            ModelConfig::Cnn(cnn) => ModelConfig::Cnn(self.cnn(&cnn)),
+            ModelConfig::Resnet(resnet) => ModelConfig::Resnet(self.resnet(&resnet)),
             ModelConfig::Stages(stages) => {
-                let activation = [("--activation", self.activation.is_some())];
-                refuse("a list of stages", &activation).map_err(|failure| {
-                    failure.hint("the list names an activation for each stage")
-                })?;
+                let of_each = [
+                    ("--activation", self.activation.is_some()),
+                    ("--normalization", self.normalization.is_some()),
+                ];
+                refuse("a list of stages", &of_each)
+                    .map_err(|failure| failure.hint("the list names it for each stage"))?;
                 let init = self.init.unwrap_or(stages.init);
-                Ok(ModelConfig::Stages(StagesConfig { init, ..stages }))
+                ModelConfig::Stages(StagesConfig { init, ..stages })
             }
-            ModelConfig::Mlp(mlp) => Ok(ModelConfig::Mlp(self.mlp(mlp))),
-        }
+        })
+    }
+
+    /// Returns the given normalization, else that of the base.
+    fn normalization(&self, base: Option<Normalization>) -> Option<Normalization> {
+        self.normalization.map_or(base, |given| given.0)
     }
 
     /// Returns the given initialization, else the one that suits a changed network, else that of the base.
@@ -129,7 +157,7 @@ impl ModelArgs {
 fn read(file: &str) -> Result<ModelConfig, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         Failure::new(format!("--model {file}: {error}"))
-            .hint("allowed are `mlp`, `cnn`, and the path of a TOML file with stages")
+            .hint("allowed are `mlp`, `cnn`, `resnet`, and the path of a TOML file with stages")
     })?;
     let config: StagesConfig = toml::from_str(&text)
         .map_err(|error| Failure::new(format!("{file}: {}", error.message().trim())))?;
@@ -169,6 +197,27 @@ impl FromStr for Widths {
     }
 }
 
+/// Normalization of all hidden stages, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NormalizationArg(Option<Normalization>);
+
+impl FromStr for NormalizationArg {
+    type Err = String;
+
+    /// Reads `none`, `layer`, or `group:4`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let groups = |text: &str| text.strip_prefix("group:")?.parse().ok();
+        match text {
+            "none" => Ok(Self(None)),
+            "layer" => Ok(Self(Some(Normalization::Layer))),
+            _ => match groups(text) {
+                Some(groups @ 1..) => Ok(Self(Some(Normalization::Group { groups }))),
+                _ => Err("write `none`, `layer`, or `group:4` for four groups".into()),
+            },
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +230,20 @@ mod tests {
         assert_eq!(read("128,64x2").unwrap(), [128, 64, 64]);
         assert!(read("none").unwrap().is_empty());
         for wrong in ["", "0", "64x0", "a", "64x", "1,,2", "-3", "1x1001"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn normalizations_have_names_and_groups_a_number() {
+        let read = |text: &str| text.parse::<NormalizationArg>().map(|found| found.0);
+        assert_eq!(read("none"), Ok(None));
+        assert_eq!(read("layer"), Ok(Some(Normalization::Layer)));
+        assert_eq!(
+            read("group:4"),
+            Ok(Some(Normalization::Group { groups: 4 }))
+        );
+        for wrong in ["", "group", "group:", "group:0", "group:-1", "batch"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

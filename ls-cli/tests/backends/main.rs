@@ -133,6 +133,7 @@ fn models() -> [(&'static str, ModelConfig); 3] {
         padding: 1,
         activation: Activation::Gelu,
         pooling: Some(Pooling::Average { size: 2 }),
+        normalization: None,
     });
     let pooled = StageConfig::Convolution(ConvolutionConfig {
         channels: 6,
@@ -141,10 +142,12 @@ fn models() -> [(&'static str, ModelConfig); 3] {
         padding: 0,
         activation: Activation::Relu,
         pooling: Some(Pooling::Max { size: 2 }),
+        normalization: None,
     });
     let dense = StageConfig::Dense(DenseConfig {
         width: 12,
         activation: Activation::Sigmoid,
+        normalization: None,
     });
     let residual = StageConfig::ResidualDense(ResidualDenseConfig {
         activation: Activation::Silu,
@@ -156,6 +159,7 @@ fn models() -> [(&'static str, ModelConfig); 3] {
                 hidden: vec![20, 16],
                 activation: Activation::Tanh,
                 init: Init::Kaiming,
+                normalization: None,
             }),
         ),
         (

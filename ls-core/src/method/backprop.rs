@@ -2,9 +2,12 @@
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::backward::Regularization;
+use super::dropout::{Dropout, check_dropout};
 use super::schedule::ScheduledFactor;
 use super::settings::check_weight_decay;
 use super::{
@@ -31,6 +34,7 @@ const LEARNING_RATE: Figure = Figure::new("Learning rate").detail();
 /// | `warm-up` | batches over which the rate rises to the first | 0 | 0 or more |
 /// | `weight-decay` | decay of the optimizer | its own | 0 to 1000 |
 /// | `label-smoothing` | `ε` of the loss whose gradients the optimizer takes | 0 | 0 to below 1 |
+/// | `dropout` | share of the outputs of hidden stages that is zero in a step | 0 | 0 to below 1 |
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct BackpropConfig {
@@ -48,6 +52,8 @@ pub struct BackpropConfig {
     pub weight_decay: Option<f64>,
     /// Share ε of every label that is spread evenly over all classes in the gradients; reports hold the loss without it [default: 0]
     pub label_smoothing: f64,
+    /// Share of the outputs of hidden stages that is zero in a step, other outputs in each; losses are reported without it [default: 0]
+    pub dropout: f64,
 }
 
 /// Samples of a batch where a run names none.
@@ -70,6 +76,7 @@ impl MethodSettings for BackpropConfig {
             self.label_smoothing,
             "from 0 to below 1",
         )?;
+        check_dropout(self.dropout)?;
         match self.weight_decay {
             Some(decay) => check_weight_decay(decay),
             None => Ok(()),
@@ -86,11 +93,8 @@ impl MethodSettings for BackpropConfig {
     }
 
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
-        Ok(Box::new(Backprop::new(
-            self,
-            task.network,
-            task.total_steps,
-        )?))
+        let backprop = Backprop::new(self, task.network, task.total_steps)?;
+        Ok(Box::new(backprop.with_seed(task.seed)))
     }
 }
 
@@ -106,6 +110,9 @@ pub struct Backprop {
     learning_rate: f64,
     schedule: ScheduledFactor,
     label_smoothing: f64,
+    dropout: f64,
+    /// Of the draws of dropout.
+    seed: u64,
 }
 
 impl Backprop {
@@ -125,7 +132,15 @@ impl Backprop {
             learning_rate: config.learning_rate.unwrap_or(usual),
             schedule: config.schedule.start_after(config.warm_up, total_steps)?,
             label_smoothing: config.label_smoothing,
+            dropout: config.dropout,
+            seed: 0,
         })
+    }
+
+    /// Draws dropout from another seed than 0.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
     }
 }
 
@@ -137,13 +152,18 @@ struct SavedSteps {
 
 /// Gradients of `F` over a batch for a network whose parameters are tracked ([`Module::train`]); empty when none is trainable.
 pub fn gradients(tracked: &Network, batch: &Batch) -> GradientsParams {
-    smoothed_gradients(tracked, batch, 0.0)
+    regularized_gradients(tracked, batch, Regularization::default())
 }
 
-/// As [`gradients`], of the loss with smoothed labels.
-fn smoothed_gradients(tracked: &Network, batch: &Batch, smoothing: f64) -> GradientsParams {
-    let logits = tracked.forward(batch.inputs.clone());
+/// As [`gradients`], of the loss with smoothed labels and dropout.
+fn regularized_gradients(
+    tracked: &Network,
+    batch: &Batch,
+    regularization: Regularization,
+) -> GradientsParams {
+    let logits = logits(tracked, batch, regularization.dropout);
     let values = logits.clone().inner();
+    let smoothing = regularization.label_smoothing;
     let cotangent = cross_entropy::smoothed_gradient(values, &batch.labels, smoothing);
     let cotangent = cotangent / batch.len() as f64;
     // The loss's own derivative is known in closed form and keeps digits that autodiff would lose at small losses.
@@ -153,6 +173,21 @@ fn smoothed_gradients(tracked: &Network, batch: &Batch, smoothing: f64) -> Gradi
         return GradientsParams::new();
     }
     GradientsParams::from_grads(surrogate.backward(), tracked)
+}
+
+fn logits(tracked: &Network, batch: &Batch, dropout: Option<Dropout>) -> Tensor<2> {
+    let Some(dropout) = dropout else {
+        return tracked.forward(batch.inputs.clone());
+    };
+    let mut h = batch.inputs.clone();
+    for (l, stage) in tracked.stages().iter().enumerate() {
+        h = stage.forward(h);
+        let is_hidden = l < tracked.hidden();
+        if let Some(factors) = is_hidden.then(|| dropout.factors(l, stage, &h)).flatten() {
+            h = h * Tensor::from_inner(factors);
+        }
+    }
+    h
 }
 
 impl Method for Backprop {
@@ -170,7 +205,11 @@ impl Method for Backprop {
 
     fn sweep(&mut self, model: &mut Separated, batch: &Batch) -> Result<Figures> {
         let tracked = model.network.clone().train();
-        let gradients = smoothed_gradients(&tracked, batch, self.label_smoothing);
+        let regularization = Regularization {
+            label_smoothing: self.label_smoothing,
+            dropout: Dropout::at(self.schedule.steps(), self.dropout, self.seed),
+        };
+        let gradients = regularized_gradients(&tracked, batch, regularization);
         let rate = self.learning_rate * self.schedule.advance();
         let moved = self.optimizer.step(rate, tracked, gradients);
         model.network = moved.valid();

@@ -9,6 +9,7 @@ use burn::tensor::Tensor;
 
 use crate::batch::Batch;
 use crate::linalg::Affine;
+use crate::method::dropout::Dropout;
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::objective::cross_entropy;
 use crate::stage::{AffineStage, AnyStage, PullBack};
@@ -45,6 +46,14 @@ pub(super) enum Parameters {
     Training,
 }
 
+/// What makes the loss of a pass another one than that which is reported.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Regularization {
+    /// Share of every label that is spread over all classes.
+    pub label_smoothing: f64,
+    pub dropout: Option<Dropout>,
+}
+
 /// What a backward pass over a batch finds.
 pub(super) struct Backward {
     /// The logits.
@@ -59,12 +68,12 @@ pub(super) struct Backward {
 /// One pass forward and back.
 ///
 /// `pre_activation` is asked for `u_l` once for each stage that is fitted, in their order, with the input `h_{l-1}`; the others
-/// compute their outputs themselves. `smoothing` is that of the labels. `see` is shown the input and the response of every stage.
+/// compute their outputs themselves. `see` is shown the input and the response of every stage.
 pub(super) fn backward(
     parts: &[MethodStage<'_>],
     batch: &Batch,
     parameters: Parameters,
-    smoothing: f64,
+    regularization: Regularization,
     pre_activation: impl Fn(usize, &Tensor<2>) -> Tensor<2>,
     mut see: impl FnMut(&Tensor<2>, &Tensor<2>),
 ) -> Backward {
@@ -75,7 +84,7 @@ pub(super) fn backward(
     let first = first.unwrap_or(parts.len());
     for (l, part) in parts.iter().enumerate() {
         let is_first = l == first;
-        let (response, next, link) = if let Some(affine) = part.affine() {
+        let (response, next, mut link) = if let Some(affine) = part.affine() {
             let u = pre_activation(l, &h);
             let (next, pull_back) = affine.linearize_post(u.clone(), &h);
             (u, next, through_affine(affine, pull_back, is_first))
@@ -88,10 +97,16 @@ pub(super) fn backward(
             (next.clone(), next, link)
         };
         see(&h, &response);
+        let dropout = regularization.dropout.filter(|_| l + 1 < parts.len());
+        let factors = dropout.and_then(|dropout| dropout.factors(l, part.stage, &next));
+        (h, link) = match factors {
+            Some(factors) => (next * factors.clone(), after_factors(link, factors)),
+            None => (next, link),
+        };
         links.push(link);
-        h = next;
     }
-    let mut cotangent = cross_entropy::smoothed_gradient(h.clone(), &batch.labels, smoothing);
+    let mut cotangent =
+        cross_entropy::smoothed_gradient(h.clone(), &batch.labels, regularization.label_smoothing);
     let mut found = Backward {
         logits: h,
         gradients: Vec::with_capacity(parts.len()),
@@ -118,6 +133,11 @@ struct Pulled {
 }
 
 type Link<'a> = Box<dyn FnOnce(Tensor<2>) -> Pulled + 'a>;
+
+/// Through a stage whose outputs are multiplied by factors.
+fn after_factors(link: Link<'_>, factors: Tensor<2>) -> Link<'_> {
+    Box::new(move |cotangent| link(cotangent * factors))
+}
 
 /// Through a stage before all that move.
 fn nowhere() -> Link<'static> {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::batch::index_tensor;
 use crate::linalg::to_f64;
+use crate::method::dropout::Dropout;
 use crate::network::Network;
 use crate::shape::FeatureShape;
 use crate::stage::{Activation, Dense, Init, Stage};
@@ -83,7 +84,7 @@ fn a_dense_stage_has_the_same_gradients_with_and_without_the_affine_view() {
             &parts,
             &batch,
             parameters,
-            0.0,
+            Regularization::default(),
             |l, input| {
                 let coefficients = parts[l].affine().map(AffineStage::coefficients);
                 response(&parts[l], coefficients.as_ref(), input)
@@ -126,5 +127,55 @@ fn a_dense_stage_has_the_same_gradients_with_and_without_the_affine_view() {
                 assert_same(bias, expected.bias, &what);
             }
         }
+    }
+}
+
+#[test]
+fn gradients_under_dropout_are_those_of_the_network_with_its_factors() {
+    let device = Device::flex();
+    let mut random = ChaCha12Rng::seed_from_u64(5);
+    let batch = batch(&mut random, &device);
+    let mut dense = |size| {
+        let dense = Dense::init(size, Activation::Tanh, Init::Kaiming, &mut random, &device);
+        AnyStage::Dense(dense)
+    };
+    let network = Network::new(vec![dense([5, 8]), dense([8, 7]), dense([7, 3])]).unwrap();
+    let dropout = Dropout::at(3, 0.4, 9).unwrap();
+    let parts = MethodStage::all(&network, &StageRole::all(&network));
+    let mut inputs = Vec::new();
+    let found = backward(
+        &parts,
+        &batch,
+        Parameters::None,
+        Regularization {
+            dropout: Some(dropout),
+            ..Regularization::default()
+        },
+        |l, input| {
+            let coefficients = parts[l].affine().map(AffineStage::coefficients);
+            response(&parts[l], coefficients.as_ref(), input)
+        },
+        |input, _| inputs.push(input.clone()),
+    );
+    let tracked = network.clone().train();
+    let mut h = batch.inputs.clone();
+    for (l, stage) in tracked.stages().iter().enumerate() {
+        h = stage.forward(h);
+        if l < 2 {
+            let factors = dropout.factors(l, stage, &h).unwrap();
+            h = h * Tensor::from_inner(factors);
+        }
+    }
+    assert_same(found.logits, h.clone().inner(), "logits");
+    let loss = cross_entropy::per_sample(h, &batch.labels).sum();
+    let gradients = loss.backward();
+    for (l, stage) in tracked.stages().iter().enumerate() {
+        let stage: &Dense = stage.downcast_ref().unwrap();
+        let expected = stage.weight.grad(&gradients).unwrap();
+        let kernel = inputs[l]
+            .clone()
+            .transpose()
+            .matmul(found.gradients[l].clone());
+        assert_same(kernel, expected, &format!("stage {l}"));
     }
 }

@@ -11,6 +11,7 @@ mod alternating;
 mod backprop;
 mod backward;
 mod chunks;
+mod dropout;
 mod exact;
 mod figures;
 mod foof;

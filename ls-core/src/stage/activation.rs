@@ -1,5 +1,6 @@
 //! Activations, their derivatives and largest slopes.
 
+use super::{Normalization, PullBack};
 use burn::tensor::{Tensor, activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,22 @@ impl Activation {
             }
             Self::Identity => cotangent,
         }
+    }
+
+    /// Returns `s(n(u))` of a normalization `n`, or `s(u)`, and the map that pulls a cotangent of it back to `u`.
+    pub(super) fn linearize_after(
+        self,
+        normalization: Option<Normalization>,
+        u: Tensor<2>,
+    ) -> (Tensor<2>, PullBack) {
+        let (u, before) = match normalization {
+            Some(normalization) => normalization.linearize(u),
+            None => (u, Box::new(|cotangent| cotangent) as PullBack),
+        };
+        let h = self.apply(u.clone());
+        let output = h.clone();
+        let pull_back = move |cotangent| before(self.pull_back(u, h, cotangent));
+        (output, Box::new(pull_back))
     }
 
     /// Returns the largest `|s'|`, rounded up: 1.1290 for gelu (attained at `u = √2`), 1.0999 for silu (at `u ≈ 2.3994`).

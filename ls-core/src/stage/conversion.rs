@@ -71,6 +71,7 @@ impl Convolution {
             padding: padding(&conv.padding, kernel, stride)?,
             activation,
             pooling,
+            normalization: None,
         };
         let bias = bias_or_zeros(conv.bias.as_ref(), &weight, channels);
         let kernel = convolution::kernel_matrix(weight);

@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::settings::LARGEST_WIDTH;
-use super::{Activation, AffineStage, AnyStage, Init, Lipschitz, PullBack, Stage, StageSettings};
+use super::{
+    Activation, AffineStage, AnyStage, Init, Lipschitz, Normalization, PullBack, Stage,
+    StageSettings,
+};
 use crate::Result;
 use crate::error::ensure;
 use crate::linalg::{Affine, Operator};
@@ -23,11 +26,18 @@ pub struct DenseConfig {
     pub width: usize,
     /// Activation.
     pub activation: Activation,
+    /// Normalization before the activation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalization: Option<Normalization>,
 }
 
 impl fmt::Display for DenseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.width, self.activation)
+        write!(f, "{} ", self.width)?;
+        if let Some(normalization) = self.normalization {
+            write!(f, "{normalization} ")?;
+        }
+        write!(f, "{}", self.activation)
     }
 }
 
@@ -35,6 +45,9 @@ impl StageSettings for DenseConfig {
     fn output_shape(&self, _input: FeatureShape) -> Result<FeatureShape> {
         let inside = (1..=LARGEST_WIDTH).contains(&self.width);
         ensure(inside, "width", self.width as f64, "from 1 to 1,000,000")?;
+        if let Some(normalization) = self.normalization {
+            normalization.check(self.width)?;
+        }
         Ok(FeatureShape::Flat(self.width))
     }
 
@@ -48,13 +61,14 @@ impl StageSettings for DenseConfig {
         init: Init,
         random: &mut dyn Rng,
         device: &Device,
-    ) -> Result<AnyStage> {
+    ) -> Result<Vec<AnyStage>> {
         let size = [input.features(), self.output_shape(input)?.features()];
-        Ok(Dense::init(size, self.activation, init, random, device).into())
+        let stage = Dense::init(size, self.activation, init, random, device);
+        Ok(vec![stage.with_normalization(self.normalization).into()])
     }
 }
 
-/// `f(a) = s(a W + b)`.
+/// `f(a) = s(a W + b)`, or `s(n(a W + b))` with a [`Normalization`] `n`.
 #[derive(Module, Debug)]
 pub struct Dense {
     /// `W`, `[d_in, d_out]`.
@@ -63,6 +77,8 @@ pub struct Dense {
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    normalization: Option<Normalization>,
 }
 
 impl Dense {
@@ -90,7 +106,25 @@ impl Dense {
             weight: Param::from_tensor(coefficients.kernel),
             bias: Param::from_tensor(coefficients.bias),
             activation,
+            normalization: None,
         }
+    }
+
+    /// Returns the stage with another normalization, of groups that divide its width.
+    #[must_use]
+    pub fn with_normalization(self, normalization: Option<Normalization>) -> Self {
+        Self {
+            normalization,
+            ..self
+        }
+    }
+
+    /// Returns `s(u)`, or `s(n(u))`.
+    fn activate(&self, u: Tensor<2>) -> Tensor<2> {
+        self.activation.apply(match self.normalization {
+            Some(normalization) => normalization.apply(u),
+            None => u,
+        })
     }
 
     /// Returns the activation `s`.
@@ -102,7 +136,7 @@ impl Dense {
 impl Stage for Dense {
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         let u = input.matmul(self.weight.val()) + self.bias.val().unsqueeze();
-        self.activation.apply(u)
+        self.activate(u)
     }
 
     fn input_shape(&self) -> FeatureShape {
@@ -114,6 +148,9 @@ impl Stage for Dense {
     }
 
     fn lipschitz(&self) -> Option<Lipschitz> {
+        if self.normalization.is_some() {
+            return None;
+        }
         Some(Lipschitz {
             offset: 0.0,
             factor: self.activation.slope(),
@@ -157,7 +194,7 @@ impl AffineStage for Dense {
     }
 
     fn post(&self, u: Tensor<2>, _input: &Tensor<2>) -> Tensor<2> {
-        self.activation.apply(u)
+        self.activate(u)
     }
 
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
@@ -170,12 +207,6 @@ impl AffineStage for Dense {
     }
 
     fn linearize_post(&self, u: Tensor<2>, _input: &Tensor<2>) -> (Tensor<2>, PullBack) {
-        let activation = self.activation;
-        let h = activation.apply(u.clone());
-        let output = h.clone();
-        (
-            output,
-            Box::new(move |cotangent| activation.pull_back(u, h, cotangent)),
-        )
+        self.activation.linearize_after(self.normalization, u)
     }
 }

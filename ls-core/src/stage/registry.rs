@@ -12,19 +12,24 @@ use super::erasure::ErasedStage;
 use super::{CustomStage, Residual, Stage, StageSettings};
 
 /// Defines [`StageConfig`] and [`AnyStage`] from lines `module: Kind(Settings => Stage);`, and re-exports the public items of each
-/// module.
+/// module. Lines `module: Kind(Settings);` under `blocks` are of settings that stand for several stages.
 ///
 /// `Settings` implements [`StageSettings`], serde's traits and `JsonSchema`; `Stage` is a Burn module that implements [`Stage`].
 /// Files name the kind in kebab-case.
 macro_rules! registry {
-    ($($(#[$doc:meta])* $module:ident: $kind:ident($settings:ty => $stage:ty);)+) => {
+    (
+        stages { $($(#[$doc:meta])* $module:ident: $kind:ident($settings:ty => $stage:ty);)+ }
+        blocks { $($(#[$block_doc:meta])* $block_module:ident: $block:ident($block_settings:ty);)+ }
+    ) => {
         $(pub use super::$module::*;)+
+        $(pub use super::$block_module::*;)+
 
-        /// Settings of a hidden stage of any kind; methods are those of [`StageSettings`].
+        /// Settings of a hidden stage of any kind, or of a block of stages; methods are those of [`StageSettings`].
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "kind", rename_all = "kebab-case")]
         pub enum StageConfig {
             $($(#[$doc])* $kind($settings),)+
+            $($(#[$block_doc])* $block($block_settings),)+
         }
 
         impl Deref for StageConfig {
@@ -33,6 +38,7 @@ macro_rules! registry {
             fn deref(&self) -> &Self::Target {
                 match self {
                     $(Self::$kind(settings) => settings,)+
+                    $(Self::$block(settings) => settings,)+
                 }
             }
         }
@@ -74,18 +80,31 @@ macro_rules! registry {
                 }
             }
         )+
+        $(
+            impl From<$block_settings> for StageConfig {
+                fn from(settings: $block_settings) -> Self {
+                    Self::$block(settings)
+                }
+            }
+        )+
     };
 }
 
 registry! {
-    /// Fully connected.
-    dense: Dense(DenseConfig => Dense);
-    /// Convolution, with optional pooling.
-    convolution: Convolution(ConvolutionConfig => Convolution);
-    /// Fully connected with a skip connection, as wide as its input.
-    residual_dense: ResidualDense(ResidualDenseConfig => Residual<Dense>);
-    /// Convolution with a skip connection, stride 1 and padding that keeps the shape of its input.
-    residual_convolution: ResidualConvolution(ResidualConvolutionConfig => Residual<Convolution>);
+    stages {
+        /// Fully connected.
+        dense: Dense(DenseConfig => Dense);
+        /// Convolution, with optional pooling.
+        convolution: Convolution(ConvolutionConfig => Convolution);
+        /// Fully connected with a skip connection, as wide as its input.
+        residual_dense: ResidualDense(ResidualDenseConfig => Residual<Dense>);
+        /// Convolution with a skip connection, stride 1 and padding that keeps the shape of its input.
+        residual_convolution: ResidualConvolution(ResidualConvolutionConfig => Residual<Convolution>);
+    }
+    blocks {
+        /// Several stages with one skip connection around them.
+        residual_block: ResidualBlock(ResidualBlockConfig);
+    }
 }
 
 impl fmt::Display for StageConfig {

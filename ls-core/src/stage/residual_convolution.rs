@@ -40,6 +40,7 @@ impl ResidualConvolutionConfig {
             padding: kernel / 2,
             activation,
             pooling: None,
+            normalization: None,
         })
     }
 }
@@ -70,8 +71,8 @@ impl StageSettings for ResidualConvolutionConfig {
         init: Init,
         random: &mut dyn Rng,
         device: &Device,
-    ) -> Result<AnyStage> {
+    ) -> Result<Vec<AnyStage>> {
         let inner = Convolution::init(self.inner(input)?, input, init, random, device)?;
-        Ok(Residual::new(inner)?.into())
+        Ok(vec![Residual::new(inner)?.into()])
     }
 }

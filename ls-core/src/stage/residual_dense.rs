@@ -41,9 +41,9 @@ impl StageSettings for ResidualDenseConfig {
         init: Init,
         random: &mut dyn Rng,
         device: &Device,
-    ) -> Result<AnyStage> {
+    ) -> Result<Vec<AnyStage>> {
         let d = input.features();
         let inner = Dense::init([d, d], self.activation, init, random, device);
-        Ok(Residual::new(inner)?.into())
+        Ok(vec![Residual::new(inner)?.into()])
     }
 }

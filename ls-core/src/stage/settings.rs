@@ -12,6 +12,19 @@ use crate::shape::FeatureShape;
 /// Largest number of features or channels of a stage. No product of sizes up to it overflows.
 pub(super) const LARGEST_WIDTH: usize = 1_000_000;
 
+/// Shapes and sizes of one stage, known before the network is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageLayout {
+    /// Settings of the stage in short, such as `128 relu`.
+    pub name: String,
+    /// Shape of one output sample.
+    pub output: FeatureShape,
+    /// Number of weights and biases.
+    pub parameters: usize,
+    /// Number of entries of all patches of one sample, `positions · c_in k²`; 0 for a stage that is no convolution.
+    pub patches: usize,
+}
+
 /// Settings of one kind of stage, as configuration files hold them. The shape of the inputs follows from the stage before.
 ///
 /// They print in short, such as `128 relu`.
@@ -38,7 +51,21 @@ pub trait StageSettings: Display {
         Ok(0)
     }
 
-    /// Returns a stage with weights drawn by `init`.
+    /// Returns shapes and sizes of the stages, in order: of one, but for a block of several.
+    ///
+    /// # Errors
+    /// As [`output_shape`](Self::output_shape).
+    fn layout(&self, input: FeatureShape) -> Result<Vec<StageLayout>> {
+        Ok(vec![StageLayout {
+            name: self.to_string(),
+            // First, since it refuses settings whose sizes would overflow.
+            output: self.output_shape(input)?,
+            parameters: self.parameters(input)?,
+            patches: self.patches(input)?,
+        }])
+    }
+
+    /// Returns the stages of [`layout`](Self::layout), with weights drawn by `init`.
     ///
     /// # Errors
     /// As [`output_shape`](Self::output_shape).
@@ -48,5 +75,5 @@ pub trait StageSettings: Display {
         init: Init,
         random: &mut dyn Rng,
         device: &Device,
-    ) -> Result<AnyStage>;
+    ) -> Result<Vec<AnyStage>>;
 }

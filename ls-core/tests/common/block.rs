@@ -78,6 +78,7 @@ pub(crate) fn network(seed: u64) -> Network {
         hidden: vec![8, 6],
         activation: Activation::Tanh,
         init: Init::Kaiming,
+        normalization: None,
     };
     mlp.init(FeatureShape::Flat(6), 3, seed, &Device::flex())
         .unwrap()

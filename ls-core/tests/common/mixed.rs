@@ -52,6 +52,7 @@ impl MixedShape {
         let head = StageConfig::Dense(DenseConfig {
             width: self.classes,
             activation: Activation::Identity,
+            normalization: None,
         });
         layers.push(random_layer(&head, shape, self.head_scale, &mut random));
         let size = [self.samples, image(self.input).features()];
@@ -100,6 +101,7 @@ pub(crate) fn any_stage() -> impl Strategy<Value = StageConfig> {
             0 => StageConfig::Dense(DenseConfig {
                 width: 2 * kernel,
                 activation,
+                normalization: None,
             }),
             1 => StageConfig::ResidualDense(ResidualDenseConfig { activation }),
             2 => StageConfig::ResidualConvolution(ResidualConvolutionConfig {
@@ -113,6 +115,7 @@ pub(crate) fn any_stage() -> impl Strategy<Value = StageConfig> {
                 padding,
                 activation,
                 pooling,
+                normalization: None,
             }),
         },
     )
@@ -134,6 +137,7 @@ pub(crate) fn moderate(activation: Activation, seed: u64) -> [MixedShape; 2] {
             padding,
             activation,
             pooling,
+            normalization: None,
         })
     };
     let shape = |stages: [(StageConfig, f64); 3]| MixedShape {
@@ -163,6 +167,7 @@ pub(crate) fn moderate(activation: Activation, seed: u64) -> [MixedShape; 2] {
                 StageConfig::Dense(DenseConfig {
                     width: 5,
                     activation,
+                    normalization: None,
                 }),
                 0.2,
             ),
@@ -181,6 +186,8 @@ pub(crate) fn moderate(activation: Activation, seed: u64) -> [MixedShape; 2] {
     ]
 }
 
+const BLOCKS: &str = "the reference has single stages; blocks are tested in `residual_blocks.rs`";
+
 /// A stage of the reference with random coefficients.
 pub(crate) fn random_layer(
     config: &StageConfig,
@@ -194,9 +201,9 @@ pub(crate) fn random_layer(
     };
     let features = input.features();
     let (size, activation, layout) = match config {
-        StageConfig::Dense(DenseConfig { width, activation }) => {
-            ([features, *width], *activation, Layout::default())
-        }
+        StageConfig::Dense(DenseConfig {
+            width, activation, ..
+        }) => ([features, *width], *activation, Layout::default()),
         StageConfig::ResidualDense(ResidualDenseConfig { activation }) => {
             let layout = Layout {
                 geometry: None,
@@ -219,6 +226,7 @@ pub(crate) fn random_layer(
                 padding: kernel / 2,
                 activation: *activation,
                 pooling: None,
+                normalization: None,
             };
             let layout = Layout {
                 geometry: Some(geometry(&config)),
@@ -226,6 +234,7 @@ pub(crate) fn random_layer(
             };
             (kernel_size(&config, input), *activation, layout)
         }
+        StageConfig::ResidualBlock(_) => unreachable!("{BLOCKS}"),
     };
     Layer {
         kernel: random.matrix(size, scale),
@@ -277,6 +286,7 @@ pub(crate) fn fitted(config: &StageConfig, input: FeatureShape) -> StageConfig {
             StageConfig::Dense(DenseConfig {
                 width: config.channels,
                 activation: config.activation,
+                normalization: None,
             })
         }
         (
@@ -297,6 +307,7 @@ pub(crate) fn output_shape(config: &StageConfig, input: FeatureShape) -> Feature
             FeatureShape::Flat(input.features())
         }
         StageConfig::ResidualConvolution(ResidualConvolutionConfig { .. }) => input,
+        StageConfig::ResidualBlock(_) => unreachable!("{BLOCKS}"),
         StageConfig::Convolution(config) => {
             let input = sides(input);
             image(

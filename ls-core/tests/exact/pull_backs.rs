@@ -22,6 +22,7 @@ fn single_stages() -> Vec<StageConfig> {
                     padding,
                     activation: next(),
                     pooling,
+                    normalization: None,
                 }));
             }
         }
@@ -30,6 +31,7 @@ fn single_stages() -> Vec<StageConfig> {
         stages.push(StageConfig::Dense(DenseConfig {
             width: 5,
             activation,
+            normalization: None,
         }));
         stages.push(StageConfig::ResidualDense(ResidualDenseConfig {
             activation,

@@ -103,6 +103,7 @@ fn convolution(random: &mut Random) -> AnyStage {
         padding: 0,
         activation: Activation::Tanh,
         pooling: None,
+        normalization: None,
     };
     let coefficients = Affine {
         kernel: tensor(&random.matrix([4, 4], 0.5)),

@@ -106,6 +106,7 @@ impl Problem {
             hidden: vec![self.width; self.depth],
             activation,
             init: Init::suited_to(self.depth, activation),
+            normalization: None,
         })
     }
 }

@@ -151,6 +151,7 @@ mod tests {
             hidden: vec![5],
             activation: Activation::Relu,
             init: Init::Kaiming,
+            normalization: None,
         };
         let network = config.init(FeatureShape::Flat(3), 2, 1, &Device::flex());
         let sizes = StageSize::all(&network.unwrap());
@@ -177,6 +178,7 @@ mod tests {
         let model = ModelConfig::Cnn(CnnConfig {
             activation: Activation::Relu,
             init: Init::Kaiming,
+            normalization: None,
         });
         let image = FeatureShape::Image {
             channels: 1,

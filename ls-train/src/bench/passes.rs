@@ -218,6 +218,7 @@ mod tests {
             hidden: vec![6, 5],
             activation: Activation::Tanh,
             init: Init::Kaiming,
+            normalization: None,
         };
         let inputs = FeatureShape::Flat(gaussian::INPUTS);
         config.init(inputs, gaussian::CLASSES, 1, device).unwrap()

@@ -110,6 +110,7 @@ impl Default for RunConfig {
                 hidden: vec![128, 128],
                 activation: Activation::Relu,
                 init: Init::Kaiming,
+                normalization: None,
             })),
             method: RunMethod::default(),
         }

@@ -12,6 +12,7 @@ pub(super) fn digits(hidden: &[usize], activation: Activation, init: Init) -> Ru
             hidden: hidden.to_vec(),
             activation,
             init,
+            normalization: None,
         })
         .into(),
         ..RunConfig::default()

@@ -25,6 +25,7 @@ fn cases() -> Vec<Case> {
                 model: ModelConfig::Cnn(CnnConfig {
                     activation,
                     init: Init::Kaiming,
+                    normalization: None,
                 })
                 .into(),
                 sweeps: 15,

@@ -21,6 +21,7 @@ fn cases() -> Vec<Case> {
                 model: ModelConfig::Cnn(CnnConfig {
                     activation,
                     init: Init::Kaiming,
+                    normalization: None,
                 })
                 .into(),
                 ..RunConfig::default()

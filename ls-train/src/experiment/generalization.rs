@@ -32,6 +32,7 @@ fn cases() -> Vec<Case> {
         model: ModelConfig::Cnn(CnnConfig {
             activation: Activation::Relu,
             init: Init::Kaiming,
+            normalization: None,
         })
         .into(),
         ..RunConfig::default()

@@ -137,6 +137,7 @@ fn own_samples_train_a_network_of_the_plan_that_loads_without_the_application() 
         hidden: vec![12],
         activation: Activation::Tanh,
         init: Init::Kaiming,
+        normalization: None,
     })
     .into();
     let plan = config.clone().check().unwrap();

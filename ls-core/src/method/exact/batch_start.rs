@@ -235,11 +235,16 @@ mod tests {
         let device = Device::flex();
         let (activation, init) = (Activation::Relu, Init::Kaiming);
         let model = match is_cnn {
-            true => ModelConfig::Cnn(CnnConfig { activation, init }),
+            true => ModelConfig::Cnn(CnnConfig {
+                activation,
+                init,
+                normalization: None,
+            }),
             false => ModelConfig::Mlp(MlpConfig {
                 hidden: vec![4],
                 activation,
                 init,
+                normalization: None,
             }),
         };
         let network = model.init(shape, 3, 1, &device).unwrap();
@@ -272,6 +277,7 @@ mod tests {
             hidden: vec![6],
             activation: Activation::Tanh,
             init: Init::Kaiming,
+            normalization: None,
         };
         let network = mlp.init(FeatureShape::Flat(5), 3, 1, &device).unwrap();
         let values: Vec<f32> = (0..1500)

@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use decay::FallingDecay;
 use step::{SavedSteps, Steps};
 
+use super::dropout::check_dropout;
 use super::separate::separate;
 use super::separation::reported_weights;
 use super::settings::check_weight_decay;
@@ -70,6 +71,7 @@ use crate::{Error, Result};
 /// | `learning-rate` | Adam's, for stages without the affine view | 1e-3 | above 0, at most 1e30 |
 /// | `weight-decay` | `λ` of the first step | 30 over the number of samples where they are wide, else 0 | 0 to 1000 |
 /// | `label-smoothing` | `ε` of the loss whose gradients the steps take | 0 | 0 to below 1 |
+/// | `dropout` | share of the outputs of hidden stages that is zero in a step | 0 | 0 to below 1 |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -95,6 +97,8 @@ pub struct FoofConfig {
     pub weight_decay: Option<f64>,
     /// Share ε of every label that is spread evenly over all classes in the gradients; reports hold the loss without it [default: 0]
     pub label_smoothing: f64,
+    /// Share of the outputs of hidden stages that is zero in a step, other outputs in each; losses are reported without it [default: 0]
+    pub dropout: f64,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network.
     #[serde(flatten)]
     pub weighting: ReportWeighting,
@@ -115,6 +119,7 @@ impl Default for FoofConfig {
             learning_rate: 1e-3,
             weight_decay: None,
             label_smoothing: 0.0,
+            dropout: 0.0,
             weighting: ReportWeighting::default(),
         }
     }
@@ -139,6 +144,7 @@ impl MethodSettings for FoofConfig {
             let inside = (0.0..1.0).contains(&share);
             ensure(inside, field, share, "from 0 to below 1")?;
         }
+        check_dropout(self.dropout)?;
         check_weight_decay(self.weight_decay.unwrap_or(0.0))?;
         for (field, count) in [("refresh", self.refresh), ("rank", self.rank)] {
             let inside = (1..=MOST).contains(&count);
@@ -163,7 +169,7 @@ impl MethodSettings for FoofConfig {
     }
 
     fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
-        let foof = Foof::new(*self, task.network, task.total_steps)?;
+        let foof = Foof::new(*self, task.network, task.total_steps)?.with_seed(task.seed);
         Ok(Box::new(match sees_wide_samples(task.network) {
             true => foof.with_usual_decay(task.split.len()),
             false => foof,
@@ -204,6 +210,13 @@ impl Foof {
             steps: Steps::new(config, total_steps, roles)?,
             has_started: false,
         })
+    }
+
+    /// Draws dropout from another seed than 0.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.steps.seed = seed;
+        self
     }
 
     /// Takes the usual weight decay of a run on so many wide samples where the settings name none: 30 over their number, at most 0.01. Its

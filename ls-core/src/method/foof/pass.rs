@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use crate::Result;
 use crate::batch::Batch;
 use crate::linalg::scalar_f64;
-use crate::method::backward::{Backward, Parameters, backward, response};
+use crate::method::backward::{Backward, Parameters, Regularization, backward, response};
 use crate::method::stage_role::MethodStage;
 use crate::objective::cross_entropy;
 use crate::stage::AffineStage;
@@ -27,7 +27,11 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(parts: &[MethodStage<'_>], batch: &Batch, smoothing: f64) -> Result<Self> {
+    pub(super) fn new(
+        parts: &[MethodStage<'_>],
+        batch: &Batch,
+        regularization: Regularization,
+    ) -> Result<Self> {
         let mut inputs = Vec::with_capacity(parts.len());
         let Backward {
             logits,
@@ -37,7 +41,7 @@ impl Pass {
             parts,
             batch,
             Parameters::Training,
-            smoothing,
+            regularization,
             |l, input| {
                 let coefficients = parts[l].affine().map(AffineStage::coefficients);
                 response(&parts[l], coefficients.as_ref(), input)

@@ -15,6 +15,8 @@ use super::stage_step::{Gradient, StageStep, stage_step};
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::linalg::scalar_f64;
+use crate::method::backward::Regularization;
+use crate::method::dropout::Dropout;
 use crate::method::schedule::ScheduledFactor;
 use crate::method::stage_role::set_coefficients;
 use crate::method::stage_role::{MethodStage, StageRole};
@@ -32,6 +34,8 @@ const LONGEST: f64 = 2.5;
 /// What is kept between batches.
 pub(super) struct Steps {
     config: FoofConfig,
+    /// Of the draws of dropout.
+    pub seed: u64,
     roles: Vec<StageRole>,
     stages: Vec<Memory>,
     schedule: ScheduledFactor,
@@ -89,6 +93,7 @@ impl Steps {
             schedule: config.schedule.start(total_steps)?,
             horizon: horizon(total_steps),
             config,
+            seed: 0,
             stages: stages.collect(),
             factor: 1.0,
             decay: FallingDecay::given(config.weight_decay.unwrap_or(0.0)),
@@ -188,14 +193,19 @@ impl Steps {
     /// Errors of the updates: unsupported stages, a failed device.
     pub(super) fn step(&mut self, network: &mut Network, batch: &Batch) -> Result<Step> {
         let depth = 3.0 / self.stages.len().max(3) as f64;
-        let refresh = self.schedule.steps().is_multiple_of(self.config.refresh);
+        let number = self.schedule.steps();
+        let refresh = number.is_multiple_of(self.config.refresh);
         let course = self.schedule.advance();
         let factor = self.factor * course;
         let length = self.config.step * depth.sqrt() * self.horizon * factor;
         let decay = self.decay.at(course);
         let adam_rate = self.config.learning_rate * factor;
         let parts = MethodStage::all(network, &self.roles);
-        let pass = Pass::new(&parts, batch, self.config.label_smoothing)?;
+        let regularization = Regularization {
+            label_smoothing: self.config.label_smoothing,
+            dropout: Dropout::at(number, self.config.dropout, self.seed),
+        };
+        let pass = Pass::new(&parts, batch, regularization)?;
         let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;

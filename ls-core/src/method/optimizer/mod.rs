@@ -313,6 +313,7 @@ mod tests {
                 hidden: vec![6],
                 activation: Activation::Tanh,
                 init: Init::Kaiming,
+                normalization: None,
             },
         );
         let network = ModelConfig::Mlp(config).init(shape, 3, 1, &device).unwrap();

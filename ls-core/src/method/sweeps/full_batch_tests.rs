@@ -26,7 +26,13 @@ const CLASSES: usize = 4;
 /// Fully connected, and one with every other kind of stage, on images `1×7×6`.
 fn networks() -> [Network; 2] {
     let activation = Activation::Tanh;
-    let dense = |width| StageConfig::Dense(DenseConfig { width, activation });
+    let dense = |width| {
+        StageConfig::Dense(DenseConfig {
+            width,
+            activation,
+            normalization: None,
+        })
+    };
     let convolution = ConvolutionConfig {
         channels: 2,
         kernel: 3,
@@ -34,6 +40,7 @@ fn networks() -> [Network; 2] {
         padding: 1,
         activation,
         pooling: None,
+        normalization: None,
     };
     let pooled = ConvolutionConfig {
         stride: 1,
@@ -323,6 +330,7 @@ fn stage(record: &Value) -> AnyStage {
         padding: 0,
         activation,
         pooling: Some(Pooling::Max { size: 2 }),
+        normalization: None,
     };
     let input = FeatureShape::Image {
         channels: 1,

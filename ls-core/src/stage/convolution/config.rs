@@ -12,7 +12,7 @@ use crate::error::ensure;
 use crate::linalg::ConvolutionSizes;
 use crate::shape::FeatureShape;
 use crate::stage::settings::LARGEST_WIDTH;
-use crate::stage::{Activation, AnyStage, Init, Pooling, StageSettings};
+use crate::stage::{Activation, AnyStage, Init, Normalization, Pooling, StageSettings};
 use crate::{Error, Result};
 
 /// Largest kernel, stride and padding. No sum or product of sizes up to it overflows.
@@ -32,6 +32,9 @@ pub struct ConvolutionConfig {
     /// Zero padding on each side.
     #[serde(default)]
     pub padding: usize,
+    /// Normalization before the activation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalization: Option<Normalization>,
     /// Activation.
     pub activation: Activation,
     /// Pooling after the activation.
@@ -48,7 +51,11 @@ impl fmt::Display for ConvolutionConfig {
         let Self {
             kernel, channels, ..
         } = self;
-        write!(f, "{kernel}×{kernel}×{channels} {}", self.activation)?;
+        write!(f, "{kernel}×{kernel}×{channels} ")?;
+        if let Some(normalization) = self.normalization {
+            write!(f, "{normalization} ")?;
+        }
+        write!(f, "{}", self.activation)?;
         if self.stride != 1 {
             write!(f, ", stride {}", self.stride)?;
         }
@@ -117,6 +124,9 @@ impl ConvolutionConfig {
 impl StageSettings for ConvolutionConfig {
     fn output_shape(&self, input: FeatureShape) -> Result<FeatureShape> {
         let [mut height, mut width] = self.sizes(input)?.positions;
+        if let Some(normalization) = self.normalization {
+            normalization.check(self.channels)?;
+        }
         if let Some(pooling) = self.pooling {
             let size = pooling.size();
             let fits = (1..=height.min(width)).contains(&size);
@@ -148,8 +158,9 @@ impl StageSettings for ConvolutionConfig {
         init: Init,
         random: &mut dyn Rng,
         device: &Device,
-    ) -> Result<AnyStage> {
-        Ok(Convolution::init(*self, input, init, random, device)?.into())
+    ) -> Result<Vec<AnyStage>> {
+        let stage = Convolution::init(*self, input, init, random, device)?;
+        Ok(vec![stage.into()])
     }
 }
 

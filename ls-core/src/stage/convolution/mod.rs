@@ -19,7 +19,7 @@ use crate::batch::index_tensor;
 use crate::linalg::{Affine, ConvolutionNorm, ConvolutionSizes, Operator};
 use crate::shape::FeatureShape;
 
-/// `f(a) = pool(s(w * a + b))` on images `[channels, height, width]`, flattened in that order.
+/// `f(a) = pool(s(n(w * a + b)))` with an optional [`Normalization`](super::Normalization) `n`, on images `[channels, height, width]`, flattened in that order.
 #[derive(Module, Debug)]
 pub struct Convolution {
     /// `w`, `[c_out, c_in, k, k]`.
@@ -98,11 +98,15 @@ impl Convolution {
             .reshape([samples, channels, height, width])
     }
 
-    /// Applies activation and pooling to `[samples, c_out, height, width]`, and flattens the result.
+    /// Applies normalization, activation and pooling to `[samples, c_out, height, width]`, and flattens the result.
     fn activate(&self, u: Tensor<4>) -> Tensor<2> {
         let [samples, channels, height, width] = u.dims();
         let flat = u.reshape([samples, channels * height * width]);
-        let active = self.config.activation.apply(flat);
+        let normalized = match self.config.normalization {
+            Some(normalization) => normalization.apply(flat),
+            None => flat,
+        };
+        let active = self.config.activation.apply(normalized);
         match self.config.pooling {
             None => active,
             Some(pooling) => pooling
@@ -185,6 +189,9 @@ impl Stage for Convolution {
 
     /// Returns the norm of the convolution, bounded as in [`ConvolutionNorm`], times the slopes of activation and pooling.
     fn lipschitz(&self) -> Option<Lipschitz> {
+        if self.config.normalization.is_some() {
+            return None;
+        }
         let pooling = self.config.pooling.map_or(1.0, Pooling::lipschitz);
         Some(Lipschitz {
             offset: 0.0,
@@ -238,9 +245,13 @@ impl AffineStage for Convolution {
         let images = self.channels_first(u);
         let [samples, channels, height, width] = images.dims();
         let flat = [samples, channels * height * width];
-        let activation = self.config.activation;
-        let u = images.reshape(flat);
-        let h = activation.apply(u.clone());
+        let ConvolutionConfig {
+            activation,
+            normalization,
+            ..
+        } = self.config;
+        let (h, to_pre_activations) =
+            activation.linearize_after(normalization, images.reshape(flat));
         let rows = move |cotangent: Tensor<2>| {
             cotangent
                 .reshape([samples, channels, height * width])
@@ -248,9 +259,8 @@ impl AffineStage for Convolution {
                 .reshape([samples * height * width, channels])
         };
         let Some(pooling) = self.config.pooling else {
-            let output = h.clone();
-            let pull_back = move |cotangent| rows(activation.pull_back(u, h, cotangent));
-            return (output, Box::new(pull_back));
+            let pull_back = move |cotangent| rows(to_pre_activations(cotangent));
+            return (h, Box::new(pull_back));
         };
         let shape = [samples, channels, height, width];
         let pooled = pooling.apply(h.clone().reshape(shape));
@@ -258,7 +268,7 @@ impl AffineStage for Convolution {
         let pull_back = move |cotangent: Tensor<2>| {
             let cotangent = cotangent.reshape(pooled.dims());
             let spread = pooling.pull_back(h.clone().reshape(shape), pooled, cotangent);
-            rows(activation.pull_back(u, h, spread.reshape(flat)))
+            rows(to_pre_activations(spread.reshape(flat)))
         };
         (output, Box::new(pull_back))
     }

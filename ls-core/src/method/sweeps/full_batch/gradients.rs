@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use super::{Chunks, FullBatch, Iterate, Storage, add_some};
 use crate::Result;
 use crate::linalg::{Affine, OutputCurvature, OutputMetric, to_f64};
-use crate::method::backward::{Backward, Parameters, backward, response};
+use crate::method::backward::{Backward, Parameters, Regularization, backward, response};
 use crate::method::stage_role::MethodStage;
 use crate::method::sweeps::control::Candidate;
 use crate::update::add_gradients;
@@ -260,6 +260,7 @@ impl FullBatch<'_> {
             }
         };
         let chunk = &self.chunks[c];
-        backward(&self.stages, chunk, parameters, 0.0, pre_activation, see)
+        let plain = Regularization::default();
+        backward(&self.stages, chunk, parameters, plain, pre_activation, see)
     }
 }

@@ -37,6 +37,7 @@ fn network(device: &Device) -> Network {
         hidden: vec![WIDTHS[1], WIDTHS[2]],
         activation: Activation::Tanh,
         init: Init::Kaiming,
+        normalization: None,
     };
     mlp.init(FeatureShape::Flat(WIDTHS[0]), WIDTHS[3], 1, device)
         .unwrap()
@@ -240,6 +241,7 @@ fn a_step_leaves_the_passes_of_its_weights_bit_for_bit() {
         hidden: vec![70, 90],
         activation: Activation::Relu,
         init: Init::Kaiming,
+        normalization: None,
     };
     let mut network = mlp.init(FeatureShape::Flat(64), 10, 1, &device).unwrap();
     let inputs = TensorData::new(wave(300 * 64, 0.3), [300, 64]);
