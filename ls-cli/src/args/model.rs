@@ -26,8 +26,8 @@ pub(crate) struct ModelArgs {
     /// Distribution of the initial weights [default: kaiming; orthogonal from ten hidden layers on, unless sigmoid]
     #[arg(long, value_parser = named(&Init::ALL, Init::name))]
     init: Option<Init>,
-    /// Normalization of single samples before each activation of `mlp`, `cnn` and `resnet`: `none`, `layer`, or `group:4` for four groups of
-    /// channels [default: group:4 for resnet, else none]
+    /// Normalization of single samples before each activation of `mlp`, `cnn` and `resnet`: `none`, `layer`, or `group:4` for four groups
+    /// of channels [default: group:4 for resnet, else none]
     #[arg(long, value_name = "none|layer|group:N")]
     normalization: Option<NormalizationArg>,
 }

@@ -13,8 +13,8 @@ const STREAM: u64 = 0xd0;
 
 /// In every step a share `p` of the outputs of hidden stages is zero, and the rest is `1/(1-p)` times as large (Srivastava et al. 2014).
 ///
-/// Outputs that travel beside or through a skip connection stay as they are. The draws follow from the seed, the step and the stage, so that
-/// nothing random has to be saved. Losses that are measured are those of the whole network.
+/// Outputs that travel beside or through a skip connection stay as they are. The draws follow from the seed, the step and the stage, so
+/// that nothing random has to be saved. Losses that are measured are those of the whole network.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dropout {
     rate: f64,

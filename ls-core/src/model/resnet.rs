@@ -9,9 +9,10 @@ use crate::stage::{
 };
 
 /// A residual network of three levels of 16, 32 and 64 channels, each with one block of two 3×3 convolutions (He et al. 2016, arXiv
-1512.03385); /// for small images, and of a size that a few processors train. /// /// The first convolution halves the sides of images from
-24 pixels on by pooling, and a convolution of stride 2 leads from level to level. /// The last, 1×1, is pooled over the whole image. In a
-block the first convolution has an activation, and the second has none.
+/// 1512.03385); for small images, and of a size that a few processors train.
+///
+/// The first convolution halves the sides of images from 24 pixels on by pooling, and a convolution of stride 2 leads from level to level.
+/// The last, 1×1, is pooled over the whole image. In a block the first convolution has an activation, and the second has none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResnetConfig {

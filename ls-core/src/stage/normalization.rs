@@ -12,12 +12,15 @@ use crate::error::ensure;
 /// `ε` in `n = (u - mean u) / √(var u + ε)`.
 const EPSILON: f64 = 1e-5;
 
-/// Normalization of pre-activations before their activation: in each sample, each group of features gets mean 0 and variance 1, /// `n = (u
-- mean u) / √(var u + ε)` with `ε = 1e-5`. /// /// It has no scale and no shift of its own, as `LayerNorm` and `GroupNorm` of `PyTorch`
-without `affine`. So the stage stays affine before it, /// and least squares fit the stage. It depends on single samples alone and keeps no
-running statistics. There is no useful Lipschitz constant: /// `1/√ε` is one, and its powers leave nothing of the auxiliary variables. So a
-network with normalization behind its first stage has no /// certificate. /// /// Sources: Ba, Kiros and Hinton, *Layer Normalization*
-(arXiv 1607.06450); Wu and He, *Group Normalization* (arXiv 1803.08494).
+/// Normalization of pre-activations before their activation: in each sample, each group of features gets mean 0 and variance 1,
+/// `n = (u - mean u) / √(var u + ε)` with `ε = 1e-5`.
+///
+/// It has no scale and no shift of its own, as `LayerNorm` and `GroupNorm` of `PyTorch` without `affine`. So the stage stays affine before
+/// it, and least squares fit the stage. It depends on single samples alone and keeps no running statistics. There is no useful Lipschitz
+/// constant: `1/√ε` is one, and its powers leave nothing of the auxiliary variables. So a network with normalization behind its first stage
+/// has no certificate.
+///
+/// Sources: Ba, Kiros and Hinton, *Layer Normalization* (arXiv 1607.06450); Wu and He, *Group Normalization* (arXiv 1803.08494).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Normalization {

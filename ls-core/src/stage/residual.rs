@@ -9,10 +9,14 @@ use crate::shape::FeatureShape;
 use crate::{Error, Result};
 
 /// A stage `g` on the way around which a skip connection leads. Where the connection `x` leads around several stages, it travels beside
-their /// activations `a`, and each of them is a stage of its own: /// /// | place of `g` | `f` | Lipschitz constant | /// | --- | --- | ---
-| /// | [`Only`](ResidualPlace::Only) | `x ↦ x + g(x)` | `1 + K_g` | /// | [`First`](ResidualPlace::First) | `x ↦ (x, g(x))` | at most `1 +
-K_g`, as `√(1 + K_g²)` is | /// | [`Inner`](ResidualPlace::Inner) | `(x, a) ↦ (x, g(a))` | at most `1 + K_g`, as `max(1, K_g)` is | /// |
-[`Last`](ResidualPlace::Last) | `(x, a) ↦ x + g(a)` | at most `1 + K_g`, as `√(1 + K_g²)` is |
+/// their activations `a`, and each of them is a stage of its own:
+///
+/// | place of `g` | `f` | Lipschitz constant |
+/// | --- | --- | --- |
+/// | [`Only`](ResidualPlace::Only) | `x ↦ x + g(x)` | `1 + K_g` |
+/// | [`First`](ResidualPlace::First) | `x ↦ (x, g(x))` | at most `1 + K_g`, as `√(1 + K_g²)` is |
+/// | [`Inner`](ResidualPlace::Inner) | `(x, a) ↦ (x, g(a))` | at most `1 + K_g`, as `max(1, K_g)` is |
+/// | [`Last`](ResidualPlace::Last) | `(x, a) ↦ x + g(a)` | at most `1 + K_g`, as `√(1 + K_g²)` is |
 #[derive(Module, Debug)]
 pub struct Residual<S> {
     inner: S,

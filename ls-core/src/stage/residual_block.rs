@@ -13,7 +13,8 @@ use crate::error::ensure;
 use crate::shape::FeatureShape;
 use crate::{Error, Result};
 
-/// Settings of a residual block, `x ↦ x + g_k(… g_1(x))`: dense and convolution stages whose last output has the shape of the block's input.
+/// Settings of a residual block, `x ↦ x + g_k(… g_1(x))`: dense and convolution stages whose last output has the shape of the block's
+/// input.
 ///
 /// Each of them becomes a stage of its own, a [`Residual`], which methods fit as they fit any other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -19,7 +19,8 @@ use crate::batch::index_tensor;
 use crate::linalg::{Affine, ConvolutionNorm, ConvolutionSizes, Operator};
 use crate::shape::FeatureShape;
 
-/// `f(a) = pool(s(n(w * a + b)))` with an optional [`Normalization`](super::Normalization) `n`, on images `[channels, height, width]`, flattened in that order.
+/// `f(a) = pool(s(n(w * a + b)))` with an optional [`Normalization`](super::Normalization) `n`, on images `[channels, height, width]`,
+/// flattened in that order.
 #[derive(Module, Debug)]
 pub struct Convolution {
     /// `w`, `[c_out, c_in, k, k]`.
