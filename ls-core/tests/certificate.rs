@@ -122,7 +122,7 @@ fn run(problem: &Problem, method: &mut dyn Method, weighting: Weighting, what: &
 #[test]
 fn the_law_holds_at_every_sweep_of_any_depth_activation_and_norm() {
     let mut moved = 0;
-    for (k, &activation) in Activation::ALL.iter().enumerate() {
+    for (k, &activation) in Activation::CONTINUOUS.iter().enumerate() {
         let mut problems: Vec<_> = [1, 2, 10, 30]
             .map(|hidden| dense(activation, hidden))
             .into();

@@ -44,7 +44,7 @@ fn figures_of_dense_networks_are_the_references_to_twelve_digits() {
 #[test]
 fn figures_of_convolutional_and_residual_networks_are_the_references_to_twelve_digits() {
     LazyLock::force(&DOUBLE);
-    for &activation in Activation::ALL {
+    for &activation in Activation::CONTINUOUS {
         for shape in moderate(activation, 32) {
             agrees(&shape.problem(), WEIGHTINGS[0], &format!("{activation}"));
         }
@@ -112,7 +112,7 @@ fn line_searches_never_raise_the_separated_loss_and_keep_the_certificate_between
 /// `exact` keeps a sweep only if the loss fell, in whatever numbers; in f64 it falls below what f32 resolves of a mean of order one.
 #[test]
 fn exact_sweeps_never_raise_the_original_loss() {
-    for &activation in Activation::ALL {
+    for &activation in Activation::CONTINUOUS {
         let dense = problem(&Shape::moderate(activation, 41));
         let image = moderate(activation, 42)[0].problem();
         for problem in [dense, image] {
@@ -136,7 +136,7 @@ fn exact_sweeps_never_raise_the_original_loss() {
 /// gradient at the outputs of the plain forward pass. In f64 the direction of displacements of 1e-6 and more keeps eight digits.
 #[test]
 fn displacements_of_a_pass_have_the_direction_of_the_negative_gradient() {
-    for &activation in Activation::ALL {
+    for &activation in Activation::CONTINUOUS {
         let mut problems = vec![problem(&Shape::moderate(activation, 61))];
         problems.extend(moderate(activation, 62).map(|shape| shape.problem()));
         for problem in problems {

@@ -55,7 +55,7 @@ fn gradient_of_the_cross_entropy() {
 
 #[test]
 fn gradient_of_every_auxiliary_block() {
-    for &activation in Activation::ALL {
+    for &activation in Activation::CONTINUOUS {
         let problem = Shape::moderate(activation, 2).problem();
         let network = problem.network();
         for weighting in WEIGHTINGS {
@@ -138,7 +138,7 @@ fn dense(stage: &AnyStage) -> &Dense {
 
 #[test]
 fn gradient_of_the_original_loss_by_every_weight() {
-    for &activation in Activation::ALL {
+    for &activation in Activation::CONTINUOUS {
         let problem = Shape::moderate(activation, 4).problem();
         let tracked = problem.network().train();
         let found = gradients(&tracked, &problem.batch());
@@ -310,7 +310,7 @@ fn assert_all_weights_moved(before: &Network, after: &Network, problem: &Problem
 
 #[test]
 fn every_weight_and_every_auxiliary_variable_moves_in_the_first_sweep() {
-    for &activation in Activation::ALL {
+    for &activation in Activation::CONTINUOUS {
         let problem = Shape {
             // Enough for every two neighbours among the rectifiers to be active together.
             samples: 200,

@@ -148,12 +148,10 @@ impl Stage for Dense {
     }
 
     fn lipschitz(&self) -> Option<Lipschitz> {
-        if self.normalization.is_some() {
-            return None;
-        }
-        Some(Lipschitz {
+        let slope = self.activation.slope()?;
+        self.normalization.is_none().then(|| Lipschitz {
             offset: 0.0,
-            factor: self.activation.slope(),
+            factor: slope,
             kernel: self.weight.val(),
             operator: Operator::Matrix,
         })

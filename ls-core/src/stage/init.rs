@@ -86,7 +86,7 @@ fn orthogonal_gain(activation: Activation) -> f64 {
     if activation.is_rectifier() {
         core::f64::consts::SQRT_2
     } else {
-        1.0 / activation.slope()
+        activation.slope().map_or(1.0, f64::recip)
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn any_stage() -> impl Strategy<Value = StageConfig> {
         _ => Some(Pooling::Average { size }),
     });
     let convolution = [1..=3_usize, 1..=4_usize, 1..=3_usize, 0..=2_usize];
-    let rest = (0..6_usize, select(Activation::ALL.to_vec()));
+    let rest = (0..6_usize, select(Activation::CONTINUOUS.to_vec()));
     (convolution, pooling, rest).prop_map(
         |([channels, kernel, stride, padding], pooling, (kind, activation))| match kind {
             0 => StageConfig::Dense(DenseConfig {

@@ -198,6 +198,7 @@ pub(crate) fn activate(activation: Activation, u: f64) -> f64 {
         Activation::Gelu => 0.5 * u * (1.0 + erf(u / core::f64::consts::SQRT_2)),
         Activation::Silu => u / (1.0 + (-u).exp()),
         Activation::Identity => u,
+        Activation::Sign | Activation::Step => unreachable!("the reference has slopes"),
     }
 }
 

@@ -5,7 +5,7 @@ use super::*;
 /// Every kind of stage, with what strides leave over at the end of an image and windows leave over of the positions.
 fn single_stages() -> Vec<StageConfig> {
     let mut stages = Vec::new();
-    let mut activations = Activation::ALL.iter().copied().cycle();
+    let mut activations = Activation::CONTINUOUS.iter().copied().cycle();
     let mut next = || activations.next().expect("a cycle");
     for kernel in 1..=4 {
         for stride in 1..=3 {
@@ -27,7 +27,7 @@ fn single_stages() -> Vec<StageConfig> {
             }
         }
     }
-    for &activation in Activation::ALL {
+    for &activation in Activation::CONTINUOUS {
         stages.push(StageConfig::Dense(DenseConfig {
             width: 5,
             activation,

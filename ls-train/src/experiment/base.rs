@@ -2,6 +2,7 @@
 
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
+use ls_datasets::Source;
 
 use crate::config::{AlternatingConfig, MethodConfig, RunConfig};
 
@@ -33,4 +34,11 @@ pub(super) fn with_method(base: &RunConfig, settings: AlternatingConfig) -> RunC
         method: MethodConfig::Alternating(settings).into(),
         ..base.clone()
     }
+}
+
+/// The first samples of a data set.
+pub(super) fn first_samples(mut base: RunConfig, source: Source, samples: usize) -> RunConfig {
+    base.data.dataset = source.name().into();
+    base.data.limit = Some(samples);
+    base
 }

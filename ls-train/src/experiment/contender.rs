@@ -3,6 +3,7 @@
 use super::base::{alternating, with_method};
 use crate::config::{
     BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig, OptimizerName, RunConfig,
+    Schedule,
 };
 
 /// A problem with the contenders that train on it.
@@ -85,6 +86,34 @@ impl Contender {
             seeds: u64::MAX,
             widens: false,
         }
+    }
+
+    /// Makes a contender that backpropagates in batches at every rate with every weight decay, with rates that fall linearly to zero.
+    pub fn falling(
+        base: &RunConfig,
+        batch: usize,
+        optimizer: OptimizerName,
+        rates: &[f64],
+        decays: &[f64],
+    ) -> Self {
+        let mut all = Self::swept(optimizer.name(), base, optimizer, &[]);
+        for &decay in decays {
+            let falling = BackpropConfig {
+                optimizer: optimizer.into(),
+                schedule: Schedule::Linear,
+                weight_decay: Some(decay),
+                ..BackpropConfig::default()
+            };
+            let base = RunConfig {
+                batch_size: BatchSize::Samples(batch),
+                method: MethodConfig::Backprop(falling).into(),
+                ..base.clone()
+            };
+            let own = Self::swept(optimizer.name(), &base, optimizer, rates);
+            let named = |(text, config)| (format!("{text}, decay {decay}"), config);
+            all.settings.extend(own.settings.into_iter().map(named));
+        }
+        all
     }
 
     /// Makes a contender that backpropagates at several learning rates, and at further ones until the best lies inside. Schedule and

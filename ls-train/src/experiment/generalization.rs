@@ -4,9 +4,9 @@ use ls_core::model::{CnnConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::base::digits;
+use super::base::{digits, first_samples};
 use super::{Case, Choice, Contender, Experiment};
-use crate::config::{BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig, Schedule};
+use crate::config::{OptimizerName, RunConfig};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "generalization",
@@ -42,76 +42,47 @@ fn cases() -> Vec<Case> {
         case("digits", shallow(&[128, 128]), 0.3),
         case(
             "mnist-10000",
-            with(shallow(&[100, 100]), mnist, 10_000),
+            first_samples(shallow(&[100, 100]), mnist, 10_000),
             0.6,
         ),
         case(
             "mnist-60000",
-            with(shallow(&[100, 100]), mnist, 60_000),
+            first_samples(shallow(&[100, 100]), mnist, 60_000),
             0.8,
         ),
         case(
             "fashion-10000",
-            with(shallow(&[128, 128]), fashion, 10_000),
+            first_samples(shallow(&[128, 128]), fashion, 10_000),
             0.8,
         ),
         case(
             "fashion-5000-relu",
-            with(deep(Activation::Relu), fashion, 5000),
+            first_samples(deep(Activation::Relu), fashion, 5000),
             1.2,
         ),
         case(
             "fashion-5000-tanh",
-            with(deep(Activation::Tanh), fashion, 5000),
+            first_samples(deep(Activation::Tanh), fashion, 5000),
             1.2,
         ),
-        case("cifar10-4000", with(cnn, Source::CIFAR10, 4000), 4.0),
+        case(
+            "cifar10-4000",
+            first_samples(cnn, Source::CIFAR10, 4000),
+            4.0,
+        ),
     ]
-}
-
-/// The first samples of a data set.
-fn with(mut base: RunConfig, source: Source, samples: usize) -> RunConfig {
-    base.data.dataset = source.name().into();
-    base.data.limit = Some(samples);
-    base
 }
 
 /// The methods and the baselines on one problem, for a multiple of the experiment's seconds.
 fn case(name: &str, base: RunConfig, times: f64) -> Case {
     let mut contenders = vec![Contender::exact(&base), Contender::foof(&base, BATCH)];
-    contenders.extend(
-        BASELINES.map(|(optimizer, rates, decays)| baseline(&base, optimizer, &rates, &decays)),
-    );
+    let baseline = |(optimizer, rates, decays): (_, [f64; 4], [f64; 2])| {
+        Contender::falling(&base, BATCH, optimizer, &rates, &decays)
+    };
+    contenders.extend(BASELINES.map(baseline));
     Case {
         choice: Choice::TestAccuracy,
         times,
         ..Case::new(name, contenders).with_targets([0.1])
     }
-}
-
-/// An optimizer in batches at every rate with every decay, with a rate that falls to zero.
-fn baseline(
-    base: &RunConfig,
-    optimizer: OptimizerName,
-    rates: &[f64],
-    decays: &[f64],
-) -> Contender {
-    let mut all = Contender::swept(optimizer.name(), base, optimizer, &[]);
-    for &decay in decays {
-        let falling = BackpropConfig {
-            optimizer: optimizer.into(),
-            schedule: Schedule::Linear,
-            weight_decay: Some(decay),
-            ..BackpropConfig::default()
-        };
-        let base = RunConfig {
-            batch_size: BatchSize::Samples(BATCH),
-            method: MethodConfig::Backprop(falling).into(),
-            ..base.clone()
-        };
-        let own = Contender::swept(optimizer.name(), &base, optimizer, rates);
-        let named = |(text, config)| (format!("{text}, decay {decay}"), config);
-        all.settings.extend(own.settings.into_iter().map(named));
-    }
-    all
 }

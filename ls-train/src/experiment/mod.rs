@@ -22,6 +22,7 @@ mod mnist;
 mod mnist_time_to_loss;
 mod relaxation;
 mod rivals;
+mod sign;
 mod weighting;
 
 pub use comparison::{Comparison, ContenderSummary, PairedDifference};
@@ -56,6 +57,7 @@ impl Experiment {
         rivals::EXPERIMENT,
         relaxation::EXPERIMENT,
         generalization::EXPERIMENT,
+        sign::EXPERIMENT,
     ];
 
     /// Returns the experiment of a name.

@@ -190,13 +190,11 @@ impl Stage for Convolution {
 
     /// Returns the norm of the convolution, bounded as in [`ConvolutionNorm`], times the slopes of activation and pooling.
     fn lipschitz(&self) -> Option<Lipschitz> {
-        if self.config.normalization.is_some() {
-            return None;
-        }
+        let slope = self.config.activation.slope()?;
         let pooling = self.config.pooling.map_or(1.0, Pooling::lipschitz);
-        Some(Lipschitz {
+        self.config.normalization.is_none().then(|| Lipschitz {
             offset: 0.0,
-            factor: self.config.activation.slope() * pooling,
+            factor: slope * pooling,
             kernel: kernel_matrix(self.weight.val()),
             operator: self.operator.clone(),
         })
