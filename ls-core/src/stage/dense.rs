@@ -160,6 +160,10 @@ impl AffineStage for Dense {
         self.activation.apply(u)
     }
 
+    fn entrywise_activation(&self) -> Option<Activation> {
+        Some(self.activation)
+    }
+
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
         u_cotangent.matmul(self.weight.val().inner().transpose())
     }
