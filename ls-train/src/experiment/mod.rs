@@ -20,6 +20,7 @@ mod hundred_layers;
 mod initialization;
 mod mnist;
 mod mnist_time_to_loss;
+mod neighbours;
 mod relaxation;
 mod rivals;
 mod weighting;
@@ -56,6 +57,7 @@ impl Experiment {
         rivals::EXPERIMENT,
         relaxation::EXPERIMENT,
         generalization::EXPERIMENT,
+        neighbours::EXPERIMENT,
     ];
 
     /// Returns the experiment of a name.
