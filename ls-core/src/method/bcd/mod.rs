@@ -13,21 +13,23 @@
 //!
 //! `Q` bounds nothing: it can fall to zero while the network, in which no variable is free, stays poor. The reports show the difference.
 
+mod config;
+
 use burn::tensor::{Int, Tensor};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::config::{BcdConfig, BcdLoss};
+
+use self::config::needs_full_batch;
 use super::separation::reported_weights;
 use super::split_blocks::{OutputBlock, PreActivationBlock, affine, check_affine, pre_activation};
 use super::stage_role::{StageRole, set_coefficients};
-use super::{Method, MethodSettings, MethodState, Objective, Separated, Task};
-use crate::batch::{Batch, BatchIdentity, BatchSize, Selection};
-use crate::error::ensure;
+use super::{Method, MethodSettings, MethodState, Objective, Separated};
+use crate::batch::{Batch, BatchIdentity, Selection};
 use crate::figure::{Better, Figure, Figures};
 use crate::linalg::{Affine, Cholesky, Gram, mean_f64};
 use crate::network::Network;
-use crate::objective::{ReportWeighting, Weights, cross_entropy, square_norms};
-use crate::stage::AffineStage;
+use crate::objective::{Weights, cross_entropy, square_norms};
 use crate::{Error, Result};
 
 /// `Q / N`.
@@ -38,94 +40,21 @@ const PENALTY_FUNCTION: Figure = Figure::new("Penalty function")
 /// What errors call the method.
 const UPDATE: &str = "block coordinate descent";
 
-/// The loss of the logits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BcdLoss {
-    /// `½ ‖a_L - e_y‖²`, as published
-    #[default]
-    Squared,
-    /// The cross-entropy, which reports show
-    CrossEntropy,
-}
-
-/// Settings of [`Bcd`].
-///
-/// | key | meaning | default | range |
-/// | --- | --- | --- | --- |
-/// | `penalty` | `γ` | 1 | 1e-9 to 1e9 |
-/// | `proximity` | `α` | 5 | 0 to 1e9 |
-/// | `loss` | loss of the logits | `squared` | `squared`, `cross-entropy` |
-/// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct BcdConfig {
-    /// Weight γ of the penalties; the loss is a sum over samples and has weight 1 [default: 1]
-    pub penalty: f64,
-    /// Weight α of the squared distance from the last point [default: 5]
-    pub proximity: f64,
-    /// Loss of the logits; reports always show the cross-entropy [default: squared]
-    pub loss: BcdLoss,
-    /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network.
-    #[serde(flatten)]
-    pub weighting: ReportWeighting,
-}
-
-impl Default for BcdConfig {
-    fn default() -> Self {
-        Self {
-            penalty: 1.0,
-            proximity: 5.0,
-            loss: BcdLoss::Squared,
-            weighting: ReportWeighting::default(),
-        }
-    }
-}
-
-impl MethodSettings for BcdConfig {
-    const NAME: &'static str = "bcd";
-    const ABOUT: &'static str =
-        "Proximal block coordinate descent (Zeng et al. 2019) on a penalty function, in full batch";
-
-    fn check(&self) -> Result<()> {
-        self.weighting.0.check()?;
-        let inside = (1e-9..=1e9).contains(&self.penalty);
-        ensure(inside, "penalty", self.penalty, "from 1e-9 to 1e9")?;
-        let inside = (0.0..=1e9).contains(&self.proximity);
-        ensure(inside, "proximity", self.proximity, "from 0 to 1e9")
-    }
-
-    fn check_batch_size(&self, size: BatchSize) -> Result<()> {
-        match size {
-            BatchSize::Full => Ok(()),
-            BatchSize::Samples(count) => Err(needs_full_batch(count)),
-        }
-    }
-
-    fn has_auxiliary_variables(&self) -> bool {
-        true
-    }
-
-    fn init(&self, task: &Task<'_>) -> Result<Box<dyn Method>> {
-        Ok(Box::new(Bcd::new(*self, task.network)?))
-    }
-}
-
-fn needs_full_batch(size: usize) -> Error {
-    Error::BatchSize {
-        method: BcdConfig::NAME,
-        size: size.to_string(),
-        allowed: "its fits are those of the whole split; leave out the batch size",
-    }
-}
-
 /// Proximal block coordinate descent.
 pub struct Bcd {
     config: BcdConfig,
     roles: Vec<StageRole>,
     memory: Option<Memory>,
-    /// Factor of the first stage's Gram matrix with its ridge, and the samples that it belongs to.
-    first: Option<(BatchIdentity, Cholesky)>,
+    first: Option<FirstStage>,
+}
+
+/// What is known of the first stage, whose inputs never change. It follows from the weights and the samples, and is not saved.
+struct FirstStage {
+    samples: BatchIdentity,
+    /// Factor of the Gram matrix with its ridge.
+    factor: Cholesky,
+    /// `Â_1 V_1` at the end of the last sweep; nobody else may move the weights between two sweeps.
+    fitted: Option<Tensor<2>>,
 }
 
 /// The variables that the network's auxiliary variables do not hold.
@@ -221,12 +150,17 @@ impl Bcd {
             block.lowered(outputs[l].clone())?
         };
         let input = input(l, outputs, batch);
+        let first = self.first.as_mut().filter(|_| l == 0);
+        let fitted = match first.and_then(|first| first.fitted.take()) {
+            Some(known) => known,
+            None => pre_activation(stage, input),
+        };
         let block = PreActivationBlock {
             stage: &network.stages()[l],
             affine: stage,
             input,
             output: &outputs[l],
-            fitted: pre_activation(stage, input),
+            fitted: fitted.clone(),
             proximity: match l == head {
                 true => 0.0,
                 false => self.config.proximity / self.config.penalty,
@@ -234,44 +168,44 @@ impl Bcd {
         };
         pre_activations[l] = block.lowered(pre_activations[l].clone());
         if self.roles[l] == StageRole::Affine {
-            let step = self.weight_step(l, stage, input, &pre_activations[l], batch)?;
+            let misfit = pre_activations[l].clone() - fitted;
+            let rows = stage.rows(input.clone());
+            let step = self.weight_step(l, rows, misfit, batch)?;
             let coefficients = stage.coefficients().plus(&step);
             set_coefficients(network, l, coefficients)?;
         }
         Ok(())
     }
 
-    /// The step to the coefficients that minimize `γ/2 ‖u - Â V‖² + α/2 ‖V - V_old‖²`.
+    /// The step to the coefficients that minimize `γ/2 ‖u - Â V‖² + α/2 ‖V - V_old‖²`, for `u - Â V_old`.
     fn weight_step(
         &mut self,
         l: usize,
-        stage: &dyn AffineStage,
-        input: &Tensor<2>,
-        pre_activation: &Tensor<2>,
+        rows: Tensor<2>,
+        misfit: Tensor<2>,
         batch: &Batch,
     ) -> Result<Affine> {
-        let rows = stage.rows(input.clone());
         let count = rows.dims()[0] as f64;
-        let misfit = pre_activation.clone() - stage.coefficients().apply(rows.clone());
         let right = Affine::pull_back(rows.clone(), misfit).scaled(1.0 / count);
         let ridge = self.config.proximity / (self.config.penalty * count);
         let factor = || Gram::from_rows(rows).factor_plus(ridge);
         if l > 0 {
             return factor()?.solve(&right);
         }
-        // The inputs of the first stage never change.
-        let identity = batch.identity();
-        let known = self.first.take().filter(|(seen, _)| *seen == identity);
-        let (_, first) = match known {
+        let first = match self.first.take() {
             Some(known) => self.first.insert(known),
-            None => self.first.insert((identity, factor()?)),
+            None => self.first.insert(FirstStage {
+                samples: batch.identity(),
+                factor: factor()?,
+                fitted: None,
+            }),
         };
-        first.solve(&right)
+        first.factor.solve(&right)
     }
 
     /// `Q / N`.
     fn penalty_function(
-        &self,
+        &mut self,
         network: &Network,
         outputs: &[Tensor<2>],
         pre_activations: &[Tensor<2>],
@@ -288,9 +222,13 @@ impl Bcd {
         let half = self.config.penalty / 2.0;
         for (l, u) in pre_activations.iter().enumerate() {
             let (stage, input) = (affine(network, l, UPDATE)?, input(l, outputs, batch));
+            let fitted = pre_activation(stage, input);
+            if let Some(first) = self.first.as_mut().filter(|_| l == 0) {
+                first.fitted = Some(fitted.clone());
+            }
             let [rows, columns] = u.dims();
             let size = [batch.len(), rows * columns / batch.len()];
-            let misfit = (u.clone() - pre_activation(stage, input)).reshape(size);
+            let misfit = (u.clone() - fitted).reshape(size);
             let output = stage.post(u.clone(), input);
             let terms = square_norms(outputs[l].clone() - output) + square_norms(misfit);
             value = value + terms * half;
@@ -326,6 +264,10 @@ impl Method for Bcd {
                 found: outputs.len(),
             });
         }
+        self.first = self
+            .first
+            .take()
+            .filter(|first| first.samples == batch.identity());
         let memory = match self.memory.take() {
             Some(memory) => memory,
             None => Memory::feasible(network, &outputs, batch)?,
