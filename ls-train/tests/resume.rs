@@ -108,6 +108,7 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
             ..BackpropConfig::default()
         })
     };
+    let named = |name| MethodConfig::named(name).unwrap();
     let adam = Some(OptimizerName::Adam);
     let (full, batches) = (BatchSize::Full, BatchSize::Samples(48));
     vec![
@@ -177,6 +178,19 @@ fn methods() -> Vec<(&'static str, MethodConfig, BatchSize)> {
             batches,
         ),
         ("lbfgs", MethodConfig::Lbfgs(LbfgsConfig::default()), full),
+        ("bcd", named("bcd"), full),
+        ("admm", named("admm"), full),
+        (
+            "predictive coding, batches",
+            named("predictive-coding"),
+            batches,
+        ),
+        ("locoprop, batches", named("locoprop"), batches),
+        (
+            "target propagation, batches",
+            named("target-propagation"),
+            batches,
+        ),
     ]
 }
 

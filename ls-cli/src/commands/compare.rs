@@ -33,8 +33,9 @@ Examples:
   layersep compare --methods foof@250,adam@200 --sweeps 6 --dataset mnist --data-dir DIR --hidden 100,100
       equal sweeps in place of equal seconds
 
-A method is `exact`, `foof`, `alternating`, `lbfgs` or an optimizer, which then backpropagates; NAME@N takes batches of N, NAME@full
-the whole split. By default optimizers and `foof` take batches of 100, and the others the whole split. Learning rates are swept on a
+A method is a name that `train --method` takes, such as `exact` or `bcd`, or an optimizer, which then backpropagates; NAME@N takes batches
+of N, NAME@full the whole split. By default optimizers and `foof` take batches of 100, and the others what `train` gives them: the whole
+split, or the batches of their authors (`predictive-coding`, `locoprop`, `target-propagation`). Learning rates are swept on a
 seed of their own, 0, around the optimizer's usual rate, and up to eight further ones until the best lies inside; the best by training
 loss, or by validation accuracy with --validation, represents its method. The folder then holds results.csv with every run, figures.csv
 with the figures of every method, comparison.md and comparison.csv, plots of each first seed, and all run folders.
@@ -155,7 +156,7 @@ impl Kind {
         let batch = BatchSize::Samples(BATCH);
         match self {
             Self::Method(method) if method.name() != MethodConfig::suited_to(batch).name() => {
-                BatchSize::Full
+                method.usual_batch_size()
             }
             _ => batch,
         }

@@ -56,6 +56,14 @@ fn results_are_a_file_that_later_results_are_set_against() {
         "backprop@full",
         "backprop@20",
         "lbfgs@full",
+        "bcd@full",
+        "admm@full",
+        "predictive-coding@full",
+        "predictive-coding@20",
+        "locoprop@full",
+        "locoprop@20",
+        "target-propagation@full",
+        "target-propagation@20",
     ];
     assert_eq!(names, expected);
     // 60 samples through 64 to 8 to 10.

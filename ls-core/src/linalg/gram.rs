@@ -89,28 +89,81 @@ impl Gram {
     /// # Errors
     /// [`Error::NotPositiveDefinite`] when the inputs are not finite or `μ` is too small for their condition.
     pub fn factor(self, damping: f64, ridge: Ridge) -> Result<Cholesky> {
-        let [d, _] = self.cross.dims();
-        // Leaves the device: once per weight block and pass, for the host solve.
-        let cross = to_f64(self.cross)?;
-        let sums = to_f64(self.sums)?;
-        let m = self.rows;
-        let squares = (0..d).map(|i| cross[i * d + i]).sum::<f64>() / m;
-        let means = sums.iter().map(|sum| (sum / m).powi(2)).sum::<f64>();
+        let host = HostGram::read(self)?;
+        let (squares, means) = host.square_means();
         let (kernel, bias) = match ridge {
             Ridge::SecondMoment => {
-                let ridge = damping * (squares + 1.0) / (d + 1) as f64;
+                let ridge = damping * (squares + 1.0) / (host.features + 1) as f64;
                 (ridge, ridge)
             }
             Ridge::Variance => {
                 let variance = damping * (squares - means);
-                (variance.max(ROUNDING * squares).max(LEAST) / d as f64, 0.0)
+                let ridge = variance.max(ROUNDING * squares).max(LEAST);
+                (ridge / host.features as f64, 0.0)
             }
         };
+        host.factor(kernel, bias)
+    }
+
+    /// Factors `ÂᵀÂ/m + ρ I` in f64 on the host: `ρ` is the whole ridge, on kernel and bias.
+    ///
+    /// # Errors
+    /// As [`factor`](Self::factor).
+    pub fn factor_plus(self, ridge: f64) -> Result<Cholesky> {
+        HostGram::read(self)?.factor(ridge, ridge)
+    }
+
+    /// Returns `(aᵀa + ρ I)⁻¹`, `[d, d]`, of the inputs without their border.
+    ///
+    /// # Errors
+    /// As [`factor`](Self::factor).
+    pub(crate) fn inverse_plus(self, ridge: f64) -> Result<Tensor<2>> {
+        let [d, _] = self.cross.dims();
+        let device = self.cross.device();
+        let cross = to_f64(self.cross)?;
+        let matrix = Mat::from_fn(d, d, |i, j| {
+            cross[i * d + j] + if i == j { ridge } else { 0.0 }
+        });
+        Ok(Cholesky::new(&matrix)?.inverse(&device))
+    }
+}
+
+/// A Gram matrix on the host.
+struct HostGram {
+    cross: Vec<f64>,
+    sums: Vec<f64>,
+    rows: f64,
+    features: usize,
+}
+
+impl HostGram {
+    /// Leaves the device: once per weight block and pass, for the host solve.
+    fn read(gram: Gram) -> Result<Self> {
+        let [features, _] = gram.cross.dims();
+        Ok(Self {
+            cross: to_f64(gram.cross)?,
+            sums: to_f64(gram.sums)?,
+            rows: gram.rows,
+            features,
+        })
+    }
+
+    /// `tr aᵀa/m` and `‖ā‖²`.
+    fn square_means(&self) -> (f64, f64) {
+        let (d, m) = (self.features, self.rows);
+        let squares = (0..d).map(|i| self.cross[i * d + i]).sum::<f64>() / m;
+        let means = self.sums.iter().map(|sum| (sum / m).powi(2)).sum::<f64>();
+        (squares, means)
+    }
+
+    /// Factors `ÂᵀÂ/m` with ridges on kernel and bias.
+    fn factor(&self, kernel: f64, bias: f64) -> Result<Cholesky> {
+        let (d, m) = (self.features, self.rows);
         let matrix = Mat::from_fn(d + 1, d + 1, |i, j| {
             let value = match (i < d, j < d) {
-                (true, true) => cross[i * d + j] / m,
-                (true, false) => sums[i] / m,
-                (false, true) => sums[j] / m,
+                (true, true) => self.cross[i * d + j] / m,
+                (true, false) => self.sums[i] / m,
+                (false, true) => self.sums[j] / m,
                 (false, false) => 1.0,
             };
             value
@@ -201,5 +254,41 @@ impl Cholesky {
             kernel: Tensor::from_data(TensorData::new(solution, [d, columns]), &device),
             bias: Tensor::from_data(TensorData::new(bias, [columns]), &device),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_ridge_is_added_to_kernel_and_bias() {
+        let device = Device::flex();
+        let rows = Tensor::from_data([[1.0, 2.0], [0.5, -1.0], [2.0, 0.0]], &device);
+        let (ridge, ones) = (0.3, Tensor::<2>::ones([3, 1], &device));
+        let bordered = Tensor::cat(vec![rows.clone(), ones], 1);
+        let right = Affine {
+            kernel: Tensor::from_data([[1.0], [2.0]], &device),
+            bias: Tensor::from_data([-1.0], &device),
+        };
+        let factor = Gram::from_rows(rows.clone()).factor_plus(ridge).unwrap();
+        let found = factor.solve(&right).unwrap();
+        let found: Tensor<2> = Tensor::cat(vec![found.kernel, found.bias.unsqueeze()], 0);
+        let gram = bordered.clone().transpose().matmul(bordered) / 3.0;
+        let back = to_f64(gram.matmul(found.clone()) + found * ridge).unwrap();
+        for (back, expected) in back.iter().zip([1.0, 2.0, -1.0]) {
+            // f32 sums of three products.
+            assert!((back - expected).abs() < 1e-5, "{back} {expected}");
+        }
+        let inverse = Gram::from_rows(rows.clone()).inverse_plus(ridge).unwrap();
+        let product = rows
+            .clone()
+            .transpose()
+            .matmul(rows)
+            .matmul(inverse.clone());
+        let identity = to_f64(product + inverse * ridge).unwrap();
+        for (found, expected) in identity.iter().zip([1.0, 0.0, 0.0, 1.0]) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
     }
 }

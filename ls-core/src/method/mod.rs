@@ -7,9 +7,11 @@
 //! A new method is one file here, with a configuration that implements [`MethodSettings`], its `mod` line below, and its line in
 //! [`MethodConfig`].
 
+mod admm;
 mod alternating;
 mod backprop;
 mod backward;
+mod bcd;
 mod chunks;
 mod dropout;
 mod exact;
@@ -17,8 +19,10 @@ mod figures;
 mod foof;
 mod interface;
 mod lbfgs;
+mod locoprop;
 mod objective;
 mod optimizer;
+mod predictive_coding;
 mod registry;
 mod scaling;
 mod schedule;
@@ -26,21 +30,27 @@ mod separate;
 mod separated;
 mod separation;
 mod settings;
+mod split_blocks;
 mod stage_role;
 mod state;
 mod sweeps;
+mod target_propagation;
 mod wide_samples;
 
+pub use admm::{Admm, AdmmConfig};
 pub use alternating::{Alternating, AlternatingConfig};
 pub use backprop::{Backprop, BackpropConfig, gradients};
+pub use bcd::{Bcd, BcdConfig, BcdLoss};
 pub use exact::{Exact, ExactConfig, WEIGHT_DECAY};
 pub(crate) use figures::counts;
 pub use figures::{ACCEPTED, CONDITION, DAMPING, PENALIZED_LOSS, REJECTED, SCALING, STEP};
 pub use foof::{Foof, FoofConfig};
 pub use interface::Method;
 pub use lbfgs::{Lbfgs, LbfgsConfig};
+pub use locoprop::{LocalLoss, LocoProp, LocoPropConfig};
 pub use objective::{Objective, ObjectiveLoss};
 pub use optimizer::{OptimizerConfig, OptimizerName, Soap, SoapConfig, SoapState};
+pub use predictive_coding::{InferredVariables, PredictiveCoding, PredictiveCodingConfig};
 pub use registry::{MethodConfig, MethodInfo};
 pub use scaling::Scaling;
 pub use schedule::Schedule;
@@ -48,3 +58,4 @@ pub use separated::Separated;
 pub use settings::{MethodSettings, Task};
 pub use state::MethodState;
 pub use sweeps::{Candidate, FORM, Form, OUTPUT_DAMPING, Storage};
+pub use target_propagation::{TargetPropagation, TargetPropagationConfig};

@@ -4,8 +4,8 @@ use schemars::Schema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AlternatingConfig, BackpropConfig, ExactConfig, FoofConfig, LbfgsConfig, Method,
-    MethodSettings, Task,
+    AdmmConfig, AlternatingConfig, BackpropConfig, BcdConfig, ExactConfig, FoofConfig, LbfgsConfig,
+    LocoPropConfig, Method, MethodSettings, PredictiveCodingConfig, TargetPropagationConfig, Task,
 };
 use crate::batch::BatchSize;
 use crate::{Error, Result};
@@ -143,6 +143,16 @@ methods! {
     Backprop(BackpropConfig),
     /// L-BFGS with a strong Wolfe line search, in full batch.
     Lbfgs(LbfgsConfig),
+    /// Proximal block coordinate descent on a penalty function, in full batch.
+    Bcd(BcdConfig),
+    /// The alternating direction method of multipliers, in full batch.
+    Admm(AdmmConfig),
+    /// Inference on an energy, then local weight steps, in batches.
+    PredictiveCoding(PredictiveCodingConfig),
+    /// Local steps to targets one gradient step away, in batches.
+    LocoProp(LocoPropConfig),
+    /// Targets through learnt inverses, then local weight steps, in batches.
+    TargetPropagation(TargetPropagationConfig),
 }
 
 /// Facts about a method, for help and for options.
@@ -273,7 +283,7 @@ mod tests {
         let unknown = read("name = \"newton\"").to_string();
         assert!(
             unknown.contains(
-                "unknown method `newton`; there are: exact, foof, alternating, backprop, lbfgs"
+                "unknown method `newton`; there are: exact, foof, alternating, backprop, lbfgs, bcd, admm, predictive-coding, locoprop, target-propagation"
             ),
             "{unknown}"
         );

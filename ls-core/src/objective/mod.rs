@@ -12,4 +12,5 @@ mod weighting;
 pub(crate) use measure::SampleFigures;
 pub use measure::{Measurement, SampleTerms, SeparatedFigures, measure, sample_terms};
 pub use output_loss::OutputLoss;
+pub(crate) use output_loss::square_norms;
 pub use weighting::{KAPPA, ReportWeighting, Weighting, Weights};

@@ -148,6 +148,16 @@ impl Activation {
         }
     }
 
+    /// Returns the slope for negative numbers of an activation that is linear there and the identity for positive ones; `None` for the others.
+    pub fn negative_slope(self) -> Option<f64> {
+        match self {
+            Self::Relu => Some(0.0),
+            Self::LeakyRelu => Some(LEAK),
+            Self::Identity => Some(1.0),
+            Self::Tanh | Self::Sigmoid | Self::Gelu | Self::Silu | Self::Sign | Self::Step => None,
+        }
+    }
+
     /// Returns whether half the signal is lost on average, so that weights start with variance 2/fan-in instead of 1/fan-in.
     pub fn is_rectifier(self) -> bool {
         matches!(self, Self::Relu | Self::LeakyRelu | Self::Gelu | Self::Silu)

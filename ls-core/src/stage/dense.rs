@@ -195,6 +195,10 @@ impl AffineStage for Dense {
         self.activate(u)
     }
 
+    fn entrywise_activation(&self) -> Option<Activation> {
+        self.normalization.is_none().then_some(self.activation)
+    }
+
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
         u_cotangent.matmul(self.weight.val().inner().transpose())
     }

@@ -193,6 +193,12 @@ pub trait AffineStage: Stage {
     /// Maps pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.
     fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2>;
 
+    /// Returns the activation that [`post`](Self::post) applies to every entry of the pre-activations, before pooling or a skip connection;
+    /// `None`, the default, where there is none that the library knows.
+    fn entrywise_activation(&self) -> Option<Activation> {
+        None
+    }
+
     /// Pulls two cotangents back to the input, `[samples, d_in]`: that of the pre-activations, `[rows, d_out]`, through the affine
     /// map, and that of the output through a skip connection, if there is one.
     fn pull_to_input(&self, u_cotangent: Tensor<2>, output_cotangent: Tensor<2>) -> Tensor<2>;

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{AffineStage, Lipschitz, PullBack, Stage};
+use super::{Activation, AffineStage, Lipschitz, PullBack, Stage};
 use crate::linalg::Affine;
 use crate::shape::FeatureShape;
 use crate::{Error, Result};
@@ -192,6 +192,10 @@ impl<S: AffineStage> AffineStage for Residual<S> {
     fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
         let (x, a) = self.place.split(input.clone());
         self.place.output(x, self.inner.post(u, &a))
+    }
+
+    fn entrywise_activation(&self) -> Option<Activation> {
+        self.inner.entrywise_activation()
     }
 
     fn pull_to_input(&self, u_cotangent: Tensor<2>, output_cotangent: Tensor<2>) -> Tensor<2> {

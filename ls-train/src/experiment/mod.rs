@@ -20,6 +20,7 @@ mod hundred_layers;
 mod initialization;
 mod mnist;
 mod mnist_time_to_loss;
+mod neighbours;
 mod relaxation;
 mod rivals;
 mod sign;
@@ -58,6 +59,7 @@ impl Experiment {
         relaxation::EXPERIMENT,
         generalization::EXPERIMENT,
         sign::EXPERIMENT,
+        neighbours::EXPERIMENT,
     ];
 
     /// Returns the experiment of a name.

@@ -13,7 +13,7 @@ use rand::Rng;
 pub use self::config::ConvolutionConfig;
 pub(super) use self::config::image;
 
-use super::{AffineStage, Init, Lipschitz, Pooling, PullBack, Stage, StageSettings};
+use super::{Activation, AffineStage, Init, Lipschitz, Pooling, PullBack, Stage, StageSettings};
 use crate::Result;
 use crate::batch::index_tensor;
 use crate::linalg::{Affine, ConvolutionNorm, ConvolutionSizes, Operator};
@@ -283,6 +283,15 @@ impl AffineStage for Convolution {
 
     fn post(&self, u: Tensor<2>, _input: &Tensor<2>) -> Tensor<2> {
         self.activate(self.channels_first(u))
+    }
+
+    fn entrywise_activation(&self) -> Option<Activation> {
+        let ConvolutionConfig {
+            activation,
+            normalization,
+            ..
+        } = self.config;
+        normalization.is_none().then_some(activation)
     }
 
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
