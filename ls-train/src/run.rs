@@ -197,6 +197,8 @@ impl<'p> Training<'p> {
                 name: Some(self.splits.name.clone()),
                 folder: None,
                 test_share: None,
+                label_column: None,
+                pixel_max: None,
                 ..config.data
             };
         }

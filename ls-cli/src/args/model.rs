@@ -5,7 +5,7 @@ use core::str::FromStr;
 use clap::Args;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, StagesConfig};
 use ls_core::stage::{Activation, Init};
-use ls_train::config::{RunConfig, RunNetwork};
+use ls_train::config::{RunConfig, RunNetwork, in_file, read_text};
 
 use super::values::{named, refuse};
 use crate::failure::Failure;
@@ -127,12 +127,19 @@ impl ModelArgs {
 
 /// Reads a list of stages.
 fn read(file: &str) -> Result<ModelConfig, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(format!("--model {file}: {error}"))
-            .hint("allowed are `mlp`, `cnn`, and the path of a TOML file with stages")
+    let text = read_text(file.as_ref()).map_err(|error| {
+        let reason = match error {
+            ls_train::Error::File { reason, .. } => reason,
+            other => other.to_string(),
+        };
+        Failure::new(format!("--model {file}: {reason}")).hint(
+            "allowed are `mlp`, `cnn`, and the path of a TOML file with stages, such as `layersep config --stages` prints",
+        )
     })?;
-    let config: StagesConfig = toml::from_str(&text)
-        .map_err(|error| Failure::new(format!("{file}: {}", error.message().trim())))?;
+    let config: StagesConfig = toml::from_str(&text).map_err(|error| {
+        Failure::new(format!("{file}: {}", in_file(&text, &error)))
+            .hint("`layersep config --stages` prints an example")
+    })?;
     Ok(ModelConfig::Stages(config))
 }
 

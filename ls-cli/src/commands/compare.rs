@@ -15,7 +15,7 @@ use serde::Serialize;
 use strum::VariantArray;
 
 use super::support::{Context, new_folder, run_all, stop_on_signal};
-use crate::args::values::count;
+use crate::args::values::{count, finite};
 use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
@@ -54,13 +54,13 @@ pub(crate) struct CompareArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Seconds of training of each run [default: 5]
-    #[arg(long, value_name = "SECONDS", conflicts_with = "sweeps")]
+    #[arg(long, value_name = "SECONDS", value_parser = finite(), conflicts_with = "sweeps")]
     seconds: Option<f64>,
     /// Sweeps of each run, in place of seconds
     #[arg(long, value_name = "N", value_parser = count::<u64>())]
     sweeps: Option<u64>,
     /// Learning rates to try, in place of those around the usual rate of each optimizer
-    #[arg(long, value_name = "RATE,...", value_delimiter = ',')]
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = finite())]
     rates: Vec<f64>,
     /// TOML file with data, network and settings of methods, as `layersep config` prints it
     #[arg(long, value_name = "FILE")]

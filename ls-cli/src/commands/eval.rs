@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use ls_datasets::{PixelScale, Source};
 use ls_train::Evaluation;
 use ls_train::data::Fingerprint;
 use ls_train::format::{number, percent};
@@ -64,6 +65,11 @@ pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Fa
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {
         config.data.folder.clone_from(&args.data_dir);
+    }
+    if config.data.dataset == Source::CSV.name() {
+        // Other numbers must not change what full intensity is.
+        let scale = trained.preprocessing.scale();
+        config.data.pixel_max = scale.map(PixelScale::full);
     }
     let dataset = config.check()?.dataset()?;
     let saved = RunDir::read_fingerprint(&args.run)?;

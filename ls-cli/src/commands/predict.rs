@@ -98,8 +98,8 @@ pub(super) fn run(args: &PredictArgs, context: &Context<'_>) -> Result<ExitCode,
 /// Reads the images of a file, in the shape and the pixel range of the training data.
 fn read(args: &PredictArgs, trained: &Trained, path: &Path) -> Result<Images, Failure> {
     let own = &trained.preprocessing;
-    let pixel_max = own.pixel_max.ok_or(ls_train::Error::NoPixels)?;
-    let images = Images::read(path, own.shape(), pixel_max, args.resize);
+    let scale = own.scale().ok_or(ls_train::Error::NoPixels)?;
+    let images = Images::read(path, own.shape(), scale, args.resize);
     images.map_err(|error| {
         // Only pictures can be resized.
         let is_picture = path.extension().is_some_and(|ending| {

@@ -7,6 +7,7 @@ mod data;
 mod devices;
 mod experiment;
 mod info;
+mod inputs;
 mod manners;
 mod precision;
 mod problem;
