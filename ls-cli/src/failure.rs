@@ -107,7 +107,7 @@ impl From<ls_train::Error> for Failure {
             ls_train::Error::Terminal { .. } => failure.hint("--dashboard plain writes lines"),
             ls_train::Error::DashboardClosed => Self {
                 code: INTERRUPTED,
-                ..failure.hint("`layersep train --resume DIR` continues from the last checkpoint; one q, or in `tui` q and then s, ends the run after the sweep")
+                ..failure
             },
             _ => failure,
         }

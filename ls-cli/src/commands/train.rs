@@ -23,6 +23,7 @@ use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
 use crate::ui::format::bytes;
+use crate::ui::terminal;
 
 /// Train a classifier and leave a run folder
 #[derive(Debug, Args)]
@@ -98,8 +99,15 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
         signal,
     };
     let outcome = ls_train::train(&plan, splits, session);
-    let outcome = outcome.inspect_err(|_| remove_if_empty(&run))?;
-    args.finish(&outcome, ui)
+    let outcome = outcome.inspect_err(|_| remove_if_empty(&run));
+    match outcome {
+        Ok(outcome) => args.finish(&outcome, ui),
+        Err(error @ ls_train::Error::DashboardClosed) => Err(Failure::from(error).hint(format!(
+            "`layersep train --resume {}` continues from the last checkpoint",
+            run.display()
+        ))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The summary with its folder, as a program reads it.
@@ -148,11 +156,17 @@ impl TrainArgs {
         match display {
             Display::Losses => Some(Box::new(LossesDashboard::new())),
             Display::Tui => Some(Box::new(Dashboard::new(Box::new(|interrupter| {
+                terminal::send_interrupts();
                 Box::new(TuiMetricsRendererWrapper::new(interrupter, None))
             })))),
             Display::None => None,
-            _ if self.json => Some(Box::new(Lines::new(io::stderr()))),
-            _ => Some(Box::new(Lines::new(io::stdout()))),
+            _ => {
+                let lines = match self.json {
+                    true => Lines::new(io::stderr()),
+                    false => Lines::new(io::stdout()),
+                };
+                Some(Box::new(lines.within(terminal::width(self.json))))
+            }
         }
     }
 
