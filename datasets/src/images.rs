@@ -1,5 +1,6 @@
 //! Images without labels, for classification: pictures, IDX files and CSV files.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::input::{BYTES_LIMIT, Input};
@@ -42,6 +43,18 @@ impl FileFormat {
             unpacked.contains("idx3").then_some(Self::Idx)
         }
     }
+
+    /// Derives the format from the first bytes.
+    fn from_contents(bytes: &[u8], resize: bool) -> Self {
+        let is_picture = bytes.starts_with(b"\x89PNG") || bytes.starts_with(&[0xff, 0xd8, 0xff]);
+        if is_picture {
+            Self::Picture { resize }
+        } else if bytes.starts_with(&[0, 0]) {
+            Self::Idx
+        } else {
+            Self::Csv
+        }
+    }
 }
 
 impl Images {
@@ -66,6 +79,27 @@ impl Images {
             allowed: ".png, .jpg, .jpeg, .csv and IDX files (`idx3` in the name), the last two also .gz",
         })?;
         Self::parse(&mut Input::open(path)?, format, shape, scale)
+    }
+
+    /// Reads bytes, such as those of standard input, in the format that they begin with: PNG, JPEG, IDX, or else a table; the last
+    /// two also through gzip. Otherwise as [`read`](Self::read); errors call the bytes `name`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_from(
+        name: &str,
+        bytes: impl Read,
+        shape: ImageShape,
+        scale: PixelScale,
+        resize: bool,
+    ) -> Result<Self, Error> {
+        let mut bytes = Input::plain(name, bytes).read_within(BYTES_LIMIT)?;
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let unpacked = Input::gzip(name, &bytes[..]).read_within(BYTES_LIMIT)?;
+            bytes = unpacked;
+        }
+        let format = FileFormat::from_contents(&bytes, resize);
+        Self::parse(&mut Input::plain(name, &bytes[..]), format, shape, scale)
     }
 
     /// Reads an opened file of a known format.

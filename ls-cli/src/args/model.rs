@@ -14,7 +14,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Architecture: `mlp`, `cnn`, or a TOML file with a list of stages [default: mlp]
+    /// Architecture: `mlp`, `cnn`, or a TOML file with a list of stages, as `layersep config --stages` prints one [default: mlp]
     #[arg(long, value_name = "mlp|cnn|FILE")]
     model: Option<String>,
     /// Widths of the hidden layers of `mlp`: `100,100`, `64x10` for ten of 64, or `none` [default: 128,128]

@@ -11,7 +11,7 @@ use ls_train::format::{number, percent};
 use ls_train::run_dir::RunDir;
 use serde::Serialize;
 
-use super::support::{Context, load};
+use super::support::{Context, load, runs_of_comparison};
 use crate::failure::Failure;
 
 /// Measure the network of a run on labelled samples
@@ -61,6 +61,15 @@ struct Figures<'a> {
 /// Runs the command.
 pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
+    if let [first, ..] = &runs_of_comparison(&args.run)[..] {
+        let (folder, first) = (args.run.display(), first.display());
+        return Err(Failure::new(format!(
+            "{folder} holds a comparison, and --run names one run"
+        ))
+        .hint(format!(
+            "name one of its runs, such as {first}; `layersep report {folder}` shows all of them"
+        )));
+    }
     let (trained, device) = load(&args.run, &args.device)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {

@@ -1,13 +1,13 @@
 //! `layersep export`: the weights of a run in other formats.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use ls_train::export::ExportFormat;
 use ls_train::run_dir::RunDir;
 
-use super::support::{Context, load};
+use super::support::{Context, is_stdout, load, write_to_stdout};
 use crate::args::values::described;
 use crate::failure::Failure;
 use crate::ui::format;
@@ -17,7 +17,9 @@ use crate::ui::format;
 #[command(after_help = "\
 Examples:
   layersep export --run runs/mnist-exact-1 --format safetensors
-  layersep export --run r --format burn --output network.bpk")]
+  layersep export --run r --format burn --output network.bpk
+  layersep export --run r -o - | python3 -c 'import sys, safetensors.torch as st; print(st.load(sys.stdin.buffer.read()).keys())'
+      to standard output")]
 pub(crate) struct ExportArgs {
     /// Folder of the run
     #[arg(long, value_name = "DIR")]
@@ -25,7 +27,7 @@ pub(crate) struct ExportArgs {
     /// Format of the file
     #[arg(long, value_parser = described(ExportFormat::ALL, ExportFormat::name, ExportFormat::about), default_value = "safetensors")]
     format: ExportFormat,
-    /// File to write [default: a file in the run folder, named after the format]
+    /// File to write, or - for standard output [default: a file in the run folder, named after the format]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing file
@@ -40,6 +42,11 @@ pub(crate) struct ExportArgs {
 pub(super) fn run(args: &ExportArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
     let (trained, _) = load(&args.run, "flex")?;
+    if args.output.as_deref().is_some_and(is_stdout) {
+        let write = |file: &Path| Ok(args.format.write(&trained, file)?);
+        write_to_stdout(ui, args.json, write)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let path = match &args.output {
         Some(path) => path.clone(),
         None => args.run.join(args.format.file_name),

@@ -10,7 +10,7 @@ use ls_train::report::{Report, ReportOptions};
 use ls_train::run_dir::REPORT_FILE;
 use serde::Serialize;
 
-use super::support::{Context, precision_of};
+use super::support::{Context, is_stdout, precision_of, run_folders};
 use crate::device;
 use crate::failure::Failure;
 
@@ -25,13 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 Examples:
   layersep report runs/digits-exact-1              writes runs/digits-exact-1/report.html
   layersep report runs/*                           several runs, compared: report.html in this folder
+  layersep report runs/compare-digits-1            the runs of a comparison: report.html in its folder
   layersep report r --data-dir DIR                 the files of the data set are elsewhere now
   layersep report r --plots plots                  also every chart as SVG and PNG")]
 pub(crate) struct ReportArgs {
-    /// Folders of the runs
+    /// Folders of the runs, or of a comparison
     #[arg(required = true, value_name = "DIR")]
     runs: Vec<PathBuf>,
-    /// File to write [default: report.html, in the folder of the run if it is one]
+    /// File to write, or - for standard output [default: report.html, in the folder of the run or comparison if it is one]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Folder with the files of the data set, or with a folder of its name [default: that of the run]
@@ -60,8 +61,9 @@ struct Written {
 /// Runs the command.
 pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
+    let runs: Vec<PathBuf> = args.runs.iter().flat_map(|run| run_folders(run)).collect();
     // Weights in f32 are exact in f64 too.
-    let precisions = args.runs.iter().map(|run| precision_of(run));
+    let precisions = runs.iter().map(|run| precision_of(run));
     let precisions = precisions.collect::<Result<Vec<_>, Failure>>()?;
     let precision = match precisions.contains(&Precision::F64) {
         true => Precision::F64,
@@ -69,7 +71,7 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
     };
     let device = device::find(&args.device, precision)?.device;
     let options = ReportOptions {
-        runs: &args.runs,
+        runs: &runs,
         data: args.data_dir.as_deref(),
         device: &device,
     };
@@ -86,7 +88,17 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
         (None, _) => REPORT_FILE.into(),
     };
     progress("writing the page");
-    report.write(&path)?;
+    let to_stdout = args.output.as_deref().is_some_and(is_stdout);
+    if to_stdout {
+        if args.json {
+            return Err(Failure::new(
+                "--output - and --json both write to standard output",
+            ));
+        }
+        ui.text(&report.html()?)?;
+    } else {
+        report.write(&path)?;
+    }
     let plots = match &args.plots {
         Some(folder) => {
             progress("writing the charts");
@@ -105,7 +117,7 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
             plots: plots.iter().map(|path| text(path)).collect(),
             notes,
         })?;
-    } else {
+    } else if !to_stdout {
         let files = [path].into_iter().chain(plots);
         let lines = files.map(|path| text(&path) + "\n");
         ui.text(&lines.collect::<String>())?;

@@ -39,6 +39,8 @@ Examples:
       alternating minimization of the separated loss, with a tight certificate
   layersep train --model cnn --sweeps 40
       convolutions, pooling and a dense layer
+  layersep config --stages > net.toml && layersep train --model net.toml
+      your own list of stages: each begins with [[stages]], followed by lines such as kind = \"dense\", width = 32 and activation = \"relu\"
   layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 250 --sweeps 6
       MNIST from the files in DIR, in batches
   layersep train --dataset folder --data-dir DIR --test-share 0.1

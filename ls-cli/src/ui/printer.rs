@@ -90,8 +90,13 @@ impl Ui {
 
     /// Writes a result that is text already. A closed pipe is not a failure: its reader has seen enough.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes a result that need not be text.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
                 "cannot write to standard output: {error}"
             ))),

@@ -9,6 +9,7 @@ mod experiment;
 mod info;
 mod inputs;
 mod manners;
+mod outputs;
 mod precision;
 mod problem;
 mod report;

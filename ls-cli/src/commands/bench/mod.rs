@@ -14,7 +14,7 @@ use ls_train::data::Splits;
 use ls_train::memory::MemoryNeed;
 use serde::Serialize;
 
-use super::support::{Context, ensure_fits, stop_on_signal};
+use super::support::{Context, ensure_fits, is_stdout, stop_on_signal};
 use crate::args::values::{count, named};
 use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs};
 use crate::device;
@@ -108,6 +108,10 @@ pub(super) fn run(args: &BenchArgs, context: &Context<'_>) -> Result<ExitCode, F
     let ui = context.ui;
     if cfg!(debug_assertions) {
         ui.note("this is a debug build; a release build is faster");
+    }
+    if args.output.as_deref().is_some_and(is_stdout) {
+        return Err(Failure::new("--output names a file")
+            .hint("--json writes the results to standard output"));
     }
     if !args.over.is_empty() {
         return growth::run(args, ui);
