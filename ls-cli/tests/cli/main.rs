@@ -12,6 +12,7 @@ mod manners;
 mod outputs;
 mod precision;
 mod problem;
+mod properties;
 mod report;
 mod resume;
 mod train;
