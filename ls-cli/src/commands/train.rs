@@ -50,8 +50,19 @@ Examples:
   layersep train --run r && layersep train --resume r --sweeps 100
       30 sweeps, then 70 more as if it had never stopped
 
+Words:
+  original loss F    mean cross-entropy of the network on the training split
+  separated loss S   the loss of the last layer at the auxiliary variables, plus a weighted residual of every hidden layer
+  residual           mean squared distance between a layer's auxiliary variables and its output from those of the layer before
+  certificate C      upper bound of F that is computed from the residuals; S is at least C with self-adaptive weights
+  sweep              one pass of the method over all layers and samples; an epoch for `backprop`
+  step τ, damping μ  length of a step, and the multiple of the identity that is added to a Gram matrix (Tikhonov, Levenberg-Marquardt)
+  form               which step `exact` took: `descent` along the gradient of F, `corrected` also makes up for the changes of earlier
+                     layers, `quasi-newton` is L-BFGS, `batches` an epoch of `foof`
+  condition          condition number of a layer's Gram matrix with its damping
+
 Ctrl-C or a SIGTERM finishes the current sweep, writes everything and exits with 130; --resume continues from there.
-A second one ends at once. In the view `losses` q does the same, but a second q closes the view and waits for the next batch or sweep; in the dashboard `tui` q and then s does, and Ctrl-C does not."
+A second one ends at once. In the view `losses` q does the same, but a second q closes the view and waits for the next batch or sweep; in the dashboard `tui` q and then s does, as Ctrl-C."
 )]
 pub(crate) struct TrainArgs {
     #[command(flatten)]

@@ -17,13 +17,19 @@ pub(super) fn text(summary: &Summary, run: &RunDir, path: &[PathPoint]) -> Strin
     );
     text += &row("original loss", &number(train.original_loss()));
     if let Some(certificate) = train.get("certificate") {
-        text += &row("certificate", &number(certificate));
+        text += &row(
+            "certificate",
+            &format!("{:>10}  upper bound of it", number(certificate)),
+        );
     }
     if let Some(reason) = &facts.certificate_reason {
         text += &format!("  certificate     {:>10}: {reason}\n", "none");
     }
     if let Some(separated) = train.get("separated_loss") {
-        text += &row("separated loss", &number(separated));
+        text += &row(
+            "separated loss",
+            &format!("{:>10}  with a term for each layer", number(separated)),
+        );
     }
     text += &format!("  accuracy        {:>9}% train", percent(train.accuracy()));
     if summary.test.is_some() {

@@ -4,7 +4,6 @@ mod comparison;
 mod context;
 mod folder;
 mod memory;
-
 mod run_folders;
 mod signals;
 mod standard_output;
