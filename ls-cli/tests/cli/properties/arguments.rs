@@ -19,7 +19,15 @@ struct CommandOption {
 /// Commands with the words that every case begins with; more often named, more often drawn. `bench` and the running of an experiment
 /// take too long.
 const COMMANDS: &[&[&str]] = &[
-    &["train", "--dataset", "csv", "--data-dir", "data.csv"],
+    &[
+        "train",
+        "--dataset",
+        "csv",
+        "--data-dir",
+        "data.csv",
+        "--hidden",
+        "3",
+    ],
     &[
         "train",
         "--dataset",

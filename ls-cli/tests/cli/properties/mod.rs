@@ -199,9 +199,6 @@ fn every_command_line_ends_in_order() {
         if let Some(report) = &report {
             eprintln!("{report}");
         }
-        if ended.seconds > 5.0 {
-            eprintln!("case {number} took {:.1} s", ended.seconds);
-        }
         results.0.extend(report);
         *results.1.entry(ended.code).or_default() += 1;
         results.2 = results.2.max(ended.memory);
