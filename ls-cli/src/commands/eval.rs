@@ -60,7 +60,7 @@ struct Figures<'a> {
 /// Runs the command.
 pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, device) = load(&args.run, &args.device)?;
+    let (trained, device) = load(&args.run, &args.device, ui)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {
         config.data.folder.clone_from(&args.data_dir);

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ls_train::export::ExportFormat;
-use ls_train::run_dir::RunDir;
 
-use super::support::{Context, load};
+use super::support::{Context, ensure_replaceable, load, none_is_earlier};
 use crate::args::values::described;
 use crate::failure::Failure;
 use crate::ui::format;
@@ -39,21 +38,12 @@ pub(crate) struct ExportArgs {
 /// Runs the command.
 pub(super) fn run(args: &ExportArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, _) = load(&args.run, "flex")?;
+    let (trained, _) = load(&args.run, "flex", ui)?;
     let path = match &args.output {
         Some(path) => path.clone(),
         None => args.run.join(args.format.file_name),
     };
-    if RunDir::owns(&args.run, &path) {
-        return Err(
-            Failure::new(format!("{} is a file of the run itself", path.display()))
-                .hint("name another file with --output"),
-        );
-    }
-    if path.exists() && !args.overwrite {
-        return Err(Failure::new(format!("{} exists already", path.display()))
-            .hint("name another file with --output, or add --overwrite"));
-    }
+    ensure_replaceable(&path, args.overwrite, none_is_earlier)?;
     args.format.write(&trained, &path)?;
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if args.json {

@@ -62,7 +62,7 @@ struct PredictionLine<'a> {
 /// Runs the command.
 pub(super) fn run(args: &PredictArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, device) = load(&args.run, &args.device)?;
+    let (trained, device) = load(&args.run, &args.device, ui)?;
     for path in &args.files {
         let mut images = read(args, &trained, path)?;
         if args.invert {

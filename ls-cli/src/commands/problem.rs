@@ -7,7 +7,7 @@ use clap::Args;
 use ls_train::data::Splits;
 use ls_train::export::Problem;
 
-use super::support::Context;
+use super::support::{Context, ensure_replaceable, none_is_earlier};
 use crate::args::RunArgs;
 use crate::args::values::count;
 use crate::device;
@@ -59,10 +59,7 @@ pub(super) fn run(args: &ProblemArgs, context: &Context<'_>) -> Result<ExitCode,
     let plan = args.run.plan(None)?;
     let path = &args.output;
     // Before the data are read, which takes longer.
-    if path.exists() && !args.overwrite {
-        return Err(Failure::new(format!("{} exists already", path.display()))
-            .hint("name another file with --output, or add --overwrite"));
-    }
+    ensure_replaceable(path, args.overwrite, none_is_earlier)?;
     let config = plan.config();
     let found = device::find(&config.device, config.precision)?;
     let splits = Splits::load(&plan, &found.device)?;

@@ -10,7 +10,7 @@ use ls_train::report::{Report, ReportOptions};
 use ls_train::run_dir::REPORT_FILE;
 use serde::Serialize;
 
-use super::support::{Context, precision_of};
+use super::support::{Context, ensure_replaceable, precision_of};
 use crate::device;
 use crate::failure::Failure;
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Write a page about runs: key figures, charts, mistakes on the test images, weights
 ///
-/// The page is one HTML file that needs no network. An existing report is replaced.
+/// The page is one HTML file that needs no network. An earlier report is replaced, any other file only with --overwrite.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,6 +37,9 @@ pub(crate) struct ReportArgs {
     /// Folder with the files of the data set, or with a folder of its name [default: that of the run]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Replace a file that is no earlier report
+    #[arg(long)]
+    overwrite: bool,
     /// Also write every chart as SVG and PNG into this folder
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
@@ -73,6 +76,13 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
         data: args.data_dir.as_deref(),
         device: &device,
     };
+    let path = match (&args.output, &args.runs[..]) {
+        (Some(path), _) => path.clone(),
+        (None, [run]) => run.join(REPORT_FILE),
+        (None, _) => REPORT_FILE.into(),
+    };
+    // Before the test images are classified, which takes longer.
+    ensure_replaceable(&path, args.overwrite, Report::is_at)?;
     let start = Instant::now();
     let mut progress = |text: &str| {
         if start.elapsed() > PATIENCE {
@@ -80,11 +90,6 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
         }
     };
     let report = Report::gather(&options, &mut progress)?;
-    let path = match (&args.output, &args.runs[..]) {
-        (Some(path), _) => path.clone(),
-        (None, [run]) => run.join(REPORT_FILE),
-        (None, _) => REPORT_FILE.into(),
-    };
     progress("writing the page");
     report.write(&path)?;
     let plots = match &args.plots {

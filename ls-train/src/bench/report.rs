@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::Machine;
 use super::operations::Operations;
 use crate::experiment::Spread;
-use crate::run_dir::write_atomically;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// What the field `format` of a file holds.
 const FORMAT: &str = "layersep-bench";
@@ -161,7 +160,7 @@ impl BenchReport {
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self);
         let text = text.map_err(|error| Error::file("write", path, error))?;
-        write_atomically(path, (text + "\n").as_bytes())
+        files::write(path, (text + "\n").as_bytes())
     }
 }
 

@@ -4,6 +4,7 @@ mod comparison;
 mod context;
 mod folder;
 mod memory;
+mod output;
 mod signals;
 mod trained;
 
@@ -11,5 +12,6 @@ pub(super) use comparison::run_all;
 pub(crate) use context::Context;
 pub(super) use folder::{new_folder, remove_if_empty};
 pub(super) use memory::ensure_fits;
+pub(super) use output::{ensure_replaceable, none_is_earlier};
 pub(super) use signals::stop_on_signal;
 pub(super) use trained::{load, precision_of};
