@@ -80,9 +80,7 @@ impl RunEnd {
         let (done, limit) = (state.sweep, config.sweeps);
         (done >= limit).then(|| Self {
             stop: Stop::SweepLimit,
-            reason: format!(
-                "{done} sweeps of {limit} are done; continue with a larger --sweeps"
-            ),
+            reason: format!("{done} sweeps of {limit} are done; continue with a larger --sweeps"),
         })
     }
 
@@ -143,5 +141,7 @@ impl RunEnd {
 
 /// Whether a target that is asked for is one that a run has reached with another.
 fn is_at_most(reached: Option<f64>, asked: Option<f64>) -> bool {
-    reached.zip(asked).is_some_and(|(reached, asked)| asked >= reached)
+    reached
+        .zip(asked)
+        .is_some_and(|(reached, asked)| asked >= reached)
 }

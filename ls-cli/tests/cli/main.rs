@@ -12,6 +12,7 @@ mod precision;
 mod problem;
 mod report;
 mod resume;
+mod run_folder;
 mod train;
 mod trained;
 

@@ -61,7 +61,6 @@ impl GrowthTable {
             row.memory.to_string(),
         ])
     }
-
 }
 
 /// Writes `growth.md` and the plots.

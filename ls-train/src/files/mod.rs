@@ -100,18 +100,31 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::File`] or [`Error::Disk`] when it cannot be removed.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    match change(|| fs::remove_file(path)) {
+    match removal(|| fs::remove_file(path)) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
     }
 }
 
-/// Removes a folder with all that is in it, if there is one.
+/// Removes a folder with all that is in it, if there is one; as a draft first, so that a process that is killed on the way leaves no
+/// half of a folder.
 ///
 /// # Errors
 /// [`Error::File`] or [`Error::Disk`] when it cannot be removed.
 pub(crate) fn remove_folder(path: &Path) -> Result<()> {
-    match change(|| fs::remove_dir_all(path)) {
+    let draft = path.with_extension(DRAFT);
+    let mut removed = removal(|| match draft == path {
+        true => Ok(()),
+        // One that such a process has left.
+        false => match fs::remove_dir_all(&draft) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => fs::rename(path, &draft),
+        },
+    });
+    if removed.is_ok() {
+        removed = removal(|| fs::remove_dir_all(&draft));
+    }
+    match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
     }
@@ -177,6 +190,13 @@ fn change<T>(what: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     what()
 }
 
+/// Frees room on the disk.
+fn removal(what: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    #[cfg(test)]
+    faults::next_removal()?;
+    what()
+}
+
 /// Returns the place of a file that is written: a link stays a link, and the file that it names is replaced.
 ///
 /// # Errors
@@ -202,7 +222,7 @@ fn draft(place: &Path) -> PathBuf {
 
 /// Removes what could not be written whole. The error of the writing is what matters, so another one here is not.
 fn remove_draft(path: &Path) {
-    let _ = change(|| fs::remove_file(path));
+    let _ = removal(|| fs::remove_file(path));
 }
 
 /// Makes the names in the folder of a path last. Only Unix can.
@@ -253,7 +273,7 @@ mod tests {
         write(&path, b"older").unwrap();
         let mut n = 1;
         loop {
-            let full = faults::Fault::full_at(n);
+            let full = faults::Fault::FullAt(n);
             let (written, _) = faults::with(full, || write(&path, b"newer"));
             let names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
             assert_eq!(names.len(), 1, "{n}");
@@ -272,7 +292,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_link_stays_a_link_and_a_device_is_refused() {
+    fn a_link_stays_a_link_and_a_socket_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
         fs::write(&file, "older").unwrap();
@@ -280,10 +300,10 @@ mod tests {
         write(&link, b"newer").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&file).unwrap(), b"newer");
-        let refused = write(Path::new("/dev/null"), b"newer").unwrap_err();
-        assert!(
-            refused.to_string().contains("no regular file"),
-            "{refused}"
-        );
+        // A socket stands for a device, which a test must not put at risk.
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let refused = write(&socket, b"newer").unwrap_err();
+        assert!(refused.to_string().contains("no regular file"), "{refused}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{change, failed, fill, write};
+use super::{change, failed, fill, removal, write};
 use crate::{Error, Result};
 
 /// A table that is open for more rows. A row that cannot be written whole is taken back.
@@ -46,7 +46,7 @@ impl Rows {
         }
         let written = fill(&mut self.file, &row).inspect_err(|_| {
             // Readers leave out half a row that could not be taken back.
-            let _ = change(|| self.file.set_len(self.length));
+            let _ = removal(|| self.file.set_len(self.length));
         });
         written.map_err(|error| failed("write", &self.path, error))?;
         self.length += row.len() as u64;
@@ -75,13 +75,10 @@ mod tests {
         let path = folder.path().join("a.csv");
         let mut rows = Rows::create(&path, "a,b\n").unwrap();
         let cells = || ["1", "x,y"].map(String::from);
-        faults::with(Fault::full_at(1), || rows.add(cells()).unwrap_err());
+        faults::with(Fault::FullAt(1), || rows.add(cells()).unwrap_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "a,b\n");
         rows.add(cells()).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&path).unwrap(),
-            "a,b\n1,\"x,y\"\n"
-        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a,b\n1,\"x,y\"\n");
     }
 
     #[test]
@@ -91,7 +88,10 @@ mod tests {
         let mut rows = Rows::create(&path, "a\n").unwrap();
         std::fs::write(&path, "").unwrap();
         let refused = rows.add(["1".to_owned()]).unwrap_err().to_string();
-        assert!(refused.ends_with("another program has changed it"), "{refused}");
+        assert!(
+            refused.ends_with("another program has changed it"),
+            "{refused}"
+        );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 }

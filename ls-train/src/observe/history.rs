@@ -63,8 +63,7 @@ impl Observer<Error> for History {
             format!("{:.3}", record.elapsed.as_secs_f64()),
         ];
         let values = self.figures.iter().map(|figure| record.value(figure));
-        let values =
-            values.map(|value| value.map_or_else(String::new, |value| value.to_string()));
+        let values = values.map(|value| value.map_or_else(String::new, |value| value.to_string()));
         match &mut self.rows {
             Some(rows) => rows.add(counters.into_iter().chain(values)),
             None => Ok(()),

@@ -76,8 +76,8 @@ impl Report {
     /// Returns whether a file is an earlier report, which holds nothing that is not in the run folders.
     pub fn is_at(path: &Path) -> bool {
         let mut beginning = Vec::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
+        let read =
+            File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
         read.is_ok() && String::from_utf8_lossy(&beginning).contains(GENERATOR)
     }
 

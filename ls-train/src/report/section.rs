@@ -82,7 +82,9 @@ impl RunSection {
             ),
             _ => return None,
         };
-        Some(format!("{what}; `train --resume` restores it from the last checkpoint"))
+        Some(format!(
+            "{what}; `train --resume` restores it from the last checkpoint"
+        ))
     }
 
     /// Returns the note on a run that has not ended.

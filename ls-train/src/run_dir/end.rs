@@ -21,7 +21,8 @@ impl RunDir {
             let Some((sweep, network)) = Self::checkpoints_of(path).read_network(network)? else {
                 return Err(Error::NoWeights { path: path.into() });
             };
-            burnpack::ensure_finite(&network).map_err(|reason| Error::file("read", path, reason))?;
+            burnpack::ensure_finite(&network)
+                .map_err(|reason| Error::file("read", path, reason))?;
             return Ok((network, Some(sweep)));
         };
         let failed = |reason: String| Error::file("read", &file, reason);

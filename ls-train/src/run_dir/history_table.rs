@@ -79,7 +79,11 @@ impl HistoryTable {
 
     /// Returns the numbers of the sweeps between the first row and the last that have no row: of a damaged file, as a run leaves none out.
     pub fn missing_sweeps(&self) -> Vec<usize> {
-        let sweeps: Vec<usize> = self.points(SWEEP, SWEEP).iter().map(|row| row.0 as usize).collect();
+        let sweeps: Vec<usize> = self
+            .points(SWEEP, SWEEP)
+            .iter()
+            .map(|row| row.0 as usize)
+            .collect();
         let gaps = sweeps.windows(2);
         gaps.flat_map(|pair| pair[0] + 1..pair[1]).collect()
     }

@@ -101,7 +101,12 @@ mod tests {
         fs::create_dir_all(run.join("checkpoints/00000001")).unwrap();
         fs::write(run.join(CONFIG), "").unwrap();
         fs::write(run.join(LOCK), "").unwrap();
-        for own in ["model.bpk", "lock", "checkpoints/00000001/model.bpk", "logs"] {
+        for own in [
+            "model.bpk",
+            "lock",
+            "checkpoints/00000001/model.bpk",
+            "logs",
+        ] {
             assert_eq!(is_run_file(&run.join(own)), own != "logs", "{own}");
         }
         assert!(is_run_file(&run.join("checkpoints/../history.csv")));

@@ -20,20 +20,16 @@ pub(in crate::commands) fn ensure_replaceable(
 ) -> Result<(), Failure> {
     let shown = path.display();
     if RunDir::is_run_file(path) {
-        return Err(
-            Failure::new(format!("{shown} is a file of the run itself"))
-                .hint("name another file with --output"),
-        );
+        return Err(Failure::new(format!("{shown} is a file of the run itself"))
+            .hint("name another file with --output"));
     }
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::new(format!("cannot write {shown}: {error}"))),
-        Ok(found) if !found.is_file() => {
-            Err(
-                Failure::new(format!("{shown} is no regular file, so it is not replaced"))
-                    .hint("name another file with --output"),
-            )
-        }
+        Ok(found) if !found.is_file() => Err(Failure::new(format!(
+            "{shown} is no regular file, so it is not replaced"
+        ))
+        .hint("name another file with --output")),
         Ok(_) if overwrite || is_earlier(path) => Ok(()),
         Ok(_) => Err(Failure::new(format!("{shown} exists already"))
             .hint("name another file with --output, or add --overwrite")),

@@ -25,7 +25,7 @@ pub(in crate::commands) fn load(
     let trained = Trained::load(run, &device)?;
     if let Some(sweep) = trained.checkpoint {
         ui.note(&format!(
-            "{} has not ended; these are the weights of its checkpoint of sweep {sweep}",
+            "{} holds no model.bpk, which a run writes at its end; these are the weights of its checkpoint of sweep {sweep}",
             run.display()
         ));
     }

@@ -23,9 +23,9 @@ mod tuning;
 pub use options::{Arrival, ExperimentOptions, ExperimentProgress, RunResult};
 
 use super::{Budget, Case, Contender};
+use crate::Result;
 use crate::config::{MethodConfig, RunConfig};
 use crate::run_dir::HistoryTable;
-use crate::Result;
 use limits::{Limit, RunLimits};
 use table::ResultsTable;
 

@@ -112,7 +112,9 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn encoded(text: core::result::Result<String, toml::ser::Error>) -> core::result::Result<Vec<u8>, String> {
+fn encoded(
+    text: core::result::Result<String, toml::ser::Error>,
+) -> core::result::Result<Vec<u8>, String> {
     text.map(String::into_bytes)
         .map_err(|error| error.to_string())
 }

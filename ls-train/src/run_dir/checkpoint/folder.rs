@@ -46,9 +46,7 @@ impl Checkpoints {
         }
         let sweeps = self.sweeps()?;
         for &old in &sweeps[..sweeps.len().saturating_sub(self.keep)] {
-            // Under another name first: a process that is killed on the way leaves no half of a checkpoint.
-            let (place, draft) = (self.place(old), self.place(old).with_extension("draft"));
-            files::rename(&place, &draft)?;
+            files::remove_folder(&self.place(old))?;
         }
         self.remove_drafts()
     }
@@ -57,7 +55,7 @@ impl Checkpoints {
         self.folder.join(format!("{sweep:08}"))
     }
 
-    /// Removes checkpoints that are no longer kept, and what processes that were killed have left.
+    /// Removes what processes that were killed have left.
     fn remove_drafts(&self) -> Result<()> {
         let failed = |error| Error::file("read", &self.folder, error);
         for entry in fs::read_dir(&self.folder).map_err(failed)? {
@@ -160,10 +158,11 @@ fn read(folder: &Path, sweep: usize) -> core::result::Result<Checkpoint, String>
     let table: toml::Table = text(HEADER)?.parse().map_err(|e| damaged(HEADER, e))?;
     // Another version has other files.
     let schema = table.get("schema").and_then(toml::Value::as_integer);
-    if schema != Some(i64::from(SCHEMA)) {
-        let found = schema.map_or_else(|| "none".into(), |schema| schema.to_string());
+    if let Some(schema) = schema
+        && schema != i64::from(SCHEMA)
+    {
         return Err(format!(
-            "it has schema version {found}, this program reads {SCHEMA}"
+            "it has schema version {schema}, this program reads {SCHEMA}"
         ));
     }
     let checksums: Checksums =
