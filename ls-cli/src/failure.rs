@@ -96,7 +96,8 @@ impl From<ls_train::Error> for Failure {
                 | ls_core::Error::NotPositiveDefinite(_)
                 | ls_core::Error::Device(_),
             )
-            | ls_train::Error::BurnTrain(_) => Self {
+            | ls_train::Error::BurnTrain(_)
+            | ls_train::Error::Disk { .. } => Self {
                 code: FAILED,
                 ..failure
             },

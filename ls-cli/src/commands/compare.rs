@@ -162,6 +162,12 @@ impl Kind {
     }
 }
 
+/// Name of the comparison as a table.
+const CSV: &str = "comparison.csv";
+
+/// Name of the comparison as a text.
+const MARKDOWN: &str = "comparison.md";
+
 /// Runs the command.
 pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
@@ -174,6 +180,13 @@ pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode,
         Some(folder) => folder.clone(),
         None => new_folder("compare", &case.name)?,
     };
+    for name in [CSV, MARKDOWN] {
+        let file = folder.join(name);
+        if file.exists() {
+            return Err(Failure::new(format!("{} exists already", file.display()))
+                .hint("name another folder with --run"));
+        }
+    }
     let options = ExperimentOptions {
         folder: &folder,
         data: None,
@@ -206,12 +219,8 @@ pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode,
 
 /// Writes the comparison into its folder, and returns it as Markdown.
 fn write(comparison: &Comparison, folder: &Path) -> Result<String, Failure> {
-    comparison.write_csv(&folder.join("comparison.csv"))?;
-    let text = comparison.markdown();
-    let file = folder.join("comparison.md");
-    std::fs::write(&file, &text)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
-    Ok(text)
+    comparison.write_csv(&folder.join(CSV))?;
+    Ok(comparison.write_markdown(&folder.join(MARKDOWN))?)
 }
 
 /// The comparison with its folder, as a program reads it.

@@ -70,7 +70,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Fa
             "name one of its runs, such as {first}; `layersep report {folder}` shows all of them"
         )));
     }
-    let (trained, device) = load(&args.run, &args.device)?;
+    let (trained, device) = load(&args.run, &args.device, ui)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {
         config.data.folder.clone_from(&args.data_dir);

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ls_train::export::ExportFormat;
-use ls_train::run_dir::RunDir;
 
-use super::support::{Context, is_stdout, load, write_to_stdout};
+use super::support::{
+    Context, ensure_replaceable, is_stdout, load, none_is_earlier, write_to_stdout,
+};
 use crate::args::values::described;
 use crate::failure::Failure;
 use crate::ui::format;
@@ -41,7 +42,7 @@ pub(crate) struct ExportArgs {
 /// Runs the command.
 pub(super) fn run(args: &ExportArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, _) = load(&args.run, "flex")?;
+    let (trained, _) = load(&args.run, "flex", ui)?;
     if args.output.as_deref().is_some_and(is_stdout) {
         let write = |file: &Path| Ok(args.format.write(&trained, file)?);
         write_to_stdout(ui, args.json, write)?;
@@ -51,16 +52,7 @@ pub(super) fn run(args: &ExportArgs, context: &Context<'_>) -> Result<ExitCode, 
         Some(path) => path.clone(),
         None => args.run.join(args.format.file_name),
     };
-    if RunDir::owns(&args.run, &path) {
-        return Err(
-            Failure::new(format!("{} is a file of the run itself", path.display()))
-                .hint("name another file with --output"),
-        );
-    }
-    if path.exists() && !args.overwrite {
-        return Err(Failure::new(format!("{} exists already", path.display()))
-            .hint("name another file with --output, or add --overwrite"));
-    }
+    ensure_replaceable(&path, args.overwrite, none_is_earlier)?;
     args.format.write(&trained, &path)?;
     let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
     if args.json {

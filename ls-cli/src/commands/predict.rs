@@ -75,7 +75,7 @@ struct RankedClass<'a> {
 /// Runs the command.
 pub(super) fn run(args: &PredictArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, device) = load(&args.run, &args.device)?;
+    let (trained, device) = load(&args.run, &args.device, ui)?;
     let classes = &trained.preprocessing.classes;
     for path in &args.files {
         let mut images = read(args, &trained, path)?;

@@ -7,7 +7,7 @@ use clap::Args;
 use ls_train::data::Splits;
 use ls_train::export::Problem;
 
-use super::support::{Context, is_stdout, write_to_stdout};
+use super::support::{Context, ensure_replaceable, is_stdout, none_is_earlier, write_to_stdout};
 use crate::args::RunArgs;
 use crate::args::values::count;
 use crate::device;
@@ -60,9 +60,8 @@ pub(super) fn run(args: &ProblemArgs, context: &Context<'_>) -> Result<ExitCode,
     let path = &args.output;
     // Before the data are read, which takes longer.
     let to_stdout = is_stdout(path);
-    if !to_stdout && path.exists() && !args.overwrite {
-        return Err(Failure::new(format!("{} exists already", path.display()))
-            .hint("name another file with --output, or add --overwrite"));
+    if !to_stdout {
+        ensure_replaceable(path, args.overwrite, none_is_earlier)?;
     }
     let config = plan.config();
     let found = device::find(&config.device, config.precision)?;

@@ -13,7 +13,7 @@ use ls_train::data::Splits;
 use ls_train::memory::MemoryNeed;
 use ls_train::observe::burn::Dashboard;
 use ls_train::observe::{Lines, LossesDashboard};
-use ls_train::run_dir::Summary;
+use ls_train::run_dir::{RunDir, Summary};
 use ls_train::{Outcome, Session, Start};
 use serde::Serialize;
 
@@ -111,15 +111,22 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
         observers: args.display(ui).into_iter().collect(),
         signal,
     };
-    let outcome = ls_train::train(&plan, splits, session);
-    let outcome = outcome.inspect_err(|_| remove_if_empty(&run));
-    match outcome {
+    match ls_train::train(&plan, splits, session) {
         Ok(outcome) => args.finish(&outcome, ui),
+        // Scripts resume a run until it has ended; that it has is no failure.
+        Err(error @ ls_train::Error::RunEnded { .. }) => {
+            args.show(&RunDir::read_summary(&run)?, &run, ui)?;
+            ui.note(&error.to_string());
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error @ ls_train::Error::DashboardClosed) => Err(Failure::from(error).hint(format!(
             "`layersep train --resume {}` continues from the last checkpoint",
             run.display()
         ))),
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            remove_if_empty(&run);
+            Err(error.into())
+        }
     }
 }
 
@@ -183,15 +190,19 @@ impl TrainArgs {
         }
     }
 
-    /// Writes the summary, and a note on how to resume an interrupted run.
+    /// Writes the summary.
+    fn show(&self, summary: &Summary, run: &Path, ui: &Ui) -> Result<(), Failure> {
+        match self.json {
+            true => ui.json(&RunLine { summary, run }),
+            false => ui.summary(summary, run),
+        }
+    }
+
+    /// Writes the summary, notes on restored files, and one on how to resume an interrupted run.
     fn finish(&self, outcome: &Outcome, ui: &Ui) -> Result<ExitCode, Failure> {
-        if self.json {
-            ui.json(&RunLine {
-                summary: &outcome.summary,
-                run: outcome.run.path(),
-            })?;
-        } else {
-            ui.summary(&outcome.summary, &outcome.run)?;
+        self.show(&outcome.summary, outcome.run.path(), ui)?;
+        for note in &outcome.notes {
+            ui.note(note);
         }
         if outcome.summary.stop != Stop::Interrupted {
             return Ok(ExitCode::SUCCESS);

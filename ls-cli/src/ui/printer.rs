@@ -1,8 +1,9 @@
 //! Standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
-use ls_train::run_dir::{HistoryTable, RunDir, Summary, penalty_path};
+use ls_train::run_dir::{HistoryTable, Summary, penalty_path};
 
 use super::summary;
 use crate::failure::Failure;
@@ -105,8 +106,8 @@ impl Ui {
     }
 
     /// Writes the result of a run for a person.
-    pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) -> Result<(), Failure> {
-        let path = penalty_path(&HistoryTable::read(run.path())?);
+    pub(crate) fn summary(&self, summary: &Summary, run: &Path) -> Result<(), Failure> {
+        let path = penalty_path(&HistoryTable::read(run)?);
         let text = summary::text(summary, run, &path);
         // The empty line separates it from the lines of the sweeps.
         self.text(if self.is_quiet() {

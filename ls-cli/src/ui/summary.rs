@@ -1,10 +1,12 @@
 //! The summary of a run as text.
 
+use std::path::Path;
+
 use ls_train::format::{number, percent};
-use ls_train::run_dir::{PathPoint, RunDir, Summary};
+use ls_train::run_dir::{PathPoint, Summary};
 
 /// Formats the figures at the end of a run, with its folder; `path` holds the weight decays that the run went through, if it did.
-pub(super) fn text(summary: &Summary, run: &RunDir, path: &[PathPoint]) -> String {
+pub(super) fn text(summary: &Summary, run: &Path, path: &[PathPoint]) -> String {
     let (facts, train) = (&summary.facts, &summary.train);
     let mut text = format!(
         "\n{} on {}: {} after {} sweeps and {:.1} s ({})\n",
@@ -45,7 +47,7 @@ pub(super) fn text(summary: &Summary, run: &RunDir, path: &[PathPoint]) -> Strin
         );
     }
     text += &path_table(path, summary.kept_sweep);
-    text + &format!("run folder: {}\n", run.path().display())
+    text + &format!("run folder: {}\n", run.display())
 }
 
 /// Formats a row for each weight decay of a path.

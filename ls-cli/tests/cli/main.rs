@@ -15,6 +15,7 @@ mod problem;
 mod properties;
 mod report;
 mod resume;
+mod run_folder;
 mod train;
 mod trained;
 

@@ -81,7 +81,7 @@ const COMMANDS: &[&[&str]] = &[
     &["devices"],
 ];
 
-/// Values for any option.
+/// Values for any option. Every path lies within the folder of the case: a value may become the name of an output.
 const VALUES: &[&str] = &[
     "0",
     "1",
@@ -120,8 +120,6 @@ const VALUES: &[&str] = &[
     "last",
     "-",
     "--",
-    "/dev/zero",
-    "/dev/null",
     ".",
     "18446744073709551616",
 ];
@@ -212,6 +210,12 @@ impl Arguments {
                 draw.pick(&["new", "r", "images.csv"]).to_string(),
             ]);
         }
+        // Nothing outside the folder of the case may be named: it could be replaced.
+        assert!(
+            words
+                .iter()
+                .all(|word| !word.starts_with(['/', '~']) && !word.contains(".."))
+        );
         Self { words }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Comparison, ContenderSummary, PairedDifference};
 use crate::experiment::markdown::table;
 use crate::experiment::statistics::{ConfidenceInterval, Spread};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Columns of the CSV file.
 const COLUMNS: [&str; 19] = [
@@ -62,10 +62,10 @@ impl Comparison {
     /// Writes a CSV file with a row per contender.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be written.
+    /// [`Error::File`] or [`Error::Disk`] when it cannot be written.
     pub fn write_csv(&self, path: &Path) -> Result<()> {
         let failed = |error: csv::Error| Error::file("write", path, error);
-        let mut writer = csv::Writer::from_path(path).map_err(failed)?;
+        let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(COLUMNS).map_err(failed)?;
         for contender in &self.contenders {
             let mut differences = self.differences.iter();
@@ -73,7 +73,19 @@ impl Comparison {
             let record = csv_record(contender, difference);
             writer.write_record(record).map_err(failed)?;
         }
-        writer.flush().map_err(|error| failed(error.into()))
+        let bytes = writer.into_inner();
+        let bytes = bytes.map_err(|error| Error::file("write", path, error))?;
+        files::write(path, &bytes)
+    }
+
+    /// Writes a comparison as Markdown; returns the text.
+    ///
+    /// # Errors
+    /// [`Error::File`] or [`Error::Disk`] when it cannot be written.
+    pub fn write_markdown(&self, path: &Path) -> Result<String> {
+        let text = self.markdown();
+        files::write(path, text.as_bytes())?;
+        Ok(text)
     }
 }
 
