@@ -96,6 +96,19 @@ fn template() -> tempfile::TempDir {
         "--run",
         "c",
     ]);
+    // Most files of a run are logs, which no command reads; those of one sweep are enough to be damaged.
+    for logs in [
+        "r/logs/train/epoch-2",
+        "r/logs/train/epoch-3",
+        "r/logs/train/epoch-4",
+        "r/logs/valid",
+        "b/logs",
+    ] {
+        fs::remove_dir_all(path.join(logs)).unwrap();
+    }
+    for run in ["exact_seed-1", "lbfgs_seed-1"] {
+        fs::remove_dir_all(path.join("c/runs/csv").join(run).join("logs")).unwrap();
+    }
     let config = done(&["config", "--sweeps", "2"]);
     fs::write(path.join("run.toml"), config).unwrap();
     folder
