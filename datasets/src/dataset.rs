@@ -19,7 +19,7 @@ use crate::{Error, Samples, SplitRule};
 /// assert_eq!((bars.train.len(), bars.test.len()), (8, 2));
 /// # Ok::<(), ls_datasets::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Dataset {
     /// Name, for example of the [`Source`](crate::Source).

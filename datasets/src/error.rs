@@ -30,7 +30,13 @@ pub enum Error {
         /// The folder that was given.
         folder: String,
     },
-    /// The folder does not exist, or is not a folder.
+    /// Nothing has this path.
+    #[error("{path} does not exist")]
+    PathMissing {
+        /// The path that was given.
+        path: String,
+    },
+    /// The path names something else than a folder.
     #[error("{folder} is not a folder")]
     NotAFolder {
         /// The path that was given.
@@ -199,7 +205,7 @@ pub enum Error {
         classes: usize,
     },
     /// A line of text has too few or too many values.
-    #[error("{file}, line {line}: {found} values, expected {expected}")]
+    #[error("{file}, line {line}: {found} values separated by {separator}, expected {expected}")]
     ValueCount {
         /// File that was read.
         file: String,
@@ -209,9 +215,11 @@ pub enum Error {
         found: usize,
         /// Number of values that the format requires.
         expected: usize,
+        /// Name of the character between the values.
+        separator: &'static str,
     },
-    /// A value in a line of text is not a number, or too large.
-    #[error("{file}, line {line}, value {column}: `{found}` is not an integer from 0 to {limit}")]
+    /// A value in a line of text is not a number, or outside its range.
+    #[error("{file}, line {line}, value {column}: `{found}` is not {allowed}")]
     InvalidValue {
         /// File that was read.
         file: String,
@@ -221,8 +229,36 @@ pub enum Error {
         column: usize,
         /// The invalid text, shortened.
         found: String,
-        /// Largest accepted value.
-        limit: u8,
+        /// The values that are allowed, in words.
+        allowed: String,
+    },
+    /// The largest number of pixels that a caller names is not possible.
+    #[error("pixel-max = {found:?} is not possible: it must be a finite number above 0")]
+    PixelMax {
+        /// The number.
+        found: f64,
+    },
+    /// The column of labels that a caller names is not in the table.
+    #[error("{file}: label-column = {found} is not possible: {reason}")]
+    LabelColumn {
+        /// File that was read.
+        file: String,
+        /// The column that was named, shortened.
+        found: String,
+        /// Columns that are there, in words.
+        reason: String,
+    },
+    /// All samples of a table have the same label, as happens where the labels are in another column.
+    #[error(
+        "{file}: every label in column {column} is `{class}`; if the labels are in another column, name it by label-column"
+    )]
+    OneClass {
+        /// File that was read.
+        file: String,
+        /// Column that was read as labels, from 1.
+        column: usize,
+        /// The only class, shortened.
+        class: String,
     },
     /// The file of class names has too few or too many names.
     #[error("{file} names {found} classes, expected {expected}")]

@@ -3,7 +3,7 @@
 use crate::images::FileFormat;
 use crate::input::{BYTES_LIMIT, Input};
 use crate::source::{cifar10, csv, digits};
-use crate::{Dataset, Error, ImageShape, Images, Samples, idx, picture};
+use crate::{Dataset, Error, ImageShape, Images, PixelScale, Samples, idx, picture};
 
 /// Reads the images of an IDX file, compressed or not; returns their shape and pixels.
 pub fn idx_images(bytes: &[u8], is_gzip: bool) -> Result<(ImageShape, Vec<u8>), Error> {
@@ -44,13 +44,19 @@ pub fn image(bytes: &[u8]) -> Result<(ImageShape, Vec<u8>), Error> {
 
 /// Reads a table of images without labels.
 pub fn images_csv(bytes: &[u8], shape: ImageShape, pixel_max: u8) -> Result<Images, Error> {
-    Images::parse(&mut input(bytes, false), FileFormat::Csv, shape, pixel_max)
+    let scale = PixelScale::integers(pixel_max);
+    Images::parse(&mut input(bytes, false), FileFormat::Csv, shape, scale)
 }
 
 /// Reads a picture without a label.
 pub fn images_picture(bytes: &[u8], shape: ImageShape, resize: bool) -> Result<Images, Error> {
     let format = FileFormat::Picture { resize };
-    Images::parse(&mut input(bytes, false), format, shape, u8::MAX)
+    Images::parse(
+        &mut input(bytes, false),
+        format,
+        shape,
+        PixelScale::integers(u8::MAX),
+    )
 }
 
 fn input(bytes: &[u8], is_gzip: bool) -> Input<'_> {

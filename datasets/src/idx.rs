@@ -224,7 +224,7 @@ mod tests {
     fn a_missing_folder_is_not_reported_as_missing_files() {
         let folder = tempfile::tempdir().unwrap();
         let error = load("tiny", &CLASSES, &folder.path().join("typo")).unwrap_err();
-        assert!(matches!(error, Error::NotAFolder { .. }), "{error}");
+        assert!(matches!(error, Error::PathMissing { .. }), "{error}");
     }
 
     #[test]

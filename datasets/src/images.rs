@@ -1,11 +1,12 @@
 //! Images without labels, for classification: pictures, IDX files and CSV files.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::input::{BYTES_LIMIT, Input};
 use crate::samples::{check_pixels, check_same_shape};
 use crate::table::{Lines, TableLayout};
-use crate::{Error, ImageShape, idx, picture};
+use crate::{Error, ImageShape, PixelScale, idx, picture};
 
 /// Images of one shape; the pixels lie channel by channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,18 @@ impl FileFormat {
             unpacked.contains("idx3").then_some(Self::Idx)
         }
     }
+
+    /// Derives the format from the first bytes.
+    fn from_contents(bytes: &[u8], resize: bool) -> Self {
+        let is_picture = bytes.starts_with(b"\x89PNG") || bytes.starts_with(&[0xff, 0xd8, 0xff]);
+        if is_picture {
+            Self::Picture { resize }
+        } else if bytes.starts_with(&[0, 0]) {
+            Self::Idx
+        } else {
+            Self::Csv
+        }
+    }
 }
 
 impl Images {
@@ -49,8 +62,7 @@ impl Images {
     /// number in IDX files.
     ///
     /// A picture is converted to grey if `shape` has one channel, and its full intensity is 255; in the other formats
-    /// full intensity is `pixel_max`, as in the data set that the images belong to. With `resize`, a picture of another
-    /// size is scaled. In a table, a first line without a number is a header, and a column with the name `label`,
+    /// numbers have the `scale` of the data set that the images belong to. With `resize`, a picture of another size is scaled. In a table, a first line without a number is a header, and a column with the name `label`,
     /// `class` or `target` is skipped.
     ///
     /// # Errors
@@ -59,14 +71,35 @@ impl Images {
     pub fn read(
         path: &Path,
         shape: ImageShape,
-        pixel_max: u8,
+        scale: PixelScale,
         resize: bool,
     ) -> Result<Self, Error> {
         let format = FileFormat::from_name(path, resize).ok_or_else(|| Error::UnknownFormat {
             file: path.display().to_string(),
             allowed: ".png, .jpg, .jpeg, .csv and IDX files (`idx3` in the name), the last two also .gz",
         })?;
-        Self::parse(&mut Input::open(path)?, format, shape, pixel_max)
+        Self::parse(&mut Input::open(path)?, format, shape, scale)
+    }
+
+    /// Reads bytes, such as those of standard input, in the format that they begin with: PNG, JPEG, IDX, or else a table; the last
+    /// two also through gzip. Otherwise as [`read`](Self::read); errors call the bytes `name`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_from(
+        name: &str,
+        bytes: impl Read,
+        shape: ImageShape,
+        scale: PixelScale,
+        resize: bool,
+    ) -> Result<Self, Error> {
+        let mut bytes = Input::plain(name, bytes).read_within(BYTES_LIMIT)?;
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let unpacked = Input::gzip(name, &bytes[..]).read_within(BYTES_LIMIT)?;
+            bytes = unpacked;
+        }
+        let format = FileFormat::from_contents(&bytes, resize);
+        Self::parse(&mut Input::plain(name, &bytes[..]), format, shape, scale)
     }
 
     /// Reads an opened file of a known format.
@@ -74,15 +107,15 @@ impl Images {
         input: &mut Input,
         format: FileFormat,
         shape: ImageShape,
-        pixel_max: u8,
+        scale: PixelScale,
     ) -> Result<Self, Error> {
         let (pixels, pixel_max) = match format {
             FileFormat::Picture { resize } => {
                 let pixels = picture::read_as(input, shape, resize)?;
                 (pixels, u8::MAX)
             }
-            FileFormat::Csv => (read_csv(input, shape.features())?, pixel_max),
-            FileFormat::Idx => (read_idx(input, shape)?, pixel_max),
+            FileFormat::Csv => (read_csv(input, shape.features(), scale)?, scale.pixel_max()),
+            FileFormat::Idx => (read_idx(input, shape)?, scale.pixel_max()),
         };
         check_pixels(input.name(), &pixels, shape, pixel_max)?;
         Ok(Self { pixels, pixel_max })
@@ -97,12 +130,12 @@ fn read_idx(input: &mut Input, shape: ImageShape) -> Result<Vec<u8>, Error> {
 }
 
 /// Reads one image per line, and skips the label column that a header may name.
-fn read_csv(input: &mut Input, features: usize) -> Result<Vec<u8>, Error> {
+fn read_csv(input: &mut Input, features: usize, scale: PixelScale) -> Result<Vec<u8>, Error> {
     let text = input.read_within(BYTES_LIMIT)?;
     let mut lines = Lines::new(input.name(), &text, TableLayout::Pixels(features))?;
     let mut pixels = Vec::new();
     while lines.advance()? {
-        lines.add_pixels(&mut pixels)?;
+        lines.add_pixels(scale, &mut pixels)?;
     }
     if pixels.is_empty() {
         return Err(Error::NoSamples {
@@ -118,7 +151,7 @@ mod tests {
 
     fn csv(text: &str) -> Result<Vec<u8>, String> {
         let mut input = Input::plain("a.csv", text.as_bytes());
-        read_csv(&mut input, 4).map_err(|error| error.to_string())
+        read_csv(&mut input, 4, PixelScale::integers(255)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -144,9 +177,18 @@ mod tests {
     #[test]
     fn a_wrong_line_is_named() {
         for (text, expected) in [
-            ("1,2,3,4\n1,2,3\n", "a.csv, line 2: 3 values, expected 4"),
-            ("9,1,2,3,4\n", "a.csv, line 1: 5 values, expected 4"),
-            ("label,a,b,c\n", "a.csv, line 1: 4 values, expected 5"),
+            (
+                "1,2,3,4\n1,2,3\n",
+                "a.csv, line 2: 3 values separated by commas, expected 4",
+            ),
+            (
+                "9,1,2,3,4\n",
+                "a.csv, line 1: 5 values separated by commas, expected 4",
+            ),
+            (
+                "label,a,b,c\n",
+                "a.csv, line 1: 4 values separated by commas, expected 5",
+            ),
             ("a,b,c,d\n", "a.csv holds no samples"),
             ("", "a.csv holds no samples"),
             (
@@ -184,29 +226,37 @@ mod tests {
             channels: 3,
             ..SHAPE
         };
-        let images = Images::read(&path, three, 16, false).unwrap();
+        let images = Images::read(&path, three, PixelScale::integers(16), false).unwrap();
         assert_eq!(images.pixels, [0, 1, 0, 1, 0, 0, 1, 1, 9, 9, 9, 9]);
         assert_eq!(images.pixel_max, 255);
         let larger = ImageShape { width: 5, ..SHAPE };
-        let error = Images::read(&path, larger, 16, false).unwrap_err();
+        let error = Images::read(&path, larger, PixelScale::integers(16), false).unwrap_err();
         assert!(error.to_string().contains("is 1×2×2, expected 1×2×5"));
         assert_eq!(
-            Images::read(&path, larger, 16, true).unwrap().pixels.len(),
+            Images::read(&path, larger, PixelScale::integers(16), true)
+                .unwrap()
+                .pixels
+                .len(),
             10
         );
         let whole = encoded(&colour([9; 3]), ImageFormat::Jpeg);
         let cut = folder.path().join("cut.jpg");
         std::fs::write(&cut, &whole[..whole.len() - 20]).unwrap();
-        let error = Images::read(&cut, SHAPE, 16, false).unwrap_err();
+        let error = Images::read(&cut, SHAPE, PixelScale::integers(16), false).unwrap_err();
         let expected = "cut.jpg is not a readable picture: it ends before the image does";
         assert!(error.to_string().ends_with(expected), "{error}");
         let wrong = folder.path().join("b.png");
         std::fs::write(&wrong, "no picture").unwrap();
         assert!(matches!(
-            Images::read(&wrong, SHAPE, 16, false),
+            Images::read(&wrong, SHAPE, PixelScale::integers(16), false),
             Err(Error::NotAPicture { .. })
         ));
-        let unknown = Images::read(&folder.path().join("c.bmp"), SHAPE, 16, false);
+        let unknown = Images::read(
+            &folder.path().join("c.bmp"),
+            SHAPE,
+            PixelScale::integers(16),
+            false,
+        );
         assert!(matches!(unknown, Err(Error::UnknownFormat { .. })));
     }
 }

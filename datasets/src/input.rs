@@ -151,14 +151,16 @@ pub(crate) fn listed(classes: &[String]) -> String {
 
 /// Checks that a path names a folder, so that a mistyped path is not reported as missing files.
 pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
+    let place = path.display().to_string();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(()),
-        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
-            Err(read_failed(&path.display().to_string(), cause))
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            Err(Error::PathMissing { path: place })
         }
-        _ => Err(Error::NotAFolder {
-            folder: path.display().to_string(),
-        }),
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+            Err(read_failed(&place, cause))
+        }
+        _ => Err(Error::NotAFolder { folder: place }),
     }
 }
 
@@ -259,14 +261,16 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_no_folder_is_named() {
+    fn a_path_that_is_no_folder_or_does_not_exist_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        for path in [file.path(), &file.path().join("below")] {
+        let gone = tempfile::tempdir().unwrap().path().join("gone");
+        for (path, reason) in [
+            (file.path(), "is not a folder"),
+            (&file.path().join("below"), "is not a folder"),
+            (&gone, "does not exist"),
+        ] {
             let error = check_folder(path).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!("{} is not a folder", path.display())
-            );
+            assert_eq!(error.to_string(), format!("{} {reason}", path.display()));
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `shape`, `error` | shape of an image; every failure as one line |
 //! | `input` | files as bounded streams of bytes |
+//! | `scale` | the pixels of the numbers in a table |
 //! | `samples`, `split`, `dataset` | labelled images; the draw of a test split; both splits of a data set |
 //! | `idx`, `table`, `picture` | readers of one format each |
 //! | `images` | images without labels |
@@ -26,6 +27,7 @@ mod images;
 mod input;
 mod picture;
 mod samples;
+mod scale;
 mod shape;
 mod source;
 mod split;
@@ -37,6 +39,8 @@ pub use dataset::Dataset;
 pub use error::Error;
 pub use images::Images;
 pub use samples::Samples;
+pub use scale::PixelScale;
 pub use shape::ImageShape;
 pub use source::{Distribution, Facts, KnownFile, Located, Source, Unpacked};
 pub use split::SplitRule;
+pub use table::{LabelColumn, TableRule};

@@ -1,4 +1,4 @@
-use crate::{Error, ImageShape};
+use crate::{Error, ImageShape, PixelScale};
 
 /// Largest accepted number of channels, height or width.
 pub(crate) const SIDE_LIMIT: u64 = 4096;
@@ -27,11 +27,11 @@ pub(crate) fn check_size(
 /// At least one labelled image; all images have one shape.
 ///
 /// Sample `i` is the image `pixels[i · features .. (i + 1) · features]` and the class `labels[i]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
     shape: ImageShape,
     pixels: Vec<u8>,
-    pixel_max: u8,
+    scale: PixelScale,
     labels: Vec<u8>,
     classes: Vec<String>,
 }
@@ -66,7 +66,7 @@ impl Samples {
         let samples = Self {
             shape,
             pixels,
-            pixel_max,
+            scale: PixelScale::integers(pixel_max),
             labels,
             classes,
         };
@@ -85,7 +85,7 @@ impl Samples {
                 shape,
             });
         }
-        check_pixels(origin, &self.pixels, shape, self.pixel_max)
+        check_pixels(origin, &self.pixels, shape, self.pixel_max())
     }
 
     /// Returns the number of samples.
@@ -123,9 +123,19 @@ impl Samples {
         &self.classes
     }
 
-    /// Returns the pixel value of full intensity: 16 for the embedded digits, 255 for the other data sets.
+    /// Returns the pixel value of full intensity: 16 for the embedded digits, as a table says for `csv`, 255 for the other data sets.
     pub fn pixel_max(&self) -> u8 {
-        self.pixel_max
+        self.scale.pixel_max()
+    }
+
+    /// Returns the numbers that the pixels stand for: themselves, unless they were read from a table of other numbers.
+    pub fn scale(&self) -> PixelScale {
+        self.scale
+    }
+
+    /// Replaces the numbers that the pixels stand for by those of a scale with the same largest pixel.
+    pub(crate) fn with_scale(self, scale: PixelScale) -> Self {
+        Self { scale, ..self }
     }
 
     /// Copies the first `n` samples, or all of them when there are fewer.
@@ -142,7 +152,7 @@ impl Samples {
         Ok(Self {
             shape: self.shape,
             pixels: self.pixels[..n * self.shape.features()].to_vec(),
-            pixel_max: self.pixel_max,
+            scale: self.scale,
             labels: self.labels[..n].to_vec(),
             classes: self.classes.clone(),
         })
@@ -166,7 +176,7 @@ impl Samples {
         Ok(Self {
             shape: self.shape,
             pixels: indices.iter().flat_map(image).copied().collect(),
-            pixel_max: self.pixel_max,
+            scale: self.scale,
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             classes: self.classes.clone(),
         })
@@ -174,7 +184,7 @@ impl Samples {
 
     /// Returns all pixels as `pixel / pixel_max`, in 0..=1; row-major `[samples, features]`.
     pub fn scaled(&self) -> Vec<f32> {
-        let full = f32::from(self.pixel_max);
+        let full = f32::from(self.pixel_max());
         self.pixels
             .iter()
             .map(|&pixel| f32::from(pixel) / full)

@@ -324,9 +324,11 @@ fn tables() -> impl Strategy<Value = Vec<u8>> {
         b"label,p0,p1,p2,p3\ncat,1,2,3,4\n\"a, b\",5,6,7,255\n".to_vec(),
         b"3,0,1\n10,2,3\r\n3,4,5".to_vec(),
         b"0,1,class\n1,2,x\n3,4,y\n".to_vec(),
+        b"a;0;0.5\nb;1;0.25\n".to_vec(),
+        b"a\t16\t3\nb\t0\t1e1\n".to_vec(),
     ];
     let alike = prop::collection::vec(
-        prop::sample::select(b"01259,,,\n\n\"ab -.\r".to_vec()),
+        prop::sample::select(b"01259,,,;;\t\n\n\"abe -.\r".to_vec()),
         0..60,
     );
     prop_oneof![2 => files(valid, 200), 1 => alike]

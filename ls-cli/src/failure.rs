@@ -96,7 +96,8 @@ impl From<ls_train::Error> for Failure {
                 | ls_core::Error::NotPositiveDefinite(_)
                 | ls_core::Error::Device(_),
             )
-            | ls_train::Error::BurnTrain(_) => Self {
+            | ls_train::Error::BurnTrain(_)
+            | ls_train::Error::Disk { .. } => Self {
                 code: FAILED,
                 ..failure
             },
@@ -107,7 +108,7 @@ impl From<ls_train::Error> for Failure {
             ls_train::Error::Terminal { .. } => failure.hint("--dashboard plain writes lines"),
             ls_train::Error::DashboardClosed => Self {
                 code: INTERRUPTED,
-                ..failure.hint("`layersep train --resume DIR` continues from the last checkpoint; one q, or in `tui` q and then s, ends the run after the sweep")
+                ..failure
             },
             _ => failure,
         }

@@ -9,6 +9,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `failure` | the reason why a command failed: one line, a hint, an exit code |
+//! | `allocator` | the allocator, and the end of the process without memory |
 //! | `ui` | everything that a user reads: results, messages, progress, numbers for people |
 //! | `device` | the devices by name: one file for each backend, and their registry |
 //! | `downloads` | the folders that data sets are downloaded to |
@@ -16,6 +17,7 @@
 //! | `commands` | one file for each command, and their registry; below it in `support` what several of them do |
 //! | `cli` | the parser of the whole program |
 
+mod allocator;
 mod args;
 mod cli;
 mod commands;
@@ -29,14 +31,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::allocator::Allocator;
 use crate::cli::Cli;
 use crate::commands::Context;
 use crate::failure::Failure;
 use crate::ui::{Level, Ui};
 
-/// Training maps and unmaps many buffers of a few megabytes; this allocator keeps them.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -23,6 +23,10 @@ pub enum BatchSize {
 enum BatchSizeText {
     Word(String),
     Number(usize),
+    // Whatever else stands there is refused by its value.
+    Negative(i64),
+    Fraction(f64),
+    Truth(bool),
 }
 
 impl TryFrom<BatchSizeText> for BatchSize {
@@ -32,6 +36,9 @@ impl TryFrom<BatchSizeText> for BatchSize {
         match text {
             BatchSizeText::Word(word) => word.parse(),
             BatchSizeText::Number(number) => number.to_string().parse(),
+            BatchSizeText::Negative(number) => number.to_string().parse(),
+            BatchSizeText::Fraction(number) => number.to_string().parse(),
+            BatchSizeText::Truth(truth) => truth.to_string().parse(),
         }
     }
 }

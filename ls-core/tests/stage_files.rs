@@ -190,3 +190,14 @@ fn a_seed_gives_the_network_that_it_always_gave() {
         );
     }
 }
+
+/// The example in the guide.
+#[test]
+fn the_stage_file_in_the_guide_is_a_network() {
+    let page = include_str!("../../docs/guide/stage-files.md");
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let stages: StagesConfig = toml::from_str(example).unwrap();
+    assert_eq!(stages.stages.len(), 4);
+    ModelConfig::Stages(stages).layout(INPUT, CLASSES).unwrap();
+}

@@ -135,6 +135,16 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// A file of the run folder could not be written for a failure of the disk, such as one that is full.
+    #[error("cannot {action} {}: {reason}", path.display())]
+    Disk {
+        /// What was tried.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// The run folder holds a run already.
     #[error("{} holds a run already; choose another folder, --resume it, or --overwrite it", path.display())]
     RunExists {
@@ -150,18 +160,20 @@ pub enum Error {
         file: String,
     },
     /// The folder holds the results of a comparison already.
-    #[error("{} holds results already; choose another folder", path.display())]
+    #[error("{} holds results already: `{file}`; choose another folder", path.display())]
     ResultsExist {
         /// The folder.
         path: PathBuf,
+        /// A file that would be replaced.
+        file: &'static str,
     },
-    /// A run that goes on is at one of its limits.
-    #[error("{} is at its limit: {limit}", path.display())]
-    AtLimit {
+    /// A run that is to go on has ended, and nothing more is asked of it. Nothing was changed.
+    #[error("{} has ended: {reason}", path.display())]
+    RunEnded {
         /// The folder.
         path: PathBuf,
-        /// Which, and how to go further, in words.
-        limit: String,
+        /// The limit that it has reached, and how to go further, in words.
+        reason: String,
     },
     /// There is no run.
     #[error("{} holds no run: there is no config.toml", path.display())]
@@ -170,7 +182,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A run has not got as far as to have weights.
-    #[error("{} holds no weights yet; let the run end, with `train --resume` if it was stopped", path.display())]
+    #[error("{} holds no weights yet; let the run go on to its first checkpoint, with `train --resume` if it was stopped", path.display())]
     NoWeights {
         /// The folder.
         path: PathBuf,
@@ -180,16 +192,6 @@ pub enum Error {
     RunLocked {
         /// The folder.
         path: PathBuf,
-    },
-    /// A run has done all of its sweeps.
-    #[error("{} has done {done} sweeps of {limit}; go on with a larger --sweeps", path.display())]
-    RunComplete {
-        /// The folder.
-        path: PathBuf,
-        /// Sweeps done.
-        done: usize,
-        /// Sweeps asked for.
-        limit: usize,
     },
     /// A checkpoint cannot be gone on with.
     #[error("cannot resume from {}: {reason}", path.display())]

@@ -18,6 +18,22 @@ pub fn number(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
+/// Returns a number as a person would type it, with all of its digits.
+///
+/// ```
+/// use ls_train::format::typed;
+///
+/// assert_eq!(typed(-0.5), "-0.5");
+/// assert_eq!(typed(1e300), "1e300");
+/// ```
+pub fn typed(value: f64) -> String {
+    if value == 0.0 || (1e-4..1e7).contains(&value.abs()) {
+        value.to_string()
+    } else {
+        format!("{value:e}")
+    }
+}
+
 /// Returns a share, 0 to 1, in percent without its sign.
 ///
 /// ```

@@ -7,6 +7,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`error`], [`format`](mod@format) | errors of a run; numbers for people |
+//! | `files` | whole files and rows of tables on the disk, and their failures |
 //! | [`config`] | the configuration of a run, as TOML, checked once |
 //! | [`data`] | a data set, or the samples of an application, on a device |
 //! | `device` | devices and precisions that must agree |
@@ -14,7 +15,7 @@
 //! | [`run_dir`] | the folder of a run |
 //! | [`trained`] | a trained network, ready to be used |
 //! | [`observe`] | observers: history, checkpoints, summary, lines, a view of the losses (feature `dashboard`), burn-train's dashboard and metric logs |
-//! | `session`, `training_method`, `run_label`, `run` | one run from plan to run folder |
+//! | `session`, `training_method`, `run_label`, `resume`, `run` | one run from plan to run folder |
 //! | [`export`] | weights for other programs, one file per format, and what a run starts from (feature `export`) |
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
 //! | [`report`] | run folders as a page to read (feature `report`) |
@@ -35,11 +36,13 @@ pub mod error;
 pub mod experiment;
 #[cfg(feature = "export")]
 pub mod export;
+mod files;
 pub mod format;
 pub mod memory;
 pub mod observe;
 #[cfg(feature = "report")]
 pub mod report;
+mod resume;
 mod run;
 pub mod run_dir;
 mod run_label;

@@ -1,10 +1,9 @@
 //! One run from plan to run folder.
 
-use std::path::Path;
 use std::time::Duration;
 
 use burn::module::Module;
-use ls_core::fit::{Augmentation, Batches, Fit, FitConfig, FitData, FitState, Limits};
+use ls_core::fit::{Augmentation, Batches, Fit, FitConfig, FitData, Limits};
 use ls_core::method::{Method, Task};
 use ls_core::network::Network;
 
@@ -14,6 +13,7 @@ use crate::config::{
 use crate::data::Splits;
 use crate::observe::burn::MetricLogs;
 use crate::observe::{History, WriteCheckpoints, WriteSummary};
+use crate::resume::{self, RunEnd};
 use crate::run_dir::{Checkpoint, HistoryTable, RunDir, RunFacts, Summary};
 use crate::run_label::label;
 use crate::session::{Session, Start};
@@ -28,6 +28,8 @@ pub struct Outcome {
     pub network: Network,
     /// Its folder.
     pub run: RunDir,
+    /// Remarks on files that were damaged and have been restored.
+    pub notes: Vec<String>,
 }
 
 /// Trains the network of a plan on data that [`Splits::load`] or the caller has put on the device, and leaves a run folder.
@@ -110,8 +112,8 @@ impl<'p> Training<'p> {
     /// [`Error::Data`] and [`Error::Core`] for data or settings that cannot be trained on, [`Error::OtherPlan`] for splits that
     /// another plan made, [`Error::OtherDevice`], [`Error::OtherPrecision`] and [`Error::PrecisionFixed`] where network, samples, plan
     /// and device do not fit each other, [`Error::File`], [`Error::RunExists`], [`Error::NoRun`] and [`Error::RunLocked`] for the run
-    /// folder, [`Error::Checkpoint`] and [`Error::RunComplete`] for a run that cannot resume, [`Error::DashboardClosed`] for a dashboard
-    /// that was killed, [`Error::Terminal`] for one without a terminal. After an error in the middle of a run the folder holds the
+    /// folder, [`Error::Checkpoint`] and [`Error::RunEnded`] for a run that cannot resume, [`Error::DashboardClosed`] for a dashboard
+    /// that was killed, [`Error::Disk`] for a disk that fails or is full, [`Error::Terminal`] for one without a terminal. After an error in the middle of a run the folder holds the
     /// history so far and the weights before the failing sweep, or the best so far with a validation split.
     pub fn run(mut self, session: Session<'_>) -> Result<Outcome> {
         let network = self.init_network(&session)?;
@@ -120,8 +122,11 @@ impl<'p> Training<'p> {
         let augmentation = self.augmentation(&config, method.as_ref())?;
         let run = open(&session, &config)?;
         let facts = self.facts(&config, method.as_ref(), &network);
-        let checkpoint = checkpoint(&session, &run, &config, &self.splits)?;
+        let checkpoint = resume::checkpoint(&session, &run, &config, &self.splits)?;
         if let Some(checkpoint) = &checkpoint {
+            if let Some(end) = RunEnd::of(checkpoint, &config) {
+                return complete(end, run, checkpoint, network, &config, facts);
+            }
             method.restore(checkpoint.load_method(&session.device)?)?;
         }
         let data = FitData {
@@ -136,9 +141,15 @@ impl<'p> Training<'p> {
             let best = checkpoint.load_best(&model.network)?;
             fit.resume(checkpoint.state().clone(), model, best);
         }
+        let mut history = History::new(&run);
+        let mut notes = Vec::new();
+        if let Some(checkpoint) = &checkpoint {
+            notes.extend(resume::history_note(&run, checkpoint)?);
+            history = history.after(checkpoint.history()?);
+        }
         self.start_folder(&run, &config, session.start)?;
         let signal = session.signal.clone();
-        self.observe(&mut fit, session, &run, &config, facts.clone());
+        self.observe(&mut fit, session, history, &run, &config, facts.clone());
         let result = fit.run(&signal);
         let state = fit.state().clone();
         let network = fit.into_network();
@@ -149,13 +160,15 @@ impl<'p> Training<'p> {
                 return Err(error);
             }
         };
-        // The file of the summary is not read again: its parser rounds.
+        // The figures are not read from the file of the summary: its parser rounds.
+        let model_crc32 = RunDir::read_summary(run.path())?.model_crc32;
         let history = HistoryTable::read(run.path())?;
-        let summary = Summary::new(facts, &history, &state, stop)?;
+        let summary = Summary::new(facts, &history, &state, stop, model_crc32)?;
         Ok(Outcome {
             summary,
             network,
             run,
+            notes,
         })
     }
 
@@ -197,6 +210,8 @@ impl<'p> Training<'p> {
                 name: Some(self.splits.name.clone()),
                 folder: None,
                 test_share: None,
+                label_column: None,
+                pixel_max: None,
                 ..config.data
             };
         }
@@ -284,10 +299,13 @@ impl<'p> Training<'p> {
     fn start_folder(&self, run: &RunDir, config: &RunConfig, start: Start) -> Result<()> {
         if start == Start::Resume {
             run.save_config(config)?;
-            run.remove_summary()?;
         }
         run.save_preprocessing(&self.splits.preprocessing)?;
-        run.save_fingerprint(&self.splits.fingerprint)
+        run.save_fingerprint(&self.splits.fingerprint)?;
+        match start {
+            Start::Resume => run.remove_end(),
+            Start::New | Start::Overwrite => Ok(()),
+        }
     }
 
     /// Adds all observers: those of the session first, so that the figures of a sweep are shown before a full disk ends the run.
@@ -295,6 +313,7 @@ impl<'p> Training<'p> {
         &self,
         fit: &mut Fit<'f, Error>,
         session: Session<'f>,
+        history: History,
         run: &'f RunDir,
         config: &RunConfig,
         facts: RunFacts,
@@ -305,9 +324,10 @@ impl<'p> Training<'p> {
         if session.metric_logs {
             fit.observe(MetricLogs::new(run.logs()));
         }
-        fit.observe(History::new(run));
+        fit.observe(history);
         fit.observe(WriteCheckpoints::new(
-            run.checkpoints(session.keep),
+            run,
+            session.keep,
             session.checkpoints,
             config.clone(),
             self.splits.fingerprint.clone(),
@@ -325,61 +345,24 @@ fn open(session: &Session<'_>, config: &RunConfig) -> Result<RunDir> {
     }
 }
 
-/// The checkpoint that a run resumes from; none for a new run, or for one that was stopped before its first checkpoint.
-fn checkpoint(
-    session: &Session<'_>,
-    run: &RunDir,
+/// Completes the files of a run that has nothing left to do.
+fn complete(
+    end: RunEnd,
+    run: RunDir,
+    checkpoint: &Checkpoint,
+    network: Network,
     config: &RunConfig,
-    splits: &Splits,
-) -> Result<Option<Checkpoint>> {
-    if session.start != Start::Resume {
-        return Ok(None);
-    }
-    let Some(checkpoint) = run.checkpoints(session.keep).latest()? else {
-        return match RunDir::has_ended(session.run) {
-            true => Err(Error::Checkpoint {
-                path: session.run.into(),
-                reason: "the run has ended, and its checkpoints are gone".into(),
-            }),
-            false => Ok(None),
-        };
-    };
-    checkpoint.ensure_same(config, &splits.fingerprint)?;
-    ensure_below_limits(checkpoint.state(), config, session.run)?;
-    Ok(Some(checkpoint))
-}
-
-/// Refuses to resume a run that a limit would end at once.
-fn ensure_below_limits(state: &FitState, config: &RunConfig, run: &Path) -> Result<()> {
-    if state.sweep >= config.sweeps {
-        return Err(Error::RunComplete {
-            path: run.into(),
-            done: state.sweep,
-            limit: config.sweeps,
-        });
-    }
-    let at_limit = |limit: String| Error::AtLimit {
-        path: run.into(),
-        limit,
-    };
-    if let Some(limit) = config.time_limit
-        && state.seconds >= limit
-    {
-        let used = state.seconds;
-        return Err(at_limit(format!(
-            "{used:.1} s of {limit} s are used; continue with a larger --time-limit"
-        )));
-    }
-    let best = state.best.as_ref();
-    let waited = best.map_or(0, |best| state.sweep - best.sweep);
-    if let Some(patience) = config.patience
-        && waited >= patience
-    {
-        return Err(at_limit(format!(
-            "no better figures for {waited} sweeps; continue with a --patience above {waited}"
-        )));
-    }
-    Ok(())
+    facts: RunFacts,
+) -> Result<Outcome> {
+    let network = checkpoint.load_network(network)?;
+    let (summary, notes) = end.complete(&run, checkpoint, &network, facts)?;
+    run.save_config(config)?;
+    Ok(Outcome {
+        summary,
+        network,
+        run,
+        notes,
+    })
 }
 
 fn fit_config(config: &RunConfig) -> FitConfig {
@@ -395,3 +378,7 @@ fn fit_config(config: &RunConfig) -> FitConfig {
         },
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -48,6 +48,8 @@ pub struct Trained {
     pub preprocessing: Preprocessing,
     /// The weights.
     pub network: Network,
+    /// The sweep of the checkpoint that the weights are those of, where the run has not ended.
+    pub checkpoint: Option<usize>,
 }
 
 /// What a network says about one image.
@@ -75,10 +77,11 @@ pub struct Evaluation {
 }
 
 impl Trained {
-    /// Loads the network of the run in a folder.
+    /// Loads the network of the run in a folder, with the weights that it ended with, or those of its last checkpoint where it goes on
+    /// or was stopped.
     ///
     /// # Errors
-    /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or wrong; [`Error::Core`] with
+    /// [`Error::NoRun`], [`Error::NoWeights`], [`Error::File`] or [`Error::Checkpoint`], naming what is missing or wrong; [`Error::Core`] with
     /// [`Error::ApplicationNetwork`] for a network that an application made, which [`load_into`](Self::load_into) loads.
     pub fn load(run: &Path, device: &Device) -> Result<Self> {
         let (config, preprocessing) = Self::read(run)?;
@@ -88,30 +91,37 @@ impl Trained {
             config.seed,
             device,
         )?;
-        Ok(Self {
-            network: RunDir::read_model(run, network)?,
-            config,
-            preprocessing,
-        })
+        Self::with_weights(network, run, config, preprocessing)
     }
 
     /// Loads the weights of the run in a folder into a network that was made as the one of the run.
     ///
     /// # Errors
-    /// [`Error::NoRun`], [`Error::NoWeights`] or [`Error::File`], naming what is missing or does not fit.
+    /// [`Error::NoRun`], [`Error::NoWeights`], [`Error::File`] or [`Error::Checkpoint`], naming what is missing or does not fit.
     pub fn load_into(network: Network, run: &Path) -> Result<Self> {
         let (config, preprocessing) = Self::read(run)?;
+        Self::with_weights(network, run, config, preprocessing)
+    }
+
+    fn with_weights(
+        network: Network,
+        run: &Path,
+        config: RunConfig,
+        preprocessing: Preprocessing,
+    ) -> Result<Self> {
+        let (network, checkpoint) = RunDir::read_network(run, network)?;
         Ok(Self {
-            network: RunDir::read_model(run, network)?,
             config,
             preprocessing,
+            network,
+            checkpoint,
         })
     }
 
     fn read(run: &Path) -> Result<(RunConfig, Preprocessing)> {
         let config = RunDir::read_config(run)?;
         // A run that has not read its data has no weights either; one that has weights is told what is missing.
-        if !RunDir::has_weights(run) {
+        if !RunDir::has_weights(run)? {
             return Err(Error::NoWeights { path: run.into() });
         }
         Ok((config, RunDir::read_preprocessing(run)?))

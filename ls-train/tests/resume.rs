@@ -425,10 +425,14 @@ fn what_cannot_go_on_is_refused_with_what_differs() {
 
     let checkpoint = run.join("checkpoints/00000001");
     let header = fs::read_to_string(checkpoint.join("checkpoint.toml")).unwrap();
+    let checksums = fs::read_to_string(checkpoint.join("checksums.toml")).unwrap();
     let rewrite = |from: &str, to: &str| {
         let text = header.replacen(from, to, 1);
         assert_ne!(text, header, "{from}");
-        fs::write(checkpoint.join("checkpoint.toml"), text).unwrap();
+        fs::write(checkpoint.join("checkpoint.toml"), &text).unwrap();
+        let sum = |text: &str| crc32fast::hash(text.as_bytes()).to_string();
+        let vouched = checksums.replace(&sum(&header), &sum(&text));
+        fs::write(checkpoint.join("checksums.toml"), vouched).unwrap();
     };
     rewrite("train-samples = 200", "train-samples = 199");
     assert!(message(&config).contains("the training split had 199 samples"));
@@ -437,8 +441,14 @@ fn what_cannot_go_on_is_refused_with_what_differs() {
     rewrite("[state]", "[stat]");
     assert!(message(&config).contains("missing field `state`"));
     rewrite("", "=");
-    assert!(message(&config).contains("checkpoint.toml: "));
+    assert!(message(&config).contains("checkpoint.toml is damaged: "));
+    rewrite("sweep = 1", "sweep = 3");
+    assert!(message(&config).contains("checkpoint.toml is damaged: it has sweep 3"));
+    rewrite("seconds = ", "seconds = -1");
+    assert!(message(&config).contains("checkpoint.toml is damaged: it has sweep 1 and -1"));
     fs::write(checkpoint.join("checkpoint.toml"), &header).unwrap();
+    assert!(message(&config).contains("checkpoint.toml is damaged: its checksum differs"));
+    fs::write(checkpoint.join("checksums.toml"), &checksums).unwrap();
 
     let model = checkpoint.join("model.bpk");
     let mut bytes = fs::read(&model).unwrap();
@@ -457,11 +467,7 @@ fn a_finished_run_goes_on_to_more_sweeps_and_no_further_without() {
     let again = go(&config, &run, Start::Resume, false);
     assert!(matches!(
         again,
-        Err(Error::RunComplete {
-            done: SWEEPS,
-            limit: SWEEPS,
-            ..
-        })
+        Err(Error::RunEnded { reason, .. }) if reason.starts_with("5 sweeps of 5 are done")
     ));
     config.sweeps = 2 * SWEEPS;
     let resumed = go(&config, &run, Start::Resume, false).unwrap();

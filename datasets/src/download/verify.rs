@@ -52,7 +52,7 @@ impl FileCheck {
 /// Data without published checksums, embedded or of the user, is loaded instead.
 ///
 /// # Errors
-/// [`Error::NotAFolder`]; [`Error::Io`] for a file that cannot be read; the errors of [`Source::load`] for data without
+/// [`Error::PathMissing`] and [`Error::NotAFolder`]; [`Error::Io`] for a file that cannot be read; the errors of [`Source::load`] for data without
 /// checksums.
 pub fn verify(source: Source, folder: Option<&Path>) -> Result<Vec<FileCheck>, Error> {
     let (Some(distribution), Some(folder)) = (source.distribution(), folder) else {
@@ -74,7 +74,7 @@ pub fn verify(source: Source, folder: Option<&Path>) -> Result<Vec<FileCheck>, E
 /// If the files could belong to several data sets, the name of the folder decides, or else the checksums.
 ///
 /// # Errors
-/// [`Error::NotAFolder`] or [`Error::Io`].
+/// [`Error::PathMissing`], [`Error::NotAFolder`] or [`Error::Io`].
 pub fn recognised(folder: &Path) -> Result<Vec<(Source, PathBuf)>, Error> {
     check_folder(folder)?;
     let mut found = Vec::new();
@@ -248,7 +248,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("train.csv, line 1: 1 values, expected 2"),
+                .ends_with("train.csv, line 1: 1 values separated by commas, expected 2"),
             "{error}"
         );
     }
@@ -278,6 +278,6 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_named() {
         let error = verify(Source::MNIST, Some(Path::new("nowhere"))).unwrap_err();
-        assert_eq!(error.to_string(), "nowhere is not a folder");
+        assert_eq!(error.to_string(), "nowhere does not exist");
     }
 }

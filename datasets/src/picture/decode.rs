@@ -1,9 +1,9 @@
 //! Decoding within limits; PNG and JPEG.
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
 
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use crate::input::{Input, cleaned};
 use crate::samples::{SIDE_LIMIT, check_same_shape, check_size};
@@ -61,9 +61,8 @@ fn decode(file: &str, bytes: &[u8]) -> Result<DynamicImage, Error> {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(most + DECODER_BYTES);
     reader.limits(limits);
-    let decoder = reader
-        .into_decoder()
-        .map_err(|error| refused(file, &error))?;
+    let damaged = |error: ImageError| refused(file, &reason(&error));
+    let decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     check_size(file, "height", height.into(), SIDE_LIMIT)?;
     check_size(file, "width", width.into(), SIDE_LIMIT)?;
@@ -72,7 +71,24 @@ fn decode(file: &str, bytes: &[u8]) -> Result<DynamicImage, Error> {
         let reason = format!("{width} × {height} pixels do not fit into its {size} bytes");
         return Err(refused(file, &reason));
     }
-    DynamicImage::from_decoder(decoder).map_err(|error| refused(file, &error))
+    DynamicImage::from_decoder(decoder).map_err(damaged)
+}
+
+/// Returns the reason of a decoder in words: its own messages quote structures of the program.
+fn reason(error: &ImageError) -> String {
+    let text = error.to_string();
+    match error {
+        ImageError::IoError(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
+            "it ends before the image does".into()
+        }
+        ImageError::Decoding(_) if text.contains("CRC") => {
+            "it is damaged: a checksum in it does not fit its contents".into()
+        }
+        ImageError::Decoding(_) if text.contains(['{', '(']) || text.contains("::") => {
+            "it is damaged".into()
+        }
+        _ => text,
+    }
 }
 
 fn refused(file: &str, reason: &dyn ToString) -> Error {
@@ -172,6 +188,25 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_damaged_byte_is_described_without_structures_of_a_program() {
+        let whole = encoded(&colour([9, 80, 200]), ImageFormat::Png);
+        let messages = (8..whole.len()).filter_map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x11;
+            decode("x", &bytes).err().map(|error| error.to_string())
+        });
+        let messages: Vec<String> = messages.collect();
+        for text in &messages {
+            assert!(
+                !text.contains(['{', '\n']) && !text.contains("::"),
+                "{text}"
+            );
+        }
+        let checksum = "x is not a readable picture: it is damaged: a checksum in it does not fit its contents";
+        assert!(messages.iter().any(|text| text == checksum), "{messages:?}");
     }
 
     /// Returns a PNG of one grey pixel with other sides in its header, under a valid checksum.

@@ -197,10 +197,10 @@ fn missing_files_are_named() {
 }
 
 #[test]
-fn a_path_that_does_not_exist_is_not_a_folder() {
+fn a_path_that_does_not_exist_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = load(&folder.path().join("typo")).unwrap_err();
-    assert!(matches!(error, Error::NotAFolder { .. }), "{error}");
+    assert!(matches!(error, Error::PathMissing { .. }), "{error}");
 }
 
 #[test]

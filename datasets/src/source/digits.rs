@@ -80,6 +80,7 @@ impl LinePosition<'_> {
                 line: self.line,
                 found,
                 expected,
+                separator: "commas",
             });
         }
         let mut label = 0;
@@ -101,7 +102,7 @@ impl LinePosition<'_> {
                 line: self.line,
                 column,
                 found: shortened(text),
-                limit,
+                allowed: format!("an integer from 0 to {limit}"),
             }),
         }
     }
@@ -204,15 +205,15 @@ mod tests {
         let good = line("0", "0");
         assert_eq!(
             error(&format!("{good}1,2\n")),
-            "digits, line 2: 2 values, expected 65"
+            "digits, line 2: 2 values separated by commas, expected 65"
         );
         assert_eq!(
             error(&format!("{good}\n{good}")),
-            "digits, line 2: 1 values, expected 65"
+            "digits, line 2: 1 values separated by commas, expected 65"
         );
         assert_eq!(
             error(&line("0", "0,0")),
-            "digits, line 1: 66 values, expected 65"
+            "digits, line 1: 66 values separated by commas, expected 65"
         );
     }
 

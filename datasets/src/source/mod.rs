@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 pub use distribution::{Distribution, KnownFile, Located, Unpacked};
 
-use crate::{Dataset, Error, ImageShape, SplitRule};
+use crate::{Dataset, Error, ImageShape, SplitRule, TableRule};
 
 /// A data set that can be loaded by name.
 #[derive(Clone, Copy)]
@@ -59,7 +59,9 @@ impl Source {
     pub fn files(self) -> Option<&'static str> {
         match self.0.loader {
             Loader::Embedded(_) => None,
-            Loader::Splits { files, .. } | Loader::Samples { files, .. } => Some(files),
+            Loader::Splits { files, .. }
+            | Loader::Samples { files, .. }
+            | Loader::Tables { files, .. } => Some(files),
         }
     }
 
@@ -70,10 +72,18 @@ impl Source {
 
     /// Returns whether the data always brings a test split, so that no [`SplitRule`] applies.
     pub fn has_test_split(self) -> bool {
-        !matches!(self.0.loader, Loader::Samples { .. })
+        !matches!(
+            self.0.loader,
+            Loader::Samples { .. } | Loader::Tables { .. }
+        )
     }
 
-    /// Loads both splits, from `folder` unless the data is embedded.
+    /// Returns whether the data are tables, so that a [`TableRule`] applies.
+    pub fn is_table(self) -> bool {
+        matches!(self.0.loader, Loader::Tables { .. })
+    }
+
+    /// Loads both splits, from `folder` unless the data is embedded; tables by the usual [`TableRule`].
     ///
     /// `folder` holds the files under the names of their distribution. It may also be the path of the archive for
     /// [`CIFAR10`](Self::CIFAR10), and the path of the file for [`CSV`](Self::CSV). `split` draws a test split from data
@@ -84,6 +94,20 @@ impl Source {
     /// [`needs_folder`](Self::needs_folder); otherwise an [`Error`] that names the first file that is missing,
     /// unreadable or invalid in its format.
     pub fn load(self, folder: Option<&Path>, split: &SplitRule) -> Result<Dataset, Error> {
+        self.load_by(folder, split, &TableRule::default())
+    }
+
+    /// Loads both splits as [`load`](Self::load) does; `table` says where labels and pixels are in tables, and means nothing for
+    /// other data.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), [`Error::PixelMax`] and [`Error::LabelColumn`].
+    pub fn load_by(
+        self,
+        folder: Option<&Path>,
+        split: &SplitRule,
+        table: &TableRule,
+    ) -> Result<Dataset, Error> {
         let dataset = self.name();
         match (&self.0.loader, folder) {
             (Loader::Embedded(load), None) => load(),
@@ -93,9 +117,13 @@ impl Source {
             }),
             (Loader::Splits { load, .. }, Some(folder)) => load(folder),
             (Loader::Samples { load, .. }, Some(folder)) => load(folder, split),
-            (Loader::Splits { files, .. } | Loader::Samples { files, .. }, None) => {
-                Err(Error::FolderNeeded { dataset, files })
-            }
+            (Loader::Tables { load, .. }, Some(folder)) => load(folder, split, table),
+            (
+                Loader::Splits { files, .. }
+                | Loader::Samples { files, .. }
+                | Loader::Tables { files, .. },
+                None,
+            ) => Err(Error::FolderNeeded { dataset, files }),
         }
     }
 }
@@ -182,6 +210,11 @@ enum Loader {
     Samples {
         files: &'static str,
         load: fn(&Path, &SplitRule) -> Result<Dataset, Error>,
+    },
+    /// Tables of the user, which may lack a test split.
+    Tables {
+        files: &'static str,
+        load: fn(&Path, &SplitRule, &TableRule) -> Result<Dataset, Error>,
     },
 }
 

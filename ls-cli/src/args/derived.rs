@@ -12,7 +12,7 @@ use schemars::Schema;
 use toml::{Table, Value};
 
 use super::schema::{Kind, keys};
-use super::values::toml_value;
+use super::values::{read_finite, toml_value};
 
 /// An option for a key of one or several configurations.
 pub(super) struct Flag {
@@ -100,9 +100,8 @@ fn parser(kind: Kind) -> ValueParser {
         Kind::Boolean => BoolValueParser::new().map(Value::Boolean).into(),
         Kind::Any => text.map(|text| toml_value(&text)).into(),
         Kind::Number => {
-            let read = |text: String| text.parse().map(Value::Float);
-            text.try_map(move |text| read(text).map_err(|_| "it must be a number"))
-                .into()
+            let number = |text: String| read_finite(&text).map(Value::Float);
+            text.try_map(number).into()
         }
         Kind::Integer(least) => {
             let read = move |text: String| text.parse().ok().filter(|number| *number >= least);

@@ -5,7 +5,7 @@ use core::str::FromStr;
 use clap::Args;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, ResnetConfig, StagesConfig};
 use ls_core::stage::{Activation, Init, Normalization};
-use ls_train::config::{RunConfig, RunNetwork};
+use ls_train::config::{RunConfig, RunNetwork, in_file, read_text};
 
 use super::values::{named, refuse};
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArgs {
-    /// Architecture: `mlp`, `cnn`, `resnet`, or a TOML file with a list of stages [default: mlp]
+    /// Architecture: `mlp`, `cnn`, `resnet`, or a TOML file with a list of stages, as `layersep config --stages` prints one [default: mlp]
     #[arg(long, value_name = "mlp|cnn|resnet|FILE")]
     model: Option<String>,
     /// Widths of the hidden layers of `mlp`: `100,100`, `64x10` for ten of 64, or `none` [default: 128,128]
@@ -155,12 +155,19 @@ impl ModelArgs {
 
 /// Reads a list of stages.
 fn read(file: &str) -> Result<ModelConfig, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(format!("--model {file}: {error}"))
-            .hint("allowed are `mlp`, `cnn`, `resnet`, and the path of a TOML file with stages")
+    let text = read_text(file.as_ref()).map_err(|error| {
+        let reason = match error {
+            ls_train::Error::File { reason, .. } => reason,
+            other => other.to_string(),
+        };
+        Failure::new(format!("--model {file}: {reason}")).hint(
+            "allowed are `mlp`, `cnn`, `resnet`, and the path of a TOML file with stages, such as `layersep config --stages` prints",
+        )
     })?;
-    let config: StagesConfig = toml::from_str(&text)
-        .map_err(|error| Failure::new(format!("{file}: {}", error.message().trim())))?;
+    let config: StagesConfig = toml::from_str(&text).map_err(|error| {
+        Failure::new(format!("{file}: {}", in_file(&text, &error)))
+            .hint("`layersep config --stages` prints an example")
+    })?;
     Ok(ModelConfig::Stages(config))
 }
 

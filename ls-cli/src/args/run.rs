@@ -8,7 +8,7 @@ use ls_train::run_dir::RunDir;
 
 use super::method::MethodArgs;
 use super::overrides::SetArgs;
-use super::values::{count, named, set, whole_number};
+use super::values::{count, finite, named, set, whole_number};
 use super::{ModelArgs, SampleArgs};
 use crate::failure::Failure;
 
@@ -58,10 +58,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]
     sweeps: Option<usize>,
     /// Stop once the original loss of the training split is at most this
-    #[arg(long, value_name = "LOSS", help_heading = "Run")]
+    #[arg(long, value_name = "LOSS", value_parser = finite(), help_heading = "Run")]
     target_loss: Option<f64>,
     /// Stop after the sweep in which so many seconds of training have passed
-    #[arg(long, value_name = "SECONDS", help_heading = "Run")]
+    #[arg(long, value_name = "SECONDS", value_parser = finite(), help_heading = "Run")]
     time_limit: Option<f64>,
     /// With --validation: stop after N sweeps without better figures of the samples held out
     #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "Run")]

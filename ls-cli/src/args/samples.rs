@@ -6,7 +6,7 @@ use clap::Args;
 use ls_datasets::Source;
 use ls_train::config::DataConfig;
 
-use super::values::{count, named};
+use super::values::{count, finite, named};
 use crate::downloads;
 
 /// The options that choose the samples.
@@ -21,8 +21,15 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// With `folder` or `csv` and no test split: share of each class to test with, chosen by the seed [default: 0.2]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = finite())]
     test_share: Option<f64>,
+    /// With `csv`: column of the labels, by its position from 1, as `first` or `last`, or by its name in the header [default: the one
+    /// that a header calls label, class or target, else the first]
+    #[arg(long, value_name = "COLUMN")]
+    label_column: Option<String>,
+    /// With `csv`: number that is full intensity [default: the least of 1, 16 and 255 that no number exceeds]
+    #[arg(long, value_name = "NUMBER", value_parser = finite())]
+    pixel_max: Option<f64>,
     /// Use only the first N training samples
     #[arg(long, value_name = "N", value_parser = count::<u64>())]
     limit: Option<u64>,
@@ -37,10 +44,12 @@ impl SampleArgs {
         if let Some(source) = self.dataset
             && source.name() != base.dataset
         {
-            // Folder and split belong to the other data set.
+            // Folder, split and columns belong to the other data set.
             base.dataset = source.name().into();
             base.folder = None;
             base.test_share = None;
+            base.label_column = None;
+            base.pixel_max = None;
         }
         if self.data_dir.is_some() {
             base.folder.clone_from(&self.data_dir);
@@ -49,6 +58,8 @@ impl SampleArgs {
             base.folder = base.dataset.parse().ok().and_then(downloads::complete);
         }
         base.test_share = self.test_share.or(base.test_share);
+        base.label_column = self.label_column.clone().or(base.label_column);
+        base.pixel_max = self.pixel_max.or(base.pixel_max);
         if let Some(limit) = self.limit {
             base.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
         }

@@ -68,6 +68,23 @@ fn whole<T: Whole>(least: T) -> impl TypedValueParser<Value = T> {
     })
 }
 
+/// Reads a finite number. A number beyond the range of f64 would be read as infinite.
+pub(crate) fn finite() -> impl TypedValueParser<Value = f64> {
+    StringValueParser::new().try_map(|text| read_finite(&text))
+}
+
+/// Reads a finite number from a text.
+///
+/// # Errors
+/// What is wrong with the text, in words.
+pub(crate) fn read_finite(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        Ok(_) => Err("it must be a finite number, at most about 1.8e308 in size"),
+        Err(_) => Err("it must be a number"),
+    }
+}
+
 /// Reads a TOML value; a text that is not TOML is a string.
 pub(crate) fn toml_value(text: &str) -> toml::Value {
     text.parse().unwrap_or_else(|_| text.into())

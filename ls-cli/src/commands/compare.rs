@@ -15,7 +15,7 @@ use serde::Serialize;
 use strum::VariantArray;
 
 use super::support::{Context, new_folder, run_all, stop_on_signal};
-use crate::args::values::count;
+use crate::args::values::{count, finite};
 use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
@@ -55,13 +55,13 @@ pub(crate) struct CompareArgs {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Seconds of training of each run [default: 5]
-    #[arg(long, value_name = "SECONDS", conflicts_with = "sweeps")]
+    #[arg(long, value_name = "SECONDS", value_parser = finite(), conflicts_with = "sweeps")]
     seconds: Option<f64>,
     /// Sweeps of each run, in place of seconds
     #[arg(long, value_name = "N", value_parser = count::<u64>())]
     sweeps: Option<u64>,
     /// Learning rates to try, in place of those around the usual rate of each optimizer
-    #[arg(long, value_name = "RATE,...", value_delimiter = ',')]
+    #[arg(long, value_name = "RATE,...", value_delimiter = ',', value_parser = finite())]
     rates: Vec<f64>,
     /// TOML file with data, network and settings of methods, as `layersep config` prints it
     #[arg(long, value_name = "FILE")]
@@ -163,6 +163,12 @@ impl Kind {
     }
 }
 
+/// Name of the comparison as a table.
+const CSV: &str = "comparison.csv";
+
+/// Name of the comparison as a text.
+const MARKDOWN: &str = "comparison.md";
+
 /// Runs the command.
 pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
@@ -175,6 +181,13 @@ pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode,
         Some(folder) => folder.clone(),
         None => new_folder("compare", &case.name)?,
     };
+    for name in [CSV, MARKDOWN] {
+        let file = folder.join(name);
+        if file.exists() {
+            return Err(Failure::new(format!("{} exists already", file.display()))
+                .hint("name another folder with --run"));
+        }
+    }
     let options = ExperimentOptions {
         folder: &folder,
         data: None,
@@ -207,12 +220,8 @@ pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode,
 
 /// Writes the comparison into its folder, and returns it as Markdown.
 fn write(comparison: &Comparison, folder: &Path) -> Result<String, Failure> {
-    comparison.write_csv(&folder.join("comparison.csv"))?;
-    let text = comparison.markdown();
-    let file = folder.join("comparison.md");
-    std::fs::write(&file, &text)
-        .map_err(|error| Failure::new(format!("cannot write {}: {error}", file.display())))?;
-    Ok(text)
+    comparison.write_csv(&folder.join(CSV))?;
+    Ok(comparison.write_markdown(&folder.join(MARKDOWN))?)
 }
 
 /// The comparison with its folder, as a program reads it.

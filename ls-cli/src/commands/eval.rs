@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use ls_datasets::{PixelScale, Source};
 use ls_train::Evaluation;
 use ls_train::data::Fingerprint;
 use ls_train::format::{number, percent};
 use ls_train::run_dir::RunDir;
 use serde::Serialize;
 
-use super::support::{Context, load};
+use super::support::{Context, load, runs_of_comparison};
 use crate::failure::Failure;
 
 /// Measure the network of a run on labelled samples
@@ -60,10 +61,24 @@ struct Figures<'a> {
 /// Runs the command.
 pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, device) = load(&args.run, &args.device)?;
+    if let [first, ..] = &runs_of_comparison(&args.run)[..] {
+        let (folder, first) = (args.run.display(), first.display());
+        return Err(Failure::new(format!(
+            "{folder} holds a comparison, and --run names one run"
+        ))
+        .hint(format!(
+            "name one of its runs, such as {first}; `layersep report {folder}` shows all of them"
+        )));
+    }
+    let (trained, device) = load(&args.run, &args.device, ui)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {
         config.data.folder.clone_from(&args.data_dir);
+    }
+    if config.data.dataset == Source::CSV.name() {
+        // Other numbers must not change what full intensity is.
+        let scale = trained.preprocessing.scale();
+        config.data.pixel_max = scale.map(PixelScale::full);
     }
     let dataset = config.check()?.dataset()?;
     let saved = RunDir::read_fingerprint(&args.run)?;

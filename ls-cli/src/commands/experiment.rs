@@ -9,6 +9,7 @@ use ls_train::config::Precision;
 use ls_train::experiment::{Case, Experiment, ExperimentOptions};
 
 use super::support::{Context, new_folder, run_all, stop_on_signal};
+use crate::args::values::finite;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
 use crate::{device, downloads};
@@ -43,7 +44,7 @@ pub(crate) struct ExperimentArgs {
     )]
     only: String,
     /// Seconds of each run, times the case's own factor where it has one [default: the experiment's own]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = finite())]
     seconds: Option<f64>,
     /// Device to compute on
     #[arg(long, default_value = "flex")]

@@ -176,6 +176,7 @@ impl Info {
                 number(stage.omega)
             );
         }
+        text += "\nK: Lipschitz constant of the stage; Π: product of those after it, by which a change of its output can grow;\nω: weight of its residual in the separated loss\n";
         text += &format!("\nparameters            {}\n", count(self.parameters));
         text += &format!("auxiliary variables   {}\n", bytes(self.auxiliary_bytes));
         text + &format!(

@@ -7,7 +7,7 @@ use clap::Args;
 use ls_train::data::Splits;
 use ls_train::export::Problem;
 
-use super::support::Context;
+use super::support::{Context, ensure_replaceable, is_stdout, none_is_earlier, write_to_stdout};
 use crate::args::RunArgs;
 use crate::args::values::count;
 use crate::device;
@@ -36,7 +36,7 @@ pub(crate) struct ProblemArgs {
     /// Epochs whose order of the batches the file holds [default: the sweeps of the run]
     #[arg(long, value_name = "N", value_parser = count::<usize>(), help_heading = "File")]
     epochs: Option<usize>,
-    /// File to write
+    /// File to write, or - for standard output
     #[arg(
         long,
         short,
@@ -59,9 +59,9 @@ pub(super) fn run(args: &ProblemArgs, context: &Context<'_>) -> Result<ExitCode,
     let plan = args.run.plan(None)?;
     let path = &args.output;
     // Before the data are read, which takes longer.
-    if path.exists() && !args.overwrite {
-        return Err(Failure::new(format!("{} exists already", path.display()))
-            .hint("name another file with --output, or add --overwrite"));
+    let to_stdout = is_stdout(path);
+    if !to_stdout {
+        ensure_replaceable(path, args.overwrite, none_is_earlier)?;
     }
     let config = plan.config();
     let found = device::find(&config.device, config.precision)?;
@@ -70,7 +70,12 @@ pub(super) fn run(args: &ProblemArgs, context: &Context<'_>) -> Result<ExitCode,
         ui.note(note);
     }
     let problem = Problem::new(&plan, splits, &found.device)?;
-    problem.write(args.epochs.unwrap_or(config.sweeps), path)?;
+    let epochs = args.epochs.unwrap_or(config.sweeps);
+    if to_stdout {
+        write_to_stdout(ui, args.json, |file| Ok(problem.write(epochs, file)?))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    problem.write(epochs, path)?;
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if args.json {
         let file = path.display().to_string();

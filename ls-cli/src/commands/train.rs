@@ -13,7 +13,7 @@ use ls_train::data::Splits;
 use ls_train::memory::MemoryNeed;
 use ls_train::observe::burn::Dashboard;
 use ls_train::observe::{Lines, LossesDashboard};
-use ls_train::run_dir::Summary;
+use ls_train::run_dir::{RunDir, Summary};
 use ls_train::{Outcome, Session, Start};
 use serde::Serialize;
 
@@ -23,6 +23,7 @@ use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::ui::Ui;
 use crate::ui::format::bytes;
+use crate::ui::terminal;
 
 /// Train a classifier and leave a run folder
 #[derive(Debug, Args)]
@@ -38,6 +39,8 @@ Examples:
       alternating minimization of the separated loss, with a tight certificate
   layersep train --model cnn --sweeps 40
       convolutions, pooling and a dense layer
+  layersep config --stages > net.toml && layersep train --model net.toml
+      your own list of stages: each begins with [[stages]], followed by lines such as kind = \"dense\", width = 32 and activation = \"relu\"
   layersep train --dataset mnist --data-dir DIR --hidden 100,100 --batch-size 250 --sweeps 6
       MNIST from the files in DIR, in batches
   layersep train --dataset folder --data-dir DIR --test-share 0.1
@@ -47,8 +50,19 @@ Examples:
   layersep train --run r && layersep train --resume r --sweeps 100
       30 sweeps, then 70 more as if it had never stopped
 
+Words:
+  original loss F    mean cross-entropy of the network on the training split
+  separated loss S   the loss of the last layer at the auxiliary variables, plus a weighted residual of every hidden layer
+  residual           mean squared distance between a layer's auxiliary variables and its output from those of the layer before
+  certificate C      upper bound of F that is computed from the residuals; S is at least C with self-adaptive weights
+  sweep              one pass of the method over all layers and samples; an epoch for `backprop`
+  step τ, damping μ  length of a step, and the multiple of the identity that is added to a Gram matrix (Tikhonov, Levenberg-Marquardt)
+  form               which step `exact` took: `descent` along the gradient of F, `corrected` also makes up for the changes of earlier
+                     layers, `quasi-newton` is L-BFGS, `batches` an epoch of `foof`
+  condition          condition number of a layer's Gram matrix with its damping
+
 Ctrl-C or a SIGTERM finishes the current sweep, writes everything and exits with 130; --resume continues from there.
-A second one ends at once. In the view `losses` q does the same, but a second q closes the view and waits for the next batch or sweep; in the dashboard `tui` q and then s does, and Ctrl-C does not."
+A second one ends at once. In the view `losses` q does the same, but a second q closes the view and waits for the next batch or sweep; in the dashboard `tui` q and then s does, as Ctrl-C."
 )]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
@@ -97,9 +111,23 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
         observers: args.display(ui).into_iter().collect(),
         signal,
     };
-    let outcome = ls_train::train(&plan, splits, session);
-    let outcome = outcome.inspect_err(|_| remove_if_empty(&run))?;
-    args.finish(&outcome, ui)
+    match ls_train::train(&plan, splits, session) {
+        Ok(outcome) => args.finish(&outcome, ui),
+        // Scripts resume a run until it has ended; that it has is no failure.
+        Err(error @ ls_train::Error::RunEnded { .. }) => {
+            args.show(&RunDir::read_summary(&run)?, &run, ui)?;
+            ui.note(&error.to_string());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error @ ls_train::Error::DashboardClosed) => Err(Failure::from(error).hint(format!(
+            "`layersep train --resume {}` continues from the last checkpoint",
+            run.display()
+        ))),
+        Err(error) => {
+            remove_if_empty(&run);
+            Err(error.into())
+        }
+    }
 }
 
 /// The summary with its folder, as a program reads it.
@@ -148,23 +176,33 @@ impl TrainArgs {
         match display {
             Display::Losses => Some(Box::new(LossesDashboard::new())),
             Display::Tui => Some(Box::new(Dashboard::new(Box::new(|interrupter| {
+                terminal::send_interrupts();
                 Box::new(TuiMetricsRendererWrapper::new(interrupter, None))
             })))),
             Display::None => None,
-            _ if self.json => Some(Box::new(Lines::new(io::stderr()))),
-            _ => Some(Box::new(Lines::new(io::stdout()))),
+            _ => {
+                let lines = match self.json {
+                    true => Lines::new(io::stderr()),
+                    false => Lines::new(io::stdout()),
+                };
+                Some(Box::new(lines.within(terminal::width(self.json))))
+            }
         }
     }
 
-    /// Writes the summary, and a note on how to resume an interrupted run.
+    /// Writes the summary.
+    fn show(&self, summary: &Summary, run: &Path, ui: &Ui) -> Result<(), Failure> {
+        match self.json {
+            true => ui.json(&RunLine { summary, run }),
+            false => ui.summary(summary, run),
+        }
+    }
+
+    /// Writes the summary, notes on restored files, and one on how to resume an interrupted run.
     fn finish(&self, outcome: &Outcome, ui: &Ui) -> Result<ExitCode, Failure> {
-        if self.json {
-            ui.json(&RunLine {
-                summary: &outcome.summary,
-                run: outcome.run.path(),
-            })?;
-        } else {
-            ui.summary(&outcome.summary, &outcome.run)?;
+        self.show(&outcome.summary, outcome.run.path(), ui)?;
+        for note in &outcome.notes {
+            ui.note(note);
         }
         if outcome.summary.stop != Stop::Interrupted {
             return Ok(ExitCode::SUCCESS);

@@ -1,8 +1,9 @@
 //! Standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
-use ls_train::run_dir::{HistoryTable, RunDir, Summary, penalty_path};
+use ls_train::run_dir::{HistoryTable, Summary, penalty_path};
 
 use super::summary;
 use crate::failure::Failure;
@@ -90,8 +91,13 @@ impl Ui {
 
     /// Writes a result that is text already. A closed pipe is not a failure: its reader has seen enough.
     pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Writes a result that need not be text.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::new(format!(
                 "cannot write to standard output: {error}"
             ))),
@@ -100,8 +106,8 @@ impl Ui {
     }
 
     /// Writes the result of a run for a person.
-    pub(crate) fn summary(&self, summary: &Summary, run: &RunDir) -> Result<(), Failure> {
-        let path = penalty_path(&HistoryTable::read(run.path())?);
+    pub(crate) fn summary(&self, summary: &Summary, run: &Path) -> Result<(), Failure> {
+        let path = penalty_path(&HistoryTable::read(run)?);
         let text = summary::text(summary, run, &path);
         // The empty line separates it from the lines of the sweeps.
         self.text(if self.is_quiet() {

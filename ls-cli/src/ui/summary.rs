@@ -1,10 +1,12 @@
 //! The summary of a run as text.
 
+use std::path::Path;
+
 use ls_train::format::{number, percent};
-use ls_train::run_dir::{PathPoint, RunDir, Summary};
+use ls_train::run_dir::{PathPoint, Summary};
 
 /// Formats the figures at the end of a run, with its folder; `path` holds the weight decays that the run went through, if it did.
-pub(super) fn text(summary: &Summary, run: &RunDir, path: &[PathPoint]) -> String {
+pub(super) fn text(summary: &Summary, run: &Path, path: &[PathPoint]) -> String {
     let (facts, train) = (&summary.facts, &summary.train);
     let mut text = format!(
         "\n{} on {}: {} after {} sweeps and {:.1} s ({})\n",
@@ -17,13 +19,19 @@ pub(super) fn text(summary: &Summary, run: &RunDir, path: &[PathPoint]) -> Strin
     );
     text += &row("original loss", &number(train.original_loss()));
     if let Some(certificate) = train.get("certificate") {
-        text += &row("certificate", &number(certificate));
+        text += &row(
+            "certificate",
+            &format!("{:>10}  upper bound of it", number(certificate)),
+        );
     }
     if let Some(reason) = &facts.certificate_reason {
         text += &format!("  certificate     {:>10}: {reason}\n", "none");
     }
     if let Some(separated) = train.get("separated_loss") {
-        text += &row("separated loss", &number(separated));
+        text += &row(
+            "separated loss",
+            &format!("{:>10}  with a term for each layer", number(separated)),
+        );
     }
     text += &format!("  accuracy        {:>9}% train", percent(train.accuracy()));
     if summary.test.is_some() {
@@ -39,7 +47,7 @@ pub(super) fn text(summary: &Summary, run: &RunDir, path: &[PathPoint]) -> Strin
         );
     }
     text += &path_table(path, summary.kept_sweep);
-    text + &format!("run folder: {}\n", run.path().display())
+    text + &format!("run folder: {}\n", run.display())
 }
 
 /// Formats a row for each weight decay of a path.

@@ -219,7 +219,8 @@ fn a_table_of_the_user_is_trained_on() {
         folder.path(),
         &[&data[..], &["--test-share", "0.3"]].concat(),
     );
-    let note = "note: the data has no test split: 2 of 6 samples were held out by seed 1";
+    let note = "note: own.csv: values separated by commas, 2 classes in column 1, full intensity 255; the data has no test split: 2 of 6 \
+                samples were held out by seed 1";
     assert!(text.contains(note), "{text}");
     let config = fs::read_to_string(folder.path().join("r/config.toml")).unwrap();
     assert!(config.contains("test-share = 0.3"), "{config}");

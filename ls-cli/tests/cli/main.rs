@@ -7,11 +7,15 @@ mod data;
 mod devices;
 mod experiment;
 mod info;
+mod inputs;
 mod manners;
+mod outputs;
 mod precision;
 mod problem;
+mod properties;
 mod report;
 mod resume;
+mod run_folder;
 mod train;
 mod trained;
 

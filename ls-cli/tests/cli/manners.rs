@@ -1,7 +1,8 @@
 //! Help, completions, manual pages, messages, exit codes and closed pipes.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -136,29 +137,99 @@ fn a_full_screen_display_needs_a_terminal_and_the_refusal_names_it() {
     }
 }
 
-/// `script` gives the program a terminal, and hands it the key.
+/// Runs `layersep train` with `options` on a terminal of 80 × 24 that `script` makes, hands it `keys` one second after it has
+/// taken the screen over, and returns the exit code and what was shown; `None` on systems without `script`.
 #[cfg(target_os = "linux")]
-#[test]
-fn a_key_ends_the_run_on_a_terminal_and_the_summary_follows_the_view() {
+fn on_terminal(options: &str, keys: &[&[u8]]) -> Option<(Option<i32>, String)> {
     let folder = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_layersep");
-    let train = "train --method backprop --sweeps 1000000 --limit 100 --run run";
-    let line = format!("stty rows 24 cols 80; '{program}' {train}");
+    let line = format!("stty rows 24 cols 80; '{program}' train --limit 100 --run run {options}");
     let child = Command::new("script")
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
         .current_dir(folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
-    let Ok(mut child) = child else {
-        // Some systems come without the program.
+    let mut child = child.ok()?;
+    let (mut stdin, mut stdout) = (child.stdin.take()?, child.stdout.take()?);
+    let mut shown = Vec::new();
+    let mut bytes = [0; 4096];
+    let mut keys = keys.iter();
+    let mut next = keys.next();
+    loop {
+        let is_taken = shown.windows(8).any(|own| own == b"\x1b[?1049h");
+        if let (true, Some(own)) = (is_taken, next) {
+            // The display reads keys a moment after it has taken the screen over.
+            std::thread::sleep(Duration::from_secs(1));
+            stdin.write_all(own).unwrap();
+            next = keys.next();
+        }
+        match stdout.read(&mut bytes).unwrap() {
+            0 => break,
+            count => shown.extend_from_slice(&bytes[..count]),
+        }
+    }
+    let status = child.wait().unwrap();
+    Some((status.code(), String::from_utf8_lossy(&shown).into_owned()))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_ends_the_run_on_a_terminal_and_the_summary_follows_the_view() {
+    let endless = "--method backprop --sweeps 1000000";
+    for (display, key) in [("losses", b"q"), ("losses", b"\x03"), ("tui", b"\x03")] {
+        let options = format!("{endless} --dashboard {display}");
+        let Some((code, shown)) = on_terminal(&options, &[key]) else {
+            return;
+        };
+        assert_eq!(code, Some(130), "{display}: {shown}");
+        let (view, after) = shown.rsplit_once("\u{1b}[?1049l").unwrap();
+        assert!(view.contains("\u{1b}[?1049h"), "{display}");
+        assert!(after.contains("(interrupted)"), "{display}: {after}");
+        assert!(
+            after.contains("`layersep train --resume run` continues it"),
+            "{after}"
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dashboard_that_is_killed_leaves_one_line_and_the_way_on() {
+    let options = "--method backprop --sweeps 1000000 --dashboard tui";
+    let Some((code, shown)) = on_terminal(options, &[b"q", b"k"]) else {
         return;
     };
-    child.stdin.take().unwrap().write_all(b"q").unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let shown = String::from_utf8_lossy(&output.stdout);
-    let (view, after) = shown.rsplit_once("\u{1b}[?1049l").unwrap();
-    assert!(view.contains("\u{1b}[?1049h") && view.contains("elapsed"));
-    assert!(after.contains("(interrupted)"), "{after}");
+    assert_eq!(code, Some(130), "{shown}");
+    let (_, after) = shown.rsplit_once("\u{1b}[?1049l").unwrap();
+    let (_, after) = after.split_once("error: ").unwrap();
+    let lines: Vec<&str> = after.lines().map(str::trim_end).collect();
+    let expected = [
+        "the dashboard was closed, which ends the run at once",
+        "hint: `layersep train --resume run` continues from the last checkpoint",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn lines_fit_the_width_of_the_terminal() {
+    let options = "--sweeps 2 --dashboard plain --hidden 8";
+    let Some((code, shown)) = on_terminal(options, &[]) else {
+        return;
+    };
+    assert_eq!(code, Some(0), "{shown}");
+    let lines = shown.lines().map(str::trim_end);
+    let longest = lines.clone().map(|line| line.chars().count()).max();
+    assert!(longest <= Some(80), "{shown}");
+    let header = lines.clone().find(|line| line.contains("sweep ")).unwrap();
+    for name in [
+        "Original loss",
+        "Separated loss",
+        "Certificate",
+        "test accuracy",
+        "elapsed",
+    ] {
+        assert!(header.contains(name), "{header}");
+    }
 }

@@ -149,6 +149,7 @@ fn mistakes_are_one_line() {
     );
     assert_eq!(error.lines().count(), 1, "{error}");
     fs::remove_file(path.join("run/model.bpk")).unwrap();
+    fs::remove_dir_all(path.join("run/checkpoints")).unwrap();
     let arguments = ["predict", "--run", "run", "images.csv"];
     assert_snapshot!("predict-unfinished", transcript(path, &arguments));
 }

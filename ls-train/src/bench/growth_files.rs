@@ -1,15 +1,14 @@
 //! The files of a growth: `growth.csv`, `growth.md`, and a plot for each quantity.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::exponent::Exponent;
 use super::growth::{Growth, GrowthExponents, GrowthRow, Quantity};
 use crate::chart::{AxisScale, COLOURS, Chart, ChartAxis, Curve};
 use crate::experiment::{Spread, markdown};
+use crate::files::Rows;
 use crate::format::number;
-use crate::run_dir::write_atomically;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Name of the table of all rows.
 const TABLE: &str = "growth.csv";
@@ -27,8 +26,7 @@ const COLUMNS: [&str; 7] = [
 
 /// `growth.csv`, open for more rows.
 pub(super) struct GrowthTable {
-    path: PathBuf,
-    writer: csv::Writer<File>,
+    rows: Rows,
 }
 
 impl GrowthTable {
@@ -38,16 +36,13 @@ impl GrowthTable {
     /// [`Error::ResultsExist`] when there is one, [`Error::File`] when it cannot be written.
     pub(super) fn create(folder: &Path) -> Result<Self> {
         let path = folder.join(TABLE);
-        if path.exists() {
-            let path = folder.to_path_buf();
-            return Err(Error::ResultsExist { path });
+        if files::exists(&path)? {
+            let (path, file) = (folder.into(), TABLE);
+            return Err(Error::ResultsExist { path, file });
         }
-        fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, error))?;
-        let writer = csv::Writer::from_path(&path);
-        let writer = writer.map_err(|error| Error::file("write", &path, error))?;
-        let mut table = Self { path, writer };
-        table.write(COLUMNS.map(String::from))?;
-        Ok(table)
+        files::create_folder(folder)?;
+        let rows = Rows::create(&path, &(COLUMNS.join(",") + "\n"))?;
+        Ok(Self { rows })
     }
 
     /// Appends a row.
@@ -56,7 +51,7 @@ impl GrowthTable {
     /// [`Error::File`] when it cannot be written.
     pub(super) fn append(&mut self, row: &GrowthRow) -> Result<()> {
         let Spread { median, min, max } = row.seconds;
-        self.write([
+        self.rows.add([
             row.series.quantity.name().into(),
             row.size.to_string(),
             row.series.method.clone(),
@@ -66,13 +61,6 @@ impl GrowthTable {
             row.memory.to_string(),
         ])
     }
-
-    fn write(&mut self, cells: [String; COLUMNS.len()]) -> Result<()> {
-        let written = self.writer.write_record(cells);
-        written
-            .and_then(|()| Ok(self.writer.flush()?))
-            .map_err(|error| Error::file("write", &self.path, error))
-    }
 }
 
 /// Writes `growth.md` and the plots.
@@ -80,7 +68,7 @@ impl GrowthTable {
 /// # Errors
 /// [`Error::File`] when one of them cannot be written.
 pub(super) fn write(growth: &Growth, folder: &Path) -> Result<()> {
-    write_atomically(&folder.join("growth.md"), growth.markdown().as_bytes())?;
+    files::write(&folder.join("growth.md"), growth.markdown().as_bytes())?;
     for quantity in Quantity::ALL {
         let curves = curves(growth, quantity);
         if !curves.is_empty() {
@@ -189,7 +177,7 @@ mod tests {
             .iter()
             .for_each(|row| table.append(row).unwrap());
         write(&growth, folder.path()).unwrap();
-        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
         assert_eq!(
             read("growth.csv").lines().nth(2),
             Some("width,16,exact@full,0.0256,0.0256,0.0256,16000000")

@@ -1,6 +1,5 @@
 //! Results of measurements, and their file.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::machine::Machine;
 use super::operations::Operations;
 use crate::experiment::Spread;
-use crate::run_dir::write_atomically;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// What the field `format` of a file holds.
 const FORMAT: &str = "layersep-bench";
@@ -136,7 +134,7 @@ impl BenchReport {
     /// [`Error::File`] for a file that is none, or of another version.
     pub fn read(path: &Path) -> Result<Self> {
         let failed = |reason: String| Error::file("read", path, reason);
-        let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        let text = files::read_text(path).map_err(|error| failed(error.to_string()))?;
         let foreign = |error| failed(format!("it is no report of `layersep bench`: {error}"));
         let found: Signature = serde_json::from_str(&text).map_err(foreign)?;
         if found.format != FORMAT {
@@ -161,12 +159,14 @@ impl BenchReport {
     pub fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self);
         let text = text.map_err(|error| Error::file("write", path, error))?;
-        write_atomically(path, (text + "\n").as_bytes())
+        files::write(path, (text + "\n").as_bytes())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::Precision;
 

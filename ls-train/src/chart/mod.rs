@@ -23,8 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub use axis::{AxisScale, ChartAxis};
 
-use crate::run_dir::write_atomically;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Red, green and blue, 0 to 255 each.
 pub type Colour = (u8, u8, u8);
@@ -181,8 +180,8 @@ impl Chart {
         };
         let (svg, png) = (with_ending(".svg"), with_ending(".png"));
         let text = drawing::file_svg(self).map_err(|error| self.not_drawn(error))?;
-        write_atomically(&svg, text.as_bytes())?;
-        drawing::draw_png(self, &png).map_err(|error| Error::file("write", &png, error))?;
+        files::write(&svg, text.as_bytes())?;
+        files::write_by(&png, |draft| drawing::draw_png(self, draft))?;
         Ok([svg, png])
     }
 

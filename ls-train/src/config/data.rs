@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use ls_datasets::Source;
+use ls_datasets::{Source, TableRule};
 use serde::{Deserialize, Serialize};
 
+use super::positive;
+use crate::format::typed;
 use crate::{Error, Result};
 
 /// The value of [`DataConfig::dataset`] for data that an application made.
@@ -31,6 +33,12 @@ pub struct DataConfig {
     /// Part of every class that becomes the test split, chosen by the seed; only for data without a test split of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_share: Option<f64>,
+    /// Column of the labels in a table: its position from 1, `last`, or its name in the header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+    /// Number of full intensity in a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_max: Option<f64>,
 }
 
 impl Default for DataConfig {
@@ -42,6 +50,8 @@ impl Default for DataConfig {
             limit: None,
             validation: None,
             test_share: None,
+            label_column: None,
+            pixel_max: None,
         }
     }
 }
@@ -50,6 +60,18 @@ impl DataConfig {
     /// Returns the name of the data.
     pub fn title(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.dataset)
+    }
+
+    /// Returns what the settings say about tables.
+    pub fn table_rule(&self) -> TableRule {
+        TableRule {
+            // Every text names a column.
+            label_column: self
+                .label_column
+                .as_ref()
+                .and_then(|name| name.parse().ok()),
+            pixel_max: self.pixel_max,
+        }
     }
 
     /// Checks the settings and returns the source of the samples; none for those of an application.
@@ -67,14 +89,39 @@ impl DataConfig {
             not_used("name", self.name.clone(), allowed)?;
             let source = self.dataset.parse()?;
             self.check_test_share(source)?;
+            if !source.is_table() {
+                self.refuse_table_rule()?;
+            }
+            if let Some(full) = self.pixel_max {
+                positive("pixel-max", full)?;
+            }
             return Ok(Some(source));
         }
+        self.refuse_table_rule()?;
         let folder = self.folder.as_ref().map(|path| path.display().to_string());
         not_used("folder", folder, "the data of an application have none")?;
         match self.test_share {
             Some(share) => Err(test_share_not_used(share)),
             None => Ok(None),
         }
+    }
+
+    /// Refuses settings of tables where the data are none.
+    fn refuse_table_rule(&self) -> Result<()> {
+        let given = [
+            ("label-column", self.label_column.clone()),
+            ("pixel-max", self.pixel_max.map(typed)),
+        ];
+        for (field, value) in given {
+            if let Some(value) = value {
+                return Err(Error::InvalidConfig {
+                    field,
+                    value,
+                    allowed: "it is only for tables, the data set csv",
+                });
+            }
+        }
+        Ok(())
     }
 
     fn check_test_share(&self, source: Source) -> Result<()> {
@@ -84,7 +131,7 @@ impl DataConfig {
             Some(share) if share > 0.0 && share < 1.0 => Ok(()),
             Some(share) => Err(Error::InvalidConfig {
                 field: "test-share",
-                value: share.to_string(),
+                value: typed(share),
                 allowed: "it must be between 0 and 1, both excluded",
             }),
         }
@@ -95,7 +142,7 @@ impl DataConfig {
 pub(crate) fn test_share_not_used(share: f64) -> Error {
     Error::InvalidConfig {
         field: "test-share",
-        value: share.to_string(),
+        value: typed(share),
         allowed: "it is only for data without a test split, and this data brings its own",
     }
 }

@@ -5,6 +5,7 @@
 
 mod data;
 mod difference;
+mod file;
 mod method;
 mod network;
 mod precision;
@@ -14,6 +15,8 @@ use std::path::Path;
 pub(crate) use data::test_share_not_used;
 pub use data::{APPLICATION, DataConfig};
 pub(crate) use difference::difference;
+pub(crate) use file::in_plain_words;
+pub use file::{in_file, read_text};
 pub use ls_core::batch::BatchSize;
 pub use ls_core::fit::ImageChange;
 pub use ls_core::method::{
@@ -29,6 +32,7 @@ use ls_core::stage::{Activation, Init};
 use ls_datasets::{Source, SplitRule};
 use serde::{Deserialize, Serialize};
 
+use crate::format::typed;
 use crate::{Error, Result};
 
 /// Version of the files of a run folder.
@@ -140,7 +144,8 @@ impl Plan {
         let source = self.source.ok_or_else(|| Error::ApplicationData {
             name: data.title().into(),
         })?;
-        let dataset = source.load(data.folder.as_deref(), &self.split_rule())?;
+        let folder = data.folder.as_deref();
+        let dataset = source.load_by(folder, &self.split_rule(), &data.table_rule())?;
         match (data.test_share, dataset.test_is_drawn) {
             (Some(share), false) => Err(test_share_not_used(share)),
             _ => Ok(dataset),
@@ -167,8 +172,7 @@ impl RunConfig {
     /// # Errors
     /// [`Error::File`], naming the line, the key, and the allowed values, and [`Error::Schema`] for a file of another version.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| Error::file("read", path, error))?;
+        let text = read_text(path)?;
         // Another version has other keys, and its number explains more than the first of them.
         let table = text.parse::<toml::Table>().ok();
         let schema = table
@@ -178,7 +182,7 @@ impl RunConfig {
             ensure_schema(path, schema)?;
         }
         let config: Self = toml::from_str(&text)
-            .map_err(|error| Error::file("read", path, explained(&text, &error)))?;
+            .map_err(|error| Error::file("read", path, in_file(&text, &error)))?;
         Ok(config.with_suited_method(table.as_ref()))
     }
 
@@ -332,26 +336,6 @@ pub(crate) fn ensure_schema(path: &Path, found: Option<i64>) -> Result<()> {
     }
 }
 
-/// The mistake in a file, with its line.
-fn explained(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map_or_else(String::new, |span| {
-        let number = text[..span.start.min(text.len())].matches('\n').count();
-        let line = text.lines().nth(number).unwrap_or_default().trim();
-        format!("line {}, `{line}`: ", number + 1)
-    });
-    line + &in_plain_words(error.message())
-}
-
-/// A message of the parser without names of Rust types.
-fn in_plain_words(message: &str) -> String {
-    message
-        .trim()
-        .replace('\n', " ")
-        .replace("expected usize", "expected a whole number")
-        .replace("expected u64", "expected a whole number")
-        .replace("expected f64", "expected a number")
-}
-
 fn positive_count(field: &'static str, value: usize) -> Result<()> {
     if value > 0 {
         return Ok(());
@@ -371,7 +355,7 @@ pub(crate) fn positive(field: &'static str, value: f64) -> Result<()> {
     }
     Err(Error::InvalidConfig {
         field,
-        value: value.to_string(),
+        value: typed(value),
         allowed: "it must be greater than 0 and at most 1e12",
     })
 }

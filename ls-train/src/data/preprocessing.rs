@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ls_core::shape::FeatureShape;
-use ls_datasets::{ImageShape, Samples};
+use ls_datasets::{ImageShape, PixelScale, Samples};
 use serde::{Deserialize, Serialize};
 
 use super::{SampleKind, Standardization, feature_shape};
@@ -25,6 +25,9 @@ pub struct Preprocessing {
     /// Pixel value of full intensity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel_max: Option<u8>,
+    /// Number of full intensity in tables, where it is another one: pixels are then rounded to `pixel-max` equal steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_intensity: Option<f64>,
     /// Names of the classes, in the order of the logits.
     pub classes: Vec<String>,
     /// Mean and deviation of the training split.
@@ -41,6 +44,9 @@ impl Preprocessing {
             height: shape.height,
             width: shape.width,
             pixel_max: Some(train.pixel_max()),
+            full_intensity: Some(train.scale())
+                .filter(|scale| !scale.is_of_integers())
+                .map(PixelScale::full),
             classes: train.classes().to_vec(),
             standardization: Some(Standardization::fit(train)),
         }
@@ -61,6 +67,7 @@ impl Preprocessing {
             height,
             width,
             pixel_max: None,
+            full_intensity: None,
             classes: kind.classes.clone(),
             standardization: None,
         }
@@ -96,6 +103,12 @@ impl Preprocessing {
         if pixel_max == 0 {
             return Err("pixel-max must be 1 or more");
         }
+        if !self
+            .full_intensity
+            .is_none_or(|full| full > 0.0 && full.is_finite())
+        {
+            return Err("full-intensity must be finite and greater than 0");
+        }
         if own.mean.len() != self.channels || own.deviation.len() != self.channels {
             return Err("there must be a mean and a deviation for each channel");
         }
@@ -105,6 +118,12 @@ impl Preprocessing {
             return Err("means must be finite, and deviations finite and greater than 0");
         }
         Ok(())
+    }
+
+    /// Returns the pixels of numbers in tables; `None` where the inputs are numbers of an application.
+    pub fn scale(&self) -> Option<PixelScale> {
+        let of_steps = self.full_intensity.map(PixelScale::steps);
+        of_steps.or(self.pixel_max.map(PixelScale::integers))
     }
 
     /// Shape of one image.

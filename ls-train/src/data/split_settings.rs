@@ -1,6 +1,7 @@
 //! The settings that made the splits of a run.
 
 use crate::config::{APPLICATION, DataConfig, RunConfig};
+use crate::format::typed;
 use crate::{Error, Result};
 
 /// The settings by which splits were made. A run folder holds those of the plan that trains, and so they must be the same.
@@ -10,6 +11,8 @@ pub struct SplitSettings {
     limit: Option<usize>,
     validation: Option<usize>,
     test_share: Option<f64>,
+    label_column: Option<String>,
+    pixel_max: Option<f64>,
     /// `None` where nothing was drawn.
     seed: Option<u64>,
 }
@@ -23,6 +26,8 @@ impl SplitSettings {
             limit: data.limit,
             validation: data.validation,
             test_share: data.test_share,
+            label_column: data.label_column.clone(),
+            pixel_max: data.pixel_max,
             seed: is_drawn.then_some(seed),
         }
     }
@@ -32,6 +37,8 @@ impl SplitSettings {
         Self {
             dataset: APPLICATION.into(),
             test_share: None,
+            label_column: None,
+            pixel_max: None,
             ..Self::new(data, seed, false)
         }
     }
@@ -43,7 +50,8 @@ impl SplitSettings {
     pub(crate) fn ensure_match(&self, config: &RunConfig) -> Result<()> {
         let number =
             |value: Option<usize>| value.map_or_else(|| "absent".into(), |v| v.to_string());
-        let share = |value: Option<f64>| value.map_or_else(|| "absent".into(), |v| v.to_string());
+        let share = |value: Option<f64>| value.map_or_else(|| "absent".into(), typed);
+        let name = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".into());
         let data = &config.data;
         let seed = self.seed.unwrap_or(config.seed);
         let own = [
@@ -58,6 +66,12 @@ impl SplitSettings {
         let of_data_sets = [
             ("dataset", self.dataset.clone(), data.dataset.clone()),
             ("test-share", share(self.test_share), share(data.test_share)),
+            ("pixel-max", share(self.pixel_max), share(data.pixel_max)),
+            (
+                "label-column",
+                name(&self.label_column),
+                name(&data.label_column),
+            ),
         ];
         let of_data_sets = of_data_sets
             .into_iter()
@@ -94,6 +108,11 @@ mod tests {
         let cases = [
             ("dataset", other(&|c| c.data.dataset = "mnist".into())),
             ("test-share", other(&|c| c.data.test_share = Some(0.5))),
+            ("pixel-max", other(&|c| c.data.pixel_max = Some(16.0))),
+            (
+                "label-column",
+                other(&|c| c.data.label_column = Some("last".into())),
+            ),
             ("limit", other(&|c| c.data.limit = Some(7))),
             ("validation", other(&|c| c.data.validation = None)),
             ("seed", other(&|c| c.seed += 1)),
@@ -111,7 +130,7 @@ mod tests {
             let is_refused = own.ensure_match(other).is_err();
             assert_eq!(
                 is_refused,
-                !["dataset", "test-share"].contains(field),
+                !["dataset", "test-share", "pixel-max", "label-column"].contains(field),
                 "{field}"
             );
         }

@@ -5,10 +5,9 @@
 
 use std::path::Path;
 
-use burn::module::Module;
-
 use super::ExportFormat;
-use crate::{Error, Result, Trained};
+use crate::run_dir::burnpack;
+use crate::{Error, Result, Trained, files};
 
 pub(super) const FORMAT: ExportFormat = ExportFormat {
     name: "burn",
@@ -18,11 +17,7 @@ pub(super) const FORMAT: ExportFormat = ExportFormat {
 };
 
 fn write(trained: &Trained, path: &Path) -> Result<()> {
-    // Burn appends its own ending to names that lack it.
-    let draft = path.with_extension("draft.bpk");
-    let network = trained.network.clone();
-    network
-        .save_file(&draft)
-        .map_err(|error| Error::file("write", path, error))?;
-    std::fs::rename(&draft, path).map_err(|error| Error::file("write", path, error))
+    let bytes = burnpack::to_numbered_bytes(trained.network.clone());
+    let bytes = bytes.map_err(|error| Error::file("write", path, error))?;
+    files::write(path, &bytes)
 }

@@ -43,7 +43,7 @@ impl ExportFormat {
     /// ever reads half of it.
     ///
     /// # Errors
-    /// [`crate::Error::File`] when the file cannot be written, [`crate::Error::Core`] when the device failed.
+    /// [`crate::Error::File`] or [`crate::Error::Disk`] when the file cannot be written, [`crate::Error::Core`] when the device failed.
     pub fn write(self, trained: &Trained, path: &Path) -> Result<()> {
         (self.write)(trained, path)
     }

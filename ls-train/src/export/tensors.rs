@@ -12,8 +12,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::config::RunNetwork;
 use crate::data::{Preprocessing, integers};
-use crate::run_dir::write_atomically;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// A tensor as bytes, under its name.
 pub(super) struct NamedTensor {
@@ -193,7 +192,7 @@ pub(super) fn write_tensors(
     let views = views.collect::<Result<Vec<_>>>()?;
     let metadata = HashMap::from([("layersep".to_owned(), facts.to_string())]);
     let bytes = serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))?;
-    write_atomically(path, &bytes)
+    files::write(path, &bytes)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use ls_core::fit::{Observer, Snapshot, Stop};
 
 use crate::config::RunConfig;
 use crate::data::Fingerprint;
-use crate::run_dir::{CheckpointContents, Checkpoints};
+use crate::run_dir::{CheckpointContents, RunDir};
 use crate::{Error, Result};
 
 /// Share of the time of the sweeps that economical checkpoints may take.
@@ -24,8 +24,9 @@ pub enum CheckpointRule {
 }
 
 /// Writes the checkpoints of a run.
-pub struct WriteCheckpoints {
-    checkpoints: Checkpoints,
+pub struct WriteCheckpoints<'a> {
+    run: &'a RunDir,
+    keep: usize,
     rule: CheckpointRule,
     config: RunConfig,
     fingerprint: Fingerprint,
@@ -35,17 +36,20 @@ pub struct WriteCheckpoints {
     before: f64,
 }
 
-impl WriteCheckpoints {
-    /// Checkpoints of a run with a configuration and data, whose sweeps took so many seconds before.
+impl<'a> WriteCheckpoints<'a> {
+    /// Checkpoints of a run with a configuration and data, whose sweeps took so many seconds before; the last `keep` stay. The history
+    /// must be written by an observer before this one: every checkpoint holds it, too.
     pub fn new(
-        checkpoints: Checkpoints,
+        run: &'a RunDir,
+        keep: usize,
         rule: CheckpointRule,
         config: RunConfig,
         fingerprint: Fingerprint,
         before: f64,
     ) -> Self {
         Self {
-            checkpoints,
+            run,
+            keep,
             rule,
             config,
             fingerprint,
@@ -65,14 +69,17 @@ impl WriteCheckpoints {
     }
 }
 
-impl Observer<Error> for WriteCheckpoints {
+impl Observer<Error> for WriteCheckpoints<'_> {
     fn checkpoint(&mut self, snapshot: Snapshot<'_>, stop: Option<Stop>) -> Result<()> {
         if !self.is_due(&snapshot, stop) {
             return Ok(());
         }
         let started = Instant::now();
-        self.checkpoints.write(CheckpointContents {
+        let history = self.run.read_history()?;
+        self.run.checkpoints(self.keep).write(CheckpointContents {
             snapshot,
+            stop,
+            history: &history,
             config: &self.config,
             fingerprint: &self.fingerprint,
         })?;

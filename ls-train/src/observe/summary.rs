@@ -2,7 +2,7 @@
 
 use ls_core::fit::{Observer, Snapshot, Stop};
 
-use crate::run_dir::{HistoryTable, RunDir, RunFacts, Summary};
+use crate::run_dir::{RunDir, RunFacts};
 use crate::{Error, Result};
 
 /// Writes the weights and the summary when a run ends.
@@ -23,9 +23,9 @@ impl Observer<Error> for WriteSummary<'_> {
     fn checkpoint(&mut self, snapshot: Snapshot<'_>, stop: Option<Stop>) -> Result<()> {
         let Some(stop) = stop else { return Ok(()) };
         let network = snapshot.best.unwrap_or(&snapshot.model.network);
-        self.run.save_model(network)?;
-        let history = HistoryTable::read(self.run.path())?;
-        let summary = Summary::new(self.facts.clone(), &history, snapshot.state, stop)?;
-        self.run.save_summary(&summary)
+        let saved = self
+            .run
+            .save_end(network, self.facts.clone(), snapshot.state, stop);
+        saved.map(|_| ())
     }
 }

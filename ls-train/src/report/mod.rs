@@ -27,16 +27,20 @@ mod section;
 mod test_images;
 mod weights;
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub use options::ReportOptions;
 
 use crate::chart::Chart;
-use crate::run_dir::write_atomically;
-use crate::{Error, Result};
+use crate::{Result, files};
 use charts::ReportChart;
 use section::RunSection;
+
+/// The line of a page by which it is recognized, up to the version of the program, and the bytes within which it stands.
+const GENERATOR: &str = "<meta name=\"generator\" content=\"layersep ";
+const BEGINNING: u64 = 1024;
 
 /// The content of some runs, ready to be laid out.
 pub struct Report {
@@ -69,6 +73,14 @@ impl Report {
         Ok(Self { runs, overlay })
     }
 
+    /// Returns whether a file is an earlier report, which holds nothing that is not in the run folders.
+    pub fn is_at(path: &Path) -> bool {
+        let mut beginning = Vec::new();
+        let read =
+            File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut beginning));
+        read.is_ok() && String::from_utf8_lossy(&beginning).contains(GENERATOR)
+    }
+
     /// Returns remarks on missing content, each with the folder of its run and, where there is one, a remedy.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         let runs = self.runs.iter();
@@ -92,7 +104,7 @@ impl Report {
     /// # Errors
     /// [`Error::File`] when a chart cannot be drawn or the page cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        write_atomically(path, self.html()?.as_bytes())
+        files::write(path, self.html()?.as_bytes())
     }
 
     /// Writes every chart as SVG and PNG into a folder; returns the paths of the files.
@@ -100,7 +112,7 @@ impl Report {
     /// # Errors
     /// [`Error::File`] when a file cannot be written.
     pub fn save_charts(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, error))?;
+        files::create_folder(folder)?;
         let mut files = Vec::new();
         for (name, chart) in self.charts() {
             files.extend(chart.save(&folder.join(name))?);

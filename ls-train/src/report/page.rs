@@ -245,6 +245,7 @@ mod tests {
             config: config.clone(),
             preprocessing,
             network,
+            checkpoint: None,
         };
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join(HOSTILE.replace('/', ""));

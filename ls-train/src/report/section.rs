@@ -44,7 +44,7 @@ impl RunSection {
         let config = RunDir::read_config(run)?;
         let config_text = RunDir::read_config_text(run)?;
         let history = HistoryTable::read(run)?;
-        let summary = match RunDir::has_ended(run) {
+        let summary = match RunDir::has_ended(run)? {
             true => Some(RunDir::read_summary(run)?),
             false => None,
         };
@@ -61,11 +61,30 @@ impl RunSection {
             weights: None,
             notes: Vec::new(),
         };
+        section.notes.extend(section.history_gap());
         match section.summary.is_some() {
             true => section.add_network(run, options)?,
             false => section.notes.push(section.unfinished().into()),
         }
         Ok(section)
+    }
+
+    /// Returns a note on rows that the history lacks, for which charts are missing or have gaps.
+    fn history_gap(&self) -> Option<String> {
+        let missing = self.history.missing_sweeps();
+        let what = match (self.summary.is_some(), missing.first(), missing.last()) {
+            (true, ..) if self.history.is_empty() => {
+                "history.csv holds no rows, so there are no charts".to_owned()
+            }
+            (_, Some(first), Some(last)) => format!(
+                "history.csv lacks {} rows from sweep {first} to {last}, so charts have gaps",
+                missing.len()
+            ),
+            _ => return None,
+        };
+        Some(format!(
+            "{what}; `train --resume` restores it from the last checkpoint"
+        ))
     }
 
     /// Returns the note on a run that has not ended.
@@ -125,7 +144,7 @@ fn model(run: &Path, config: &RunConfig, summary: Option<&Summary>) -> Result<Op
     if let Some(summary) = summary {
         return Ok(Some(summary.facts.model.clone()));
     }
-    if !RunDir::has_preprocessing(run) {
+    if !RunDir::has_preprocessing(run)? {
         return Ok(None);
     }
     let own = RunDir::read_preprocessing(run)?;

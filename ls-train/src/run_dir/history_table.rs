@@ -7,7 +7,7 @@ use ls_core::fit::ORIGINAL_LOSS;
 
 use super::HISTORY;
 use super::columns::{Column, SECONDS, SWEEP};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The figures that a run has written so far; a row per sweep.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +17,7 @@ pub struct HistoryTable {
 }
 
 /// The lines of a history before its first row of names.
-pub(super) fn is_comment(line: &str) -> bool {
+fn is_comment(line: &str) -> bool {
     line.starts_with('#')
 }
 
@@ -28,12 +28,12 @@ impl HistoryTable {
     /// [`Error::File`] when it cannot be read.
     pub fn read(run: &Path) -> Result<Self> {
         let path = run.join(HISTORY);
-        if !path.exists() {
+        let failed = |reason: String| Error::file("read", &path, reason);
+        let Some(bytes) = files::read(&path)? else {
             return Ok(Self::default());
-        }
-        let text = std::fs::read_to_string(&path);
-        let text = text.map_err(|error| Error::file("read", &path, error))?;
-        Self::parse(&text).map_err(|reason| Error::file("read", &path, reason))
+        };
+        let text = String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
+        Self::parse(&text).map_err(failed)
     }
 
     fn parse(text: &str) -> core::result::Result<Self, String> {
@@ -75,6 +75,17 @@ impl HistoryTable {
     /// Tells whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Returns the numbers of the sweeps between the first row and the last that have no row: of a damaged file, as a run leaves none out.
+    pub fn missing_sweeps(&self) -> Vec<usize> {
+        let sweeps: Vec<usize> = self
+            .points(SWEEP, SWEEP)
+            .iter()
+            .map(|row| row.0 as usize)
+            .collect();
+        let gaps = sweeps.windows(2);
+        gaps.flat_map(|pair| pair[0] + 1..pair[1]).collect()
     }
 
     /// Returns the values of two columns, from the rows that have both as finite numbers; none without such columns.

@@ -51,6 +51,8 @@ pub struct Summary {
     pub kept_sweep: usize,
     /// Wall time spent in sweeps; measurements are not counted.
     pub seconds: f64,
+    /// CRC-32 of `model.bpk`, by which other weights are refused.
+    pub model_crc32: u32,
     /// Figures of the training split.
     pub train: SplitFigures,
     /// Figures of the validation split; `null` without one.
@@ -117,7 +119,7 @@ impl SplitFigures {
 }
 
 impl Summary {
-    /// Puts together the end of a run from its history.
+    /// Puts together the end of a run from its history and the checksum of its weights.
     ///
     /// # Errors
     /// [`Error::Summary`] when the history has no row of the sweep whose weights are kept.
@@ -126,6 +128,7 @@ impl Summary {
         history: &HistoryTable,
         state: &FitState,
         stop: Stop,
+        model_crc32: u32,
     ) -> Result<Self> {
         let kept_sweep = state.best.as_ref().map_or(state.sweep, |best| best.sweep);
         let row = history
@@ -143,6 +146,7 @@ impl Summary {
             sweeps: state.sweep,
             kept_sweep,
             seconds: state.seconds,
+            model_crc32,
             train: train.unwrap_or_default(),
             validation,
             test,

@@ -3,7 +3,7 @@
 mod growth;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -14,7 +14,7 @@ use ls_train::data::Splits;
 use ls_train::memory::MemoryNeed;
 use serde::Serialize;
 
-use super::support::{Context, ensure_fits, stop_on_signal};
+use super::support::{Context, ensure_fits, ensure_replaceable, is_stdout, stop_on_signal};
 use crate::args::values::{count, named};
 use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs};
 use crate::device;
@@ -51,9 +51,12 @@ pub(crate) struct BenchArgs {
     /// Measurements of each row [default: 9; 3 with --over]
     #[arg(long, value_name = "N", value_parser = count::<usize>())]
     repeats: Option<usize>,
-    /// Write the results as JSON into a file, too
+    /// Write the results as JSON into a file, too; earlier results are replaced, any other file only with --overwrite
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace a file that holds no earlier results
+    #[arg(long, requires = "output")]
+    overwrite: bool,
     /// Show ratios to the results in FILE, which --output or --json wrote
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
@@ -109,12 +112,20 @@ pub(super) fn run(args: &BenchArgs, context: &Context<'_>) -> Result<ExitCode, F
     if cfg!(debug_assertions) {
         ui.note("this is a debug build; a release build is faster");
     }
+    if args.output.as_deref().is_some_and(is_stdout) {
+        return Err(Failure::new("--output names a file")
+            .hint("--json writes the results to standard output"));
+    }
     if !args.over.is_empty() {
         return growth::run(args, ui);
     }
     // First, so that a wrong file costs no time.
     let old = args.against.as_deref().map(BenchReport::read);
     let old = old.transpose()?;
+    if let Some(file) = &args.output {
+        let is_earlier = |file: &Path| BenchReport::read(file).is_ok();
+        ensure_replaceable(file, args.overwrite, is_earlier)?;
+    }
     let report = args.measure(ui)?;
     let against = old.map(|old| BenchComparison::new(&report, &old));
     for difference in against.iter().flat_map(|found| &found.differences) {

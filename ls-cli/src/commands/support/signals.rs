@@ -5,6 +5,7 @@ use ls_core::fit::StopSignal;
 use ls_train::observe::LossesDashboard;
 
 use crate::failure::{Failure, INTERRUPTED};
+use crate::ui::terminal;
 
 /// Ends the run after the current sweep on the first Ctrl-C or other request of the system to end, and at once on the second.
 ///
@@ -15,6 +16,7 @@ pub(in crate::commands) fn stop_on_signal(signal: &StopSignal) -> Result<(), Fai
     ctrlc::set_handler(move || {
         if signal.is_given() {
             LossesDashboard::restore_terminal();
+            terminal::restore();
             std::process::exit(i32::from(INTERRUPTED));
         }
         signal.stop();

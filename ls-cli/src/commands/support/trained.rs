@@ -1,4 +1,4 @@
-//! The network of a finished run.
+//! The network of a run.
 
 use std::path::Path;
 
@@ -9,14 +9,27 @@ use ls_train::run_dir::RunDir;
 
 use crate::device;
 use crate::failure::Failure;
+use crate::ui::Ui;
 
-/// Loads the network of a run onto the device of a name, in the precision of the run.
+/// Loads the network of a run onto the device of a name, in the precision of the run. A note names the checkpoint of a run that has not
+/// ended.
 ///
 /// # Errors
-/// Exit code 2 for a folder without a finished run, and for an unknown device.
-pub(in crate::commands) fn load(run: &Path, name: &str) -> Result<(Trained, Device), Failure> {
+/// Exit code 2 for a folder without a run that has weights, and for an unknown device.
+pub(in crate::commands) fn load(
+    run: &Path,
+    name: &str,
+    ui: &Ui,
+) -> Result<(Trained, Device), Failure> {
     let device = device::find(name, precision_of(run)?)?.device;
-    Ok((Trained::load(run, &device)?, device))
+    let trained = Trained::load(run, &device)?;
+    if let Some(sweep) = trained.checkpoint {
+        ui.note(&format!(
+            "{} holds no model.bpk, which a run writes at its end; these are the weights of its checkpoint of sweep {sweep}",
+            run.display()
+        ));
+    }
+    Ok((trained, device))
 }
 
 /// Reads the precision of a run.

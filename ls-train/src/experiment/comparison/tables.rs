@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Comparison, ContenderSummary, PairedDifference};
 use crate::experiment::markdown::table;
 use crate::experiment::statistics::{ConfidenceInterval, Spread};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Columns of the CSV file.
 const COLUMNS: [&str; 19] = [
@@ -51,16 +51,21 @@ impl Comparison {
         let header = [&*against, "pairs", "training loss", "test accuracy"];
         text += "\n";
         text += &table(header, self.differences.iter().map(difference_row));
-        text + "\nMean over pairs of runs from equal seeds (95 % confidence interval by Student's t); losses below 1e-9 count as 1e-9.\n"
+        text += &format!(
+            "\n× 25 would mean: the method's training loss is 25 times that of {0}; below 1 it is lower. Points are its test accuracy minus that \
+             of {0}.\n",
+            first.reference
+        );
+        text + "Mean over pairs of runs from equal seeds (95 % confidence interval by Student's t); losses below 1e-9 count as 1e-9.\n"
     }
 
     /// Writes a CSV file with a row per contender.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be written.
+    /// [`Error::File`] or [`Error::Disk`] when it cannot be written.
     pub fn write_csv(&self, path: &Path) -> Result<()> {
         let failed = |error: csv::Error| Error::file("write", path, error);
-        let mut writer = csv::Writer::from_path(path).map_err(failed)?;
+        let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(COLUMNS).map_err(failed)?;
         for contender in &self.contenders {
             let mut differences = self.differences.iter();
@@ -68,7 +73,19 @@ impl Comparison {
             let record = csv_record(contender, difference);
             writer.write_record(record).map_err(failed)?;
         }
-        writer.flush().map_err(|error| failed(error.into()))
+        let bytes = writer.into_inner();
+        let bytes = bytes.map_err(|error| Error::file("write", path, error))?;
+        files::write(path, &bytes)
+    }
+
+    /// Writes a comparison as Markdown; returns the text.
+    ///
+    /// # Errors
+    /// [`Error::File`] or [`Error::Disk`] when it cannot be written.
+    pub fn write_markdown(&self, path: &Path) -> Result<String> {
+        let text = self.markdown();
+        files::write(path, text.as_bytes())?;
+        Ok(text)
     }
 }
 

@@ -1,13 +1,13 @@
 //! `results.md`: medians over the seeds.
 
-use std::fs;
 use std::path::Path;
 
 use super::options::RunResult;
+use super::table::MEDIANS;
 use crate::experiment::markdown;
 use crate::experiment::statistics::median;
 use crate::run_dir::Summary;
-use crate::{Error, Result};
+use crate::{Result, files};
 
 const HEADER: [&str; 10] = [
     "case",
@@ -25,13 +25,12 @@ const HEADER: [&str; 10] = [
 /// Writes the medians into a folder, a row per contender in the order of the runs.
 ///
 /// # Errors
-/// [`Error::File`] when the file cannot be written.
+/// [`Error::File`](crate::Error::File) or [`Error::Disk`](crate::Error::Disk) when the file cannot be written.
 pub(super) fn write(folder: &Path, results: &[RunResult]) -> Result<()> {
     let is_same = |a: &RunResult, b: &RunResult| a.case == b.case && a.contender == b.contender;
     let rows = results.chunk_by(is_same).map(row);
-    let path = folder.join("results.md");
-    fs::write(&path, markdown::table(HEADER, rows))
-        .map_err(|error| Error::file("write", &path, error))
+    let text = markdown::table(HEADER, rows);
+    files::write(&folder.join(MEDIANS), text.as_bytes())
 }
 
 /// Formats the row of a contender. Figures of runs that diverged count as infinite.

@@ -23,11 +23,11 @@ mod tuning;
 pub use options::{Arrival, ExperimentOptions, ExperimentProgress, RunResult};
 
 use super::{Budget, Case, Contender};
+use crate::Result;
 use crate::config::{MethodConfig, RunConfig};
 use crate::run_dir::HistoryTable;
-use crate::{Error, Result};
 use limits::{Limit, RunLimits};
-use table::{RESULTS, ResultsTable};
+use table::ResultsTable;
 
 /// Runs all contenders of all cases; returns the results that represent them, without those of the tuning.
 ///
@@ -48,10 +48,7 @@ pub fn run(
     options: &ExperimentOptions<'_>,
     observer: &mut dyn FnMut(&ExperimentProgress<'_>),
 ) -> Result<Vec<RunResult>> {
-    if options.folder.join(RESULTS).exists() {
-        let path = options.folder.to_path_buf();
-        return Err(Error::ResultsExist { path });
-    }
+    ResultsTable::ensure_none(options.folder)?;
     let cases = plan::select(cases, options.only)?;
     plan::check(&cases, options)?;
     let mut runner = Runner {

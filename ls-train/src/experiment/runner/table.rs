@@ -1,21 +1,24 @@
 //! `results.csv`: a row per run, `arrivals.csv`: a row per target, and `figures.csv`: a row per figure of a method, all written as soon as a
 //! run ends.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::options::RunResult;
+use crate::files::Rows;
 use crate::run_dir::Summary;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Name of the file.
-pub(super) const RESULTS: &str = "results.csv";
+const RESULTS: &str = "results.csv";
 
 /// Name of the file of the methods' own figures.
 const METHOD_FIGURES: &str = "figures.csv";
 
 /// Name of the file of the arrivals at targets.
 const ARRIVALS: &str = "arrivals.csv";
+
+/// Name of the file of the medians.
+pub(super) const MEDIANS: &str = "results.md";
 
 /// Columns that identify a run.
 const KEYS: [&str; 4] = ["case", "contender", "setting", "seed"];
@@ -48,33 +51,44 @@ fn optional(value: Option<f64>) -> String {
 
 /// The files, open for more rows.
 pub(super) struct ResultsTable {
-    results: TableFile,
+    results: Rows,
     /// A case has any number of targets.
-    arrivals: TableFile,
+    arrivals: Rows,
     /// Every method has figures of its own, so each gets a row, not a column.
-    figures: TableFile,
+    figures: Rows,
 }
 
 impl ResultsTable {
+    /// Refuses a folder with files that results would replace.
+    ///
+    /// # Errors
+    /// [`Error::ResultsExist`] when there is one of them, [`Error::File`] when the folder cannot be read.
+    pub(super) fn ensure_none(folder: &Path) -> Result<()> {
+        for file in [RESULTS, ARRIVALS, METHOD_FIGURES, MEDIANS] {
+            if files::exists(&folder.join(file))? {
+                let path = folder.into();
+                return Err(Error::ResultsExist { path, file });
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the folder, and the files with their headers.
     ///
     /// # Errors
-    /// [`Error::File`] when one of them cannot be written.
+    /// [`Error::ResultsExist`] when there is one of them, [`Error::File`] or [`Error::Disk`] when one cannot be written.
     pub(super) fn create(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, error))?;
-        let mut table = Self {
-            results: TableFile::create(folder.join(RESULTS))?,
-            arrivals: TableFile::create(folder.join(ARRIVALS))?,
-            figures: TableFile::create(folder.join(METHOD_FIGURES))?,
+        Self::ensure_none(folder)?;
+        files::create_folder(folder)?;
+        let table = |name: &str, columns: &[&str]| {
+            let names = [&KEYS[..], columns].concat();
+            Rows::create(&folder.join(name), &(names.join(",") + "\n"))
         };
-        let keys = || KEYS.into_iter().map(String::from);
-        let figures = FIGURES.iter().map(|(name, _)| String::from(*name));
-        table.results.write(keys().chain(figures))?;
-        let arrival = ["target", "sweeps", "seconds"].map(String::from);
-        table.arrivals.write(keys().chain(arrival))?;
-        let pair = ["figure", "value"].map(String::from);
-        table.figures.write(keys().chain(pair))?;
-        Ok(table)
+        Ok(Self {
+            results: table(RESULTS, &FIGURES.map(|(name, _)| name))?,
+            arrivals: table(ARRIVALS, &["target", "sweeps", "seconds"])?,
+            figures: table(METHOD_FIGURES, &["figure", "value"])?,
+        })
     }
 
     /// Appends the rows of a run.
@@ -95,7 +109,7 @@ impl ResultsTable {
             Some(summary) => cell(result, summary),
             None => "diverged".into(),
         });
-        self.results.write(keys().chain(figures))?;
+        self.results.add(keys().chain(figures))?;
         for arrival in &result.arrivals {
             let sweeps = arrival.sweep.map_or_else(String::new, |n| n.to_string());
             let cells = [
@@ -103,33 +117,13 @@ impl ResultsTable {
                 sweeps,
                 optional(arrival.seconds),
             ];
-            self.arrivals.write(keys().chain(cells))?;
+            self.arrivals.add(keys().chain(cells))?;
         }
         let own = result.summary.iter().flat_map(|summary| &summary.figures);
         for (name, value) in own {
             let pair = [name.clone(), value.to_string()];
-            self.figures.write(keys().chain(pair))?;
+            self.figures.add(keys().chain(pair))?;
         }
         Ok(())
-    }
-}
-
-struct TableFile {
-    path: PathBuf,
-    writer: csv::Writer<File>,
-}
-
-impl TableFile {
-    fn create(path: PathBuf) -> Result<Self> {
-        let writer = csv::Writer::from_path(&path);
-        let writer = writer.map_err(|error| Error::file("write", &path, error))?;
-        Ok(Self { path, writer })
-    }
-
-    fn write(&mut self, cells: impl Iterator<Item = String>) -> Result<()> {
-        let written = self.writer.write_record(cells);
-        written
-            .and_then(|()| Ok(self.writer.flush()?))
-            .map_err(|error| Error::file("write", &self.path, error))
     }
 }

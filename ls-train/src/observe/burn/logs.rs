@@ -3,7 +3,6 @@
 //! burn-train's logger starts a thread per file and panics when the disk is full, which ends the process. This one writes in place,
 //! and its first error ends the run.
 
-use std::fs;
 use std::path::PathBuf;
 
 use ls_core::figure::Figure;
@@ -11,7 +10,7 @@ use ls_core::fit::{Observer, RunStart, SweepRecord};
 
 use super::super::shown_number;
 use super::metric::{is_on_test, metric_name};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Writes the figures of each sweep to the files of their metrics.
 pub struct MetricLogs {
@@ -32,10 +31,10 @@ impl MetricLogs {
         let split = if is_on_test(figure) { "valid" } else { "train" };
         let folder = self.folder.join(split).join(format!("epoch-{sweep}"));
         let path = folder.join(metric_name(figure).replace(' ', "_") + ".log");
-        let failed = |error| Error::file("write", &path, error);
-        fs::create_dir_all(&folder).map_err(failed)?;
+        files::create_folder(&folder)?;
         // As burn-train writes an epoch of one item: the item with its samples, and the value of the epoch.
-        fs::write(&path, format!("{number},{samples}\n{number},final\n")).map_err(failed)
+        let text = format!("{number},{samples}\n{number},final\n");
+        files::write_log(&path, text.as_bytes())
     }
 }
 

@@ -60,9 +60,9 @@ pub(super) fn definition(figure: &Figure) -> MetricDefinition {
 pub(super) fn metric_state(figure: &Figure, value: FigureValue) -> Option<MetricState> {
     let number = shown_number(figure, value)?;
     let name = Arc::new(metric_name(figure));
+    // burn-train's own text names an epoch and a batch, whose numbers are one here.
     let shown = crate::format::number(number);
-    let text = format!("epoch {shown} - batch {shown}");
-    let entry = SerializedEntry::new(text, number.to_string());
+    let entry = SerializedEntry::new(shown, number.to_string());
     let entry = MetricEntry::new(MetricId::new(name), entry);
     Some(MetricState::Numeric(
         entry,

@@ -139,15 +139,24 @@ fn clock(duration: Duration) -> String {
 /// The keys, or what the pressed one does.
 fn footer(state: &State) -> Line<'static> {
     match state.request {
-        Request::None => Line::styled(
-            "q or Ctrl-C: end after this sweep",
-            Style::new().fg(Color::DarkGray),
-        ),
+        Request::None => Line::styled(keys(state), Style::new().fg(Color::DarkGray)),
         Request::Stop => Line::styled(
             " ends after this sweep; q again: close the view, end at the next step ",
             Style::new().add_modifier(Modifier::REVERSED),
         ),
         Request::Close => Line::raw("ends"),
+    }
+}
+
+/// The keys, and the meaning of the letters in the chart.
+fn keys(state: &State) -> &'static str {
+    let has_bounds = state
+        .courses
+        .iter()
+        .any(|own| own.loss == Loss::Certificate);
+    match has_bounds {
+        true => "q or Ctrl-C: end after this sweep   C: upper bound of the loss F; S: by layers",
+        false => "q or Ctrl-C: end after this sweep",
     }
 }
 

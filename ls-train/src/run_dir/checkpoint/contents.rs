@@ -1,23 +1,26 @@
 //! Writing the files of a checkpoint.
 
-use std::collections::BTreeMap;
-use std::fs;
+use core::ops::Deref;
 use std::path::Path;
 
 use burn::module::{Module, Param};
-use burn::optim::OptimizerRecord;
 use burn::tensor::Tensor;
-use ls_core::fit::Snapshot;
+use ls_core::fit::{Snapshot, Stop};
 
-use super::{ARRAYS, Arrays, BEST, HEADER, Header, MODEL, checksum, optimizer_file, remove, sync};
+use super::super::{HISTORY, burnpack};
+use super::{ARRAYS, Arrays, BEST, CHECKSUMS, Checksums, HEADER, Header, MODEL, optimizer_file};
 use crate::config::{RunConfig, SCHEMA};
 use crate::data::Fingerprint;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The contents of a checkpoint.
 pub struct CheckpointContents<'a> {
     /// The run between two sweeps.
     pub snapshot: Snapshot<'a>,
+    /// The reason why it ends here, if it does.
+    pub stop: Option<Stop>,
+    /// Its history so far, the text of `history.csv`.
+    pub history: &'a str,
     /// Its configuration.
     pub config: &'a RunConfig,
     /// Checksums of its data.
@@ -25,13 +28,9 @@ pub struct CheckpointContents<'a> {
 }
 
 impl CheckpointContents<'_> {
-    /// Writes all files into a folder of their own, the header last.
+    /// Writes all files into a folder of their own, their checksums last.
     pub(super) fn write(self, folder: &Path) -> Result<()> {
-        let Self {
-            snapshot,
-            config,
-            fingerprint,
-        } = self;
+        let snapshot = self.snapshot;
         let state = snapshot.method.save()?;
         let mut draft = Draft::create(folder)?;
         draft.add_module(MODEL, snapshot.model.clone())?;
@@ -42,46 +41,45 @@ impl CheckpointContents<'_> {
         draft.add_arrays(values)?;
         let optimizers = state.optimizers.len();
         for (i, optimizer) in state.optimizers.into_iter().enumerate() {
-            draft.add_optimizer(&optimizer_file(i), optimizer)?;
+            let bytes = optimizer.into_bytes().map_err(|error| error.to_string());
+            draft.add_encoded(&optimizer_file(i), bytes)?;
         }
-        draft.finish(|checksums| Header {
+        draft.add(HISTORY, self.history.as_bytes())?;
+        let header = toml::to_string(&Header {
             schema: SCHEMA,
+            stop: self.stop,
             state: snapshot.state.clone(),
-            fingerprint: fingerprint.clone(),
+            fingerprint: self.fingerprint.clone(),
             shapes,
             optimizers,
-            checksums,
-            config: config.clone(),
+            config: self.config.clone(),
             method: state.values,
-        })
+        });
+        draft.add_encoded(HEADER, encoded(header))?;
+        draft.finish()
     }
 }
 
 /// The folder of a checkpoint that is not complete yet.
 struct Draft<'a> {
     folder: &'a Path,
-    /// Checksums of the files so far, by name.
-    checksums: BTreeMap<String, u32>,
+    /// Of the files so far.
+    checksums: Checksums,
 }
 
 impl<'a> Draft<'a> {
     /// Makes an empty folder, in the place of the one that an interrupted run left.
     fn create(folder: &'a Path) -> Result<Self> {
-        if folder.exists() {
-            remove(folder)?;
-        }
-        fs::create_dir_all(folder).map_err(|error| Error::file("create", folder, error))?;
+        files::remove_folder(folder)?;
+        files::create_folder(folder)?;
         Ok(Self {
             folder,
-            checksums: BTreeMap::new(),
+            checksums: Checksums::new(),
         })
     }
 
     fn add_module(&mut self, name: &str, module: impl Module) -> Result<()> {
-        let path = self.folder.join(name);
-        let saved = module.save_file(&path);
-        saved.map_err(|error| Error::file("write", &path, error))?;
-        self.written(name, &path)
+        self.add_encoded(name, burnpack::to_bytes(module))
     }
 
     fn add_arrays(&mut self, values: Vec<Tensor<1>>) -> Result<()> {
@@ -89,28 +87,34 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let values = values.into_iter().map(Param::from_tensor).collect();
-        self.add_module(ARRAYS, Arrays { values })
+        self.add_encoded(ARRAYS, burnpack::to_numbered_bytes(Arrays { values }))
     }
 
-    fn add_optimizer(&mut self, name: &str, optimizer: OptimizerRecord) -> Result<()> {
-        let path = self.folder.join(name);
-        let saved = optimizer.save(&path);
-        saved.map_err(|error| Error::file("write", &path, error))?;
-        self.written(name, &path)
+    /// Adds a file that an encoder may have failed to make.
+    fn add_encoded(
+        &mut self,
+        name: &str,
+        bytes: core::result::Result<impl Deref<Target = [u8]>, String>,
+    ) -> Result<()> {
+        let bytes = bytes.map_err(|error| Error::file("write", self.folder.join(name), error))?;
+        self.add(name, &bytes)
     }
 
-    /// Notes the checksum of a file and makes it last.
-    fn written(&mut self, name: &str, path: &Path) -> Result<()> {
-        self.checksums.insert(name.into(), checksum(path)?);
-        sync(path)
+    fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.checksums.insert(name.into(), crc32fast::hash(bytes));
+        files::write_in_draft(&self.folder.join(name), bytes)
     }
 
-    /// Writes the header, the last file.
-    fn finish(self, header: impl FnOnce(BTreeMap<String, u32>) -> Header) -> Result<()> {
-        let path = self.folder.join(HEADER);
-        let header = header(self.checksums);
-        let text = toml::to_string(&header).map_err(|error| Error::file("write", &path, error))?;
-        fs::write(&path, text).map_err(|error| Error::file("write", &path, error))?;
-        sync(&path)
+    /// Writes the checksums, the last file.
+    fn finish(mut self) -> Result<()> {
+        let text = toml::to_string(&self.checksums);
+        self.add_encoded(CHECKSUMS, encoded(text))
     }
+}
+
+fn encoded(
+    text: core::result::Result<String, toml::ser::Error>,
+) -> core::result::Result<Vec<u8>, String> {
+    text.map(String::into_bytes)
+        .map_err(|error| error.to_string())
 }

@@ -1,0 +1,38 @@
+//! The run folders of a comparison.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The file that every run folder has.
+const CONFIG_FILE: &str = "config.toml";
+
+/// Ending of the folders of the runs that only chose a learning rate.
+const TUNING: &str = "_seed-0";
+
+/// Returns the run folders of a comparison or an experiment, without those of the search for learning rates; none for other folders.
+pub(in crate::commands) fn runs_of_comparison(folder: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+    };
+    let is_final = |run: &PathBuf| {
+        let name = run.file_name().unwrap_or_default().to_string_lossy();
+        !name.ends_with(TUNING) && run.join(CONFIG_FILE).exists()
+    };
+    let cases = entries(&folder.join("runs"));
+    let runs = cases.iter().flat_map(|case| entries(case));
+    runs.filter(is_final).collect()
+}
+
+/// Replaces the folder of a comparison by its run folders.
+pub(in crate::commands) fn run_folders(folder: &Path) -> Vec<PathBuf> {
+    if folder.join(CONFIG_FILE).exists() {
+        return vec![folder.to_owned()];
+    }
+    match runs_of_comparison(folder) {
+        runs if runs.is_empty() => vec![folder.to_owned()],
+        runs => runs,
+    }
+}
