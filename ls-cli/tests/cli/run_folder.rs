@@ -278,7 +278,7 @@ fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
     let folder = folder.path();
     train(folder, "r", &[]);
     symlink("loop", folder.join("loop")).unwrap();
-    fs::set_permissions(folder.join("r"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.join("r"), fs::Permissions::from_mode(0o0)).unwrap();
     let is_closed = fs::read_dir(folder.join("r")).is_err();
     let folders = [("loop", "symbolic links"), ("r", "Permission denied")];
     for (run, reason) in folders.into_iter().take(1 + usize::from(is_closed)) {

@@ -7,8 +7,10 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use ls_core::fit::{Snapshot, Stop};
 
-use super::super::{HISTORY, burnpack};
-use super::{ARRAYS, Arrays, BEST, CHECKSUMS, Checksums, HEADER, Header, MODEL, optimizer_file};
+use super::super::burnpack;
+use super::{
+    ARRAYS, Arrays, BEST, CHECKSUMS, Checksums, HEADER, HISTORY, Header, MODEL, optimizer_file,
+};
 use crate::config::{RunConfig, SCHEMA};
 use crate::data::Fingerprint;
 use crate::{Error, Result, files};

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::contents::CheckpointContents;
 pub use self::folder::Checkpoints;
-use super::{HISTORY, burnpack};
+use super::burnpack;
 use crate::config::{RunConfig, difference};
 use crate::data::Fingerprint;
 use crate::{Error, Result, files};
@@ -38,6 +38,7 @@ const HEADER: &str = "checkpoint.toml";
 const MODEL: &str = "model.bpk";
 const BEST: &str = "best.bpk";
 const ARRAYS: &str = "arrays.bpk";
+const HISTORY: &str = "history.csv";
 const CHECKSUMS: &str = "checksums.toml";
 
 /// Bytes of an f32.
