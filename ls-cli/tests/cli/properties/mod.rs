@@ -193,6 +193,10 @@ fn number(name: &str, usual: u64) -> u64 {
 }
 
 #[test]
+#[allow(
+    clippy::print_stderr,
+    reason = "the figures of a long run are read from its output"
+)]
 fn every_command_line_ends_in_order() {
     let template = template();
     let options = Options::read();
