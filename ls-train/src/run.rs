@@ -1,10 +1,9 @@
 //! One run from plan to run folder.
 
-use std::path::Path;
 use std::time::Duration;
 
 use burn::module::Module;
-use ls_core::fit::{Augmentation, Batches, Fit, FitConfig, FitData, FitState, Limits};
+use ls_core::fit::{Augmentation, Batches, Fit, FitConfig, FitData, Limits};
 use ls_core::method::{Method, Task};
 use ls_core::network::Network;
 
@@ -14,7 +13,8 @@ use crate::config::{
 use crate::data::Splits;
 use crate::observe::burn::MetricLogs;
 use crate::observe::{History, WriteCheckpoints, WriteSummary};
-use crate::run_dir::{Checkpoint, HistoryTable, RunDir, RunFacts, Summary};
+use crate::resume::{checkpoint, ensure_incomplete};
+use crate::run_dir::{CrossValidation, HistoryTable, RunDir, RunFacts, Summary};
 use crate::run_label::label;
 use crate::session::{Session, Start};
 use crate::training_method::TrainingMethod;
@@ -68,6 +68,7 @@ pub struct Training<'p> {
     splits: Splits,
     network: Option<(String, Network)>,
     method: Option<TrainingMethod>,
+    choice: Option<CrossValidation>,
 }
 
 impl<'p> Training<'p> {
@@ -78,6 +79,7 @@ impl<'p> Training<'p> {
             splits,
             network: None,
             method: None,
+            choice: None,
         }
     }
 
@@ -104,6 +106,14 @@ impl<'p> Training<'p> {
         }
     }
 
+    /// Trains on all folds after they have chosen the weight decay of the plan.
+    pub(crate) fn chosen_by(self, choice: CrossValidation) -> Self {
+        Self {
+            choice: Some(choice),
+            ..self
+        }
+    }
+
     /// Runs until there is a reason to stop.
     ///
     /// # Errors
@@ -123,6 +133,7 @@ impl<'p> Training<'p> {
         let checkpoint = checkpoint(&session, &run, &config, &self.splits)?;
         if let Some(checkpoint) = &checkpoint {
             method.restore(checkpoint.load_method(&session.device)?)?;
+            ensure_incomplete(method.as_ref(), session.run)?;
         }
         let data = FitData {
             augmentation,
@@ -218,6 +229,13 @@ impl<'p> Training<'p> {
             }
         }
         config.check_method()?;
+        if config.is_cross_validated() && self.choice.is_none() {
+            return Err(Error::InvalidConfig {
+                field: "folds",
+                value: config.data.folds.unwrap_or(0).to_string(),
+                allowed: "a cross-validation is more than one run; `train_folds`, as `layersep train`, makes them all",
+            });
+        }
         device::ensure_same(&session.device, &config, network, &self.splits)?;
         self.splits.settings.ensure_match(&config)?;
         config.device = device::name(&session.device, &config.device);
@@ -277,6 +295,7 @@ impl<'p> Training<'p> {
             seed: config.seed,
             parameters: network.num_params(),
             certificate_reason: reason.map(|reason| reason.to_string()),
+            cross_validation: self.choice.clone(),
         }
     }
 
@@ -323,63 +342,6 @@ fn open(session: &Session<'_>, config: &RunConfig) -> Result<RunDir> {
         Start::Overwrite => RunDir::create(session.run, config, true),
         Start::Resume => RunDir::open(session.run),
     }
-}
-
-/// The checkpoint that a run resumes from; none for a new run, or for one that was stopped before its first checkpoint.
-fn checkpoint(
-    session: &Session<'_>,
-    run: &RunDir,
-    config: &RunConfig,
-    splits: &Splits,
-) -> Result<Option<Checkpoint>> {
-    if session.start != Start::Resume {
-        return Ok(None);
-    }
-    let Some(checkpoint) = run.checkpoints(session.keep).latest()? else {
-        return match RunDir::has_ended(session.run) {
-            true => Err(Error::Checkpoint {
-                path: session.run.into(),
-                reason: "the run has ended, and its checkpoints are gone".into(),
-            }),
-            false => Ok(None),
-        };
-    };
-    checkpoint.ensure_same(config, &splits.fingerprint)?;
-    ensure_below_limits(checkpoint.state(), config, session.run)?;
-    Ok(Some(checkpoint))
-}
-
-/// Refuses to resume a run that a limit would end at once.
-fn ensure_below_limits(state: &FitState, config: &RunConfig, run: &Path) -> Result<()> {
-    if state.sweep >= config.sweeps {
-        return Err(Error::RunComplete {
-            path: run.into(),
-            done: state.sweep,
-            limit: config.sweeps,
-        });
-    }
-    let at_limit = |limit: String| Error::AtLimit {
-        path: run.into(),
-        limit,
-    };
-    if let Some(limit) = config.time_limit
-        && state.seconds >= limit
-    {
-        let used = state.seconds;
-        return Err(at_limit(format!(
-            "{used:.1} s of {limit} s are used; continue with a larger --time-limit"
-        )));
-    }
-    let best = state.best.as_ref();
-    let waited = best.map_or(0, |best| state.sweep - best.sweep);
-    if let Some(patience) = config.patience
-        && waited >= patience
-    {
-        return Err(at_limit(format!(
-            "no better figures for {waited} sweeps; continue with a --patience above {waited}"
-        )));
-    }
-    Ok(())
 }
 
 fn fit_config(config: &RunConfig) -> FitConfig {

@@ -44,6 +44,8 @@ Examples:
       your own images, in one folder for each class
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
       the baseline, from the same initial weights
+  layersep train --path --folds 5
+      twelve weight decays, of which cross-validation chooses one
   layersep train --run r && layersep train --resume r --sweeps 100
       30 sweeps, then 70 more as if it had never stopped
 
@@ -87,19 +89,25 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
         ensure_fits(need.total(), need.auxiliary_sum())?;
     }
     let (run, start) = args.start(&plan)?;
-    let session = Session {
-        device: found.device,
+    let mut session = || Session {
+        device: found.device.clone(),
         run: &run,
         start,
         checkpoints: args.session.checkpoints(),
         keep: args.session.keep(),
         metric_logs: true,
         observers: args.display(ui).into_iter().collect(),
-        signal,
+        signal: signal.clone(),
     };
-    let outcome = ls_train::train(&plan, splits, session);
+    let outcome = match plan.config().is_cross_validated() {
+        true => {
+            let mut load = |plan: &Plan| Splits::load(plan, &found.device);
+            ls_train::train_folds(&plan, &mut load, &mut session)
+        }
+        false => ls_train::train(&plan, splits, session()),
+    };
     let outcome = outcome.inspect_err(|_| remove_if_empty(&run))?;
-    args.finish(&outcome, ui)
+    args.finish(&outcome, &run, ui)
 }
 
 /// The summary with its folder, as a program reads it.
@@ -157,7 +165,7 @@ impl TrainArgs {
     }
 
     /// Writes the summary, and a note on how to resume an interrupted run.
-    fn finish(&self, outcome: &Outcome, ui: &Ui) -> Result<ExitCode, Failure> {
+    fn finish(&self, outcome: &Outcome, run: &Path, ui: &Ui) -> Result<ExitCode, Failure> {
         if self.json {
             ui.json(&RunLine {
                 summary: &outcome.summary,
@@ -169,7 +177,8 @@ impl TrainArgs {
         if outcome.summary.stop != Stop::Interrupted {
             return Ok(ExitCode::SUCCESS);
         }
-        let folder = outcome.run.path().display();
+        // The run that was interrupted may be that of a fold.
+        let folder = run.display();
         ui.note(&format!("`layersep train --resume {folder}` continues it"));
         Ok(ExitCode::from(INTERRUPTED))
     }

@@ -10,10 +10,12 @@
 //! | `summary.json` | the figures of the weights and why the run ended |
 //! | `checkpoints/` | the last complete checkpoints, see [`Checkpoint`] |
 //! | `logs/` | burn-train's metric logs and its application log |
+//! | `folds/` | the runs of the folds, where the weight decay was chosen by cross-validation |
 
 mod burnpack;
 mod checkpoint;
 mod columns;
+mod cross_validation;
 mod history_table;
 mod penalty_path;
 mod summary;
@@ -27,6 +29,7 @@ use ls_core::network::Network;
 
 pub use checkpoint::{Checkpoint, CheckpointContents, Checkpoints};
 pub use columns::{Column, SECONDS, SWEEP};
+pub use cross_validation::{CrossValidation, DecayFigures};
 pub use history_table::HistoryTable;
 pub use penalty_path::{PathPoint, penalty_path};
 pub use summary::{RunFacts, SplitFigures, Summary, SummaryValue};
@@ -48,7 +51,7 @@ pub const SAFETENSORS_FILE: &str = "model.safetensors";
 pub const EXPORT_PREFIX: &str = "model-export.";
 
 /// Sub-folders of a run.
-const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
+const FOLDERS: [&str; 3] = ["checkpoints", "logs", RunDir::FOLDS];
 
 const CONFIG: &str = "config.toml";
 const FINGERPRINT: &str = "fingerprint.toml";
@@ -65,6 +68,9 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Name of the sub-folder with the runs of the folds.
+    pub const FOLDS: &str = "folds";
+
     /// Makes a new run folder and writes the configuration into it.
     ///
     /// # Errors
@@ -202,6 +208,11 @@ impl RunDir {
         let is_named = |name: &&str| file.file_name().is_some_and(|found| found == *name);
         let is_below = |folder: &&str| parent.starts_with(run.join(folder));
         (parent == run && FILES.iter().any(is_named)) || FOLDERS.iter().any(is_below)
+    }
+
+    /// Whether a run was begun in a folder.
+    pub fn is_begun(path: &Path) -> bool {
+        path.join(CONFIG).exists()
     }
 
     /// Whether the run in a folder has ended, and so has a summary.
