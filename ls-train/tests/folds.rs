@@ -238,3 +238,16 @@ fn one_run_alone_is_no_cross_validation() {
     let error = train(&plan, splits, session).err().unwrap().to_string();
     assert!(error.contains("`train_folds`"), "{error}");
 }
+
+#[test]
+fn a_folder_of_folds_that_no_run_has_made_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("folds/1/data.csv");
+    std::fs::create_dir_all(data.parent().unwrap()).unwrap();
+    std::fs::write(&data, "1,2").unwrap();
+    for start in [Start::New, Start::Overwrite] {
+        let error = go(&tiny(2), folder.path(), start, false).err().unwrap();
+        assert!(matches!(error, Error::NotARun { .. }), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(&data).unwrap(), "1,2");
+}

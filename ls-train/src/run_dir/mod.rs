@@ -360,7 +360,9 @@ fn ensure_no_foreign_files(path: &Path) -> Result<()> {
     let failed = |error| Error::file("read", path, error);
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let mut other = FOLDERS.iter().chain(&["lock"]);
+        // Folds are never there without their configuration, and may be somebody's data.
+        let own_folders = FOLDERS.iter().filter(|folder| **folder != RunDir::FOLDS);
+        let mut other = own_folders.chain(&["lock"]);
         // A process killed while it wrote its first file leaves a draft.
         let is_draft = Path::new(&name)
             .extension()
