@@ -110,7 +110,7 @@ fn folds_choose_a_decay_which_the_table_and_the_report_mark() {
     let table = text.split("mean of 2 folds %").nth(1).unwrap();
     assert_eq!(table.matches("  chosen\n").count(), 1, "{text}");
     assert!(layersep(folder.path(), &["report", "r"]).status.success());
-    let page = std::fs::read_to_string(folder.path().join("r/report.html")).unwrap();
+    let page = fs::read_to_string(folder.path().join("r/report.html")).unwrap();
     assert!(page.contains("mean over folds") && page.contains("<td>chosen</td>"));
 }
 
