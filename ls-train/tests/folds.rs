@@ -222,7 +222,7 @@ fn folds_that_cannot_choose_are_refused_with_the_value() {
     refused("patience = 3 is", |config| config.patience = Some(3));
     refused("time-limit = 3 is", |config| config.time_limit = Some(3.0));
     refused("target-loss = 0.1 is", |config| {
-        config.target_loss = Some(0.1)
+        config.target_loss = Some(0.1);
     });
     refused("folds = 5 is not possible: every fold", |config| {
         config.data.limit = Some(4);
