@@ -55,8 +55,20 @@ pub(crate) struct RunEnd {
 impl RunEnd {
     /// Returns the end of a run; `None` where there is something to do.
     pub(crate) fn of(checkpoint: &Checkpoint, config: &RunConfig) -> Option<Self> {
+        let end = Self::of_one_run(checkpoint, config)?;
+        Some(match config.is_cross_validated() {
+            true => Self {
+                reason: "the runs of all folds and the last run are done".into(),
+                ..end
+            },
+            false => end,
+        })
+    }
+
+    fn of_one_run(checkpoint: &Checkpoint, config: &RunConfig) -> Option<Self> {
         let (state, saved) = (checkpoint.state(), checkpoint.config());
         let limits = [
+            Self::by_method(checkpoint),
             Self::by_sweeps(state, config),
             Self::by_time(state, config),
             Self::by_patience(state, config),
@@ -73,6 +85,13 @@ impl RunEnd {
                 reason: "its loss no longer falls; try again with a larger --sweeps".into(),
             }),
             _ => None,
+        })
+    }
+
+    fn by_method(checkpoint: &Checkpoint) -> Option<Self> {
+        (checkpoint.stop() == Some(Stop::Complete)).then(|| Self {
+            stop: Stop::Complete,
+            reason: "its method is at the end that its settings name".into(),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::data::Splits;
 use crate::observe::burn::MetricLogs;
 use crate::observe::{History, WriteCheckpoints, WriteSummary};
 use crate::resume::{self, RunEnd};
-use crate::run_dir::{Checkpoint, HistoryTable, RunDir, RunFacts, Summary};
+use crate::run_dir::{Checkpoint, CrossValidation, HistoryTable, RunDir, RunFacts, Summary};
 use crate::run_label::label;
 use crate::session::{Session, Start};
 use crate::training_method::TrainingMethod;
@@ -70,6 +70,7 @@ pub struct Training<'p> {
     splits: Splits,
     network: Option<(String, Network)>,
     method: Option<TrainingMethod>,
+    choice: Option<CrossValidation>,
 }
 
 impl<'p> Training<'p> {
@@ -80,6 +81,7 @@ impl<'p> Training<'p> {
             splits,
             network: None,
             method: None,
+            choice: None,
         }
     }
 
@@ -106,6 +108,14 @@ impl<'p> Training<'p> {
         }
     }
 
+    /// Trains on all folds after they have chosen the weight decay of the plan.
+    pub(crate) fn chosen_by(self, choice: CrossValidation) -> Self {
+        Self {
+            choice: Some(choice),
+            ..self
+        }
+    }
+
     /// Runs until there is a reason to stop.
     ///
     /// # Errors
@@ -113,8 +123,9 @@ impl<'p> Training<'p> {
     /// another plan made, [`Error::OtherDevice`], [`Error::OtherPrecision`] and [`Error::PrecisionFixed`] where network, samples, plan
     /// and device do not fit each other, [`Error::File`], [`Error::RunExists`], [`Error::NoRun`] and [`Error::RunLocked`] for the run
     /// folder, [`Error::Checkpoint`] and [`Error::RunEnded`] for a run that cannot resume, [`Error::DashboardClosed`] for a dashboard
-    /// that was killed, [`Error::Disk`] for a disk that fails or is full, [`Error::Terminal`] for one without a terminal. After an error in the middle of a run the folder holds the
-    /// history so far and the weights before the failing sweep, or the best so far with a validation split.
+    /// that was killed, [`Error::Disk`] for a disk that fails or is full, [`Error::Terminal`] for one without a terminal. After an error
+    /// in the middle of a run the folder holds the history so far and the weights before the failing sweep, or the best so far with a
+    /// validation split.
     pub fn run(mut self, session: Session<'_>) -> Result<Outcome> {
         let network = self.init_network(&session)?;
         let config = self.config(&session, &network)?;
@@ -233,6 +244,9 @@ impl<'p> Training<'p> {
             }
         }
         config.check_method()?;
+        if self.choice.is_none() {
+            config.ensure_one_run()?;
+        }
         device::ensure_same(&session.device, &config, network, &self.splits)?;
         self.splits.settings.ensure_match(&config)?;
         config.device = device::name(&session.device, &config.device);
@@ -292,6 +306,7 @@ impl<'p> Training<'p> {
             seed: config.seed,
             parameters: network.num_params(),
             certificate_reason: reason.map(|reason| reason.to_string()),
+            cross_validation: self.choice.clone(),
         }
     }
 

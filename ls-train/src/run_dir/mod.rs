@@ -10,10 +10,12 @@
 //! | `summary.json` | the figures of the weights, their checksum, and why the run ended |
 //! | `checkpoints/` | the last complete checkpoints, see [`Checkpoint`] |
 //! | `logs/` | burn-train's metric logs and its application log |
+//! | `folds/` | the runs of the folds, where the weight decay was chosen by cross-validation |
 
 pub(crate) mod burnpack;
 mod checkpoint;
 mod columns;
+mod cross_validation;
 mod end;
 mod history_table;
 mod ownership;
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use checkpoint::{Checkpoint, CheckpointContents, Checkpoints};
 pub use columns::{Column, SECONDS, SWEEP};
+pub use cross_validation::{CrossValidation, DecayFigures};
 pub use history_table::HistoryTable;
 #[cfg(all(test, feature = "export"))]
 pub(crate) use ownership::is_derived;
@@ -47,7 +50,7 @@ pub const SAFETENSORS_FILE: &str = "model.safetensors";
 /// Beginning of the names of all other exports inside the folder of their run.
 pub const EXPORT_PREFIX: &str = "model-export.";
 
-/// Sub-folders of a run.
+/// Sub-folders of a run, beside that of its folds, which are runs themselves.
 const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
 
 /// The file that the process which works in a folder holds.
@@ -68,6 +71,9 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Name of the sub-folder with the runs of the folds.
+    pub const FOLDS: &str = "folds";
+
     /// Makes a new run folder and writes the configuration into it.
     ///
     /// # Errors
@@ -82,6 +88,8 @@ impl RunDir {
                 return Err(Error::RunExists { path: path.into() });
             }
         }
+        // Before the configuration: without one a folder of this name is taken for somebody's data.
+        files::remove_folder(&path.join(Self::FOLDS))?;
         ownership::remove_files(path)?;
         for folder in FOLDERS.map(|name| path.join(name)) {
             files::remove_folder(&folder)?;
@@ -125,7 +133,7 @@ impl RunDir {
     /// [`Error::NoRun`] when there is none, [`Error::RunLocked`] when another process works in it, [`Error::File`] when it cannot be
     /// read or written.
     pub fn open(path: &Path) -> Result<Self> {
-        if !files::exists(&path.join(CONFIG))? {
+        if !Self::is_begun(path)? {
             return Err(Error::NoRun { path: path.into() });
         }
         let run = Self::lock(path)?;
@@ -139,9 +147,8 @@ impl RunDir {
     /// # Errors
     /// [`Error::NoRun`] when there is none, [`Error::File`] when it cannot be understood.
     pub fn read_config(path: &Path) -> Result<RunConfig> {
-        let file = path.join(CONFIG);
-        match files::exists(&file)? {
-            true => RunConfig::read(&file),
+        match Self::is_begun(path)? {
+            true => RunConfig::read(&path.join(CONFIG)),
             false => Err(Error::NoRun { path: path.into() }),
         }
     }
@@ -189,6 +196,14 @@ impl RunDir {
     /// Whether a file is one that a run lives by, in whatever folder.
     pub fn is_run_file(file: &Path) -> bool {
         ownership::is_run_file(file)
+    }
+
+    /// Whether a run was begun in a folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the system does not say.
+    pub fn is_begun(path: &Path) -> Result<bool> {
+        files::exists(&path.join(CONFIG))
     }
 
     /// Whether the run in a folder has ended, and so has a summary.

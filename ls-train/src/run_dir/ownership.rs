@@ -111,6 +111,14 @@ mod tests {
         }
         assert!(is_run_file(&run.join("checkpoints/../history.csv")));
         assert!(!is_run_file(&run.join("report.html")));
+        let fold = run.join("folds/1");
+        fs::create_dir_all(&fold).unwrap();
+        fs::write(fold.join(CONFIG), "").unwrap();
+        fs::write(fold.join(LOCK), "").unwrap();
+        for own in ["history.csv", "model.bpk", "checkpoints/1/model.bpk"] {
+            assert!(is_run_file(&fold.join(own)), "{own}");
+        }
+        assert!(!is_run_file(&fold.join("report.html")));
         assert!(!is_run_file(&folder.path().join("model.bpk")));
         assert!(!is_run_file(&folder.path().join("checkpoints/model.bpk")));
     }
