@@ -16,6 +16,7 @@
 //! | [`trained`] | a trained network, ready to be used |
 //! | [`observe`] | observers: history, checkpoints, summary, lines, a view of the losses (feature `dashboard`), burn-train's dashboard and metric logs |
 //! | `session`, `training_method`, `run_label`, `resume`, `run` | one run from plan to run folder |
+//! | `folds` | a weight decay chosen by cross-validation: a run for each fold, and the last one |
 //! | [`export`] | weights for other programs, one file per format, and what a run starts from (feature `export`) |
 //! | [`chart`] | line charts as SVG and PNG (feature `chart`) |
 //! | [`report`] | run folders as a page to read (feature `report`) |
@@ -37,6 +38,7 @@ pub mod experiment;
 #[cfg(feature = "export")]
 pub mod export;
 mod files;
+mod folds;
 pub mod format;
 pub mod memory;
 pub mod observe;
@@ -51,6 +53,7 @@ pub mod trained;
 mod training_method;
 
 pub use error::{Error, Result};
+pub use folds::train_folds;
 pub use run::{Outcome, Training, train};
 pub use session::{Session, Start};
 pub use trained::{Evaluation, Prediction, Trained};

@@ -85,6 +85,10 @@ impl RunEnd {
                 reason: "its loss has reached the target; continue with a smaller --target-loss"
                     .into(),
             }),
+            Stop::Complete => Some(Self {
+                stop: Stop::Complete,
+                reason: "its method is at the end that its settings name".into(),
+            }),
             Stop::Stalled if config.sweeps <= saved.sweeps => Some(Self {
                 stop: Stop::Stalled,
                 reason: "its loss no longer falls; try again with a larger --sweeps".into(),

@@ -14,7 +14,7 @@ use crate::data::Splits;
 use crate::observe::burn::MetricLogs;
 use crate::observe::{History, WriteCheckpoints, WriteSummary};
 use crate::resume::{self, RunEnd};
-use crate::run_dir::{Checkpoint, HistoryTable, RunDir, RunFacts, Summary};
+use crate::run_dir::{Checkpoint, CrossValidation, HistoryTable, RunDir, RunFacts, Summary};
 use crate::run_label::label;
 use crate::session::{Session, Start};
 use crate::training_method::TrainingMethod;
@@ -70,6 +70,7 @@ pub struct Training<'p> {
     splits: Splits,
     network: Option<(String, Network)>,
     method: Option<TrainingMethod>,
+    choice: Option<CrossValidation>,
 }
 
 impl<'p> Training<'p> {
@@ -80,6 +81,7 @@ impl<'p> Training<'p> {
             splits,
             network: None,
             method: None,
+            choice: None,
         }
     }
 
@@ -102,6 +104,14 @@ impl<'p> Training<'p> {
     pub fn method(self, method: impl Into<TrainingMethod>) -> Self {
         Self {
             method: Some(method.into()),
+            ..self
+        }
+    }
+
+    /// Trains on all folds after they have chosen the weight decay of the plan.
+    pub(crate) fn chosen_by(self, choice: CrossValidation) -> Self {
+        Self {
+            choice: Some(choice),
             ..self
         }
     }
@@ -229,6 +239,13 @@ impl<'p> Training<'p> {
             }
         }
         config.check_method()?;
+        if config.is_cross_validated() && self.choice.is_none() {
+            return Err(Error::InvalidConfig {
+                field: "folds",
+                value: config.data.folds.unwrap_or(0).to_string(),
+                allowed: "a cross-validation is more than one run; `train_folds`, as `layersep train`, makes them all",
+            });
+        }
         device::ensure_same(&session.device, &config, network, &self.splits)?;
         self.splits.settings.ensure_match(&config)?;
         config.device = device::name(&session.device, &config.device);
@@ -288,6 +305,7 @@ impl<'p> Training<'p> {
             seed: config.seed,
             parameters: network.num_params(),
             certificate_reason: reason.map(|reason| reason.to_string()),
+            cross_validation: self.choice.clone(),
         }
     }
 

@@ -36,6 +36,9 @@ pub(crate) struct SampleArgs {
     /// Hold out N of the training samples, chosen by the seed, and end with the weights that did best on them
     #[arg(long, value_name = "N", value_parser = count::<usize>())]
     validation: Option<usize>,
+    /// With --path: choose the decay by K folds of the training samples, 2 to 20, then train on all of them; takes the time of K + 1 paths
+    #[arg(long, value_name = "K", value_parser = count::<usize>())]
+    folds: Option<usize>,
 }
 
 impl SampleArgs {
@@ -64,6 +67,7 @@ impl SampleArgs {
             base.limit = Some(usize::try_from(limit).unwrap_or(usize::MAX));
         }
         base.validation = self.validation.or(base.validation);
+        base.folds = self.folds.or(base.folds);
         base
     }
 }

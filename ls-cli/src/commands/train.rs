@@ -47,6 +47,8 @@ Examples:
       your own images, in one folder for each class
   layersep train --method backprop --optimizer sgd --learning-rate 0.1
       the baseline, from the same initial weights
+  layersep train --path --folds 5
+      twelve weight decays, of which cross-validation chooses one
   layersep train --run r && layersep train --resume r --sweeps 100
       30 sweeps, then 70 more as if it had never stopped
 
@@ -101,33 +103,24 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
         ensure_fits(need.total(), need.auxiliary_sum())?;
     }
     let (run, start) = args.start(&plan)?;
-    let session = Session {
-        device: found.device,
+    let mut session = || Session {
+        device: found.device.clone(),
         run: &run,
         start,
         checkpoints: args.session.checkpoints(),
         keep: args.session.keep(),
         metric_logs: true,
         observers: args.display(ui).into_iter().collect(),
-        signal,
+        signal: signal.clone(),
     };
-    match ls_train::train(&plan, splits, session) {
-        Ok(outcome) => args.finish(&outcome, ui),
-        // Scripts resume a run until it has ended; that it has is no failure.
-        Err(error @ ls_train::Error::RunEnded { .. }) => {
-            args.show(&RunDir::read_summary(&run)?, &run, ui)?;
-            ui.note(&error.to_string());
-            Ok(ExitCode::SUCCESS)
+    let outcome = match plan.config().is_cross_validated() {
+        true => {
+            let mut load = |plan: &Plan| Splits::load(plan, &found.device);
+            ls_train::train_folds(&plan, &mut load, &mut session)
         }
-        Err(error @ ls_train::Error::DashboardClosed) => Err(Failure::from(error).hint(format!(
-            "`layersep train --resume {}` continues from the last checkpoint",
-            run.display()
-        ))),
-        Err(error) => {
-            remove_if_empty(&run);
-            Err(error.into())
-        }
-    }
+        false => ls_train::train(&plan, splits, session()),
+    };
+    args.end(outcome, &run, ui)
 }
 
 /// The summary with its folder, as a program reads it.
@@ -190,6 +183,34 @@ impl TrainArgs {
         }
     }
 
+    /// Ends the command after a run, or after its failure.
+    fn end(
+        &self,
+        outcome: Result<Outcome, ls_train::Error>,
+        run: &Path,
+        ui: &Ui,
+    ) -> Result<ExitCode, Failure> {
+        match outcome {
+            Ok(outcome) => self.finish(&outcome, run, ui),
+            // Scripts resume a run until it has ended; that it has is no failure.
+            Err(error @ ls_train::Error::RunEnded { .. }) => {
+                self.show(&RunDir::read_summary(run)?, run, ui)?;
+                ui.note(&error.to_string());
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(error @ ls_train::Error::DashboardClosed) => {
+                Err(Failure::from(error).hint(format!(
+                    "`layersep train --resume {}` continues from the last checkpoint",
+                    run.display()
+                )))
+            }
+            Err(error) => {
+                remove_if_empty(run);
+                Err(error.into())
+            }
+        }
+    }
+
     /// Writes the summary.
     fn show(&self, summary: &Summary, run: &Path, ui: &Ui) -> Result<(), Failure> {
         match self.json {
@@ -199,7 +220,7 @@ impl TrainArgs {
     }
 
     /// Writes the summary, notes on restored files, and one on how to resume an interrupted run.
-    fn finish(&self, outcome: &Outcome, ui: &Ui) -> Result<ExitCode, Failure> {
+    fn finish(&self, outcome: &Outcome, run: &Path, ui: &Ui) -> Result<ExitCode, Failure> {
         self.show(&outcome.summary, outcome.run.path(), ui)?;
         for note in &outcome.notes {
             ui.note(note);
@@ -207,7 +228,8 @@ impl TrainArgs {
         if outcome.summary.stop != Stop::Interrupted {
             return Ok(ExitCode::SUCCESS);
         }
-        let folder = outcome.run.path().display();
+        // The run that was interrupted may be that of a fold.
+        let folder = run.display();
         ui.note(&format!("`layersep train --resume {folder}` continues it"));
         Ok(ExitCode::from(INTERRUPTED))
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ls_train::format::{number, percent};
-use ls_train::run_dir::{PathPoint, Summary};
+use ls_train::run_dir::{CrossValidation, PathPoint, Summary};
 
 /// Formats the figures at the end of a run, with its folder; `path` holds the weight decays that the run went through, if it did.
 pub(super) fn text(summary: &Summary, run: &Path, path: &[PathPoint]) -> String {
@@ -46,7 +46,10 @@ pub(super) fn text(summary: &Summary, run: &Path, path: &[PathPoint]) -> String 
             summary.kept_sweep
         );
     }
-    text += &path_table(path, summary.kept_sweep);
+    text += &match &facts.cross_validation {
+        Some(choice) => choice_table(choice),
+        None => path_table(path, summary.kept_sweep),
+    };
     text + &format!("run folder: {}\n", run.display())
 }
 
@@ -69,6 +72,26 @@ fn path_table(path: &[PathPoint], kept_sweep: usize) -> String {
             share(point.validation_accuracy),
             share(point.test_accuracy),
             if kept == Some(place) { "  kept" } else { "" }
+        );
+    }
+    text
+}
+
+/// Formats a row for each weight decay that the folds chose from.
+fn choice_table(choice: &CrossValidation) -> String {
+    let mean = format!("mean of {} folds %", choice.folds);
+    let mut text = format!("  weight decay  {mean:>18}  standard deviation\n");
+    for own in &choice.decays {
+        text += &format!(
+            "  {:>12}  {:>18}  {:>18}{}\n",
+            number(own.weight_decay),
+            percent(own.mean_accuracy),
+            percent(own.standard_deviation),
+            if own.weight_decay == choice.weight_decay {
+                "  chosen"
+            } else {
+                ""
+            }
         );
     }
     text

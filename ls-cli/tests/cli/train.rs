@@ -46,7 +46,7 @@ fn a_path_of_decays_needs_samples_to_choose_by_and_ends_with_a_table() {
         assert_eq!(output.status.code(), Some(2), "{more:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    assert!(refused(&[]).contains("`validation` must be given too"));
+    assert!(refused(&[]).contains("`validation` or `folds` must be given too"));
     let decay = refused(&["--validation", "40", "--weight-decay", "1e-3"]);
     assert!(
         decay.contains("weight-decay has no meaning with path"),
@@ -65,6 +65,53 @@ fn a_path_of_decays_needs_samples_to_choose_by_and_ends_with_a_table() {
         .take_while(|row| !row.contains("run folder"));
     assert_eq!(rows.count(), 12, "{text}");
     assert!(table.contains("kept"), "{text}");
+}
+
+#[test]
+fn folds_choose_a_decay_which_the_table_and_the_report_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = [
+        "train", "--limit", "60", "--hidden", "4", "--run", "r", "--folds", "2",
+    ];
+    let go = |more: &[&str]| layersep(folder.path(), &[&small[..], more].concat());
+    for (more, reason) in [
+        (
+            &[][..],
+            "folds = 2 is not possible: folds choose the decay of a path",
+        ),
+        (
+            &["--path", "--validation", "9"],
+            "folds = 2 is not possible: `validation`",
+        ),
+        (
+            &["--path", "--patience", "2"],
+            "patience = 2 is not possible: with `folds`",
+        ),
+        (
+            &["--path", "--time-limit", "2"],
+            "time-limit = 2 is not possible: with `folds`",
+        ),
+    ] {
+        let output = go(more);
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.starts_with(&format!("error: {reason}")), "{text}");
+    }
+    let output = go(&["--path", "--sweeps", "24"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        ", fold 1 of 2\n",
+        ", fold 2 of 2\n",
+        ", all 2 folds, down to weight decay ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let table = text.split("mean of 2 folds %").nth(1).unwrap();
+    assert_eq!(table.matches("  chosen\n").count(), 1, "{text}");
+    assert!(layersep(folder.path(), &["report", "r"]).status.success());
+    let page = fs::read_to_string(folder.path().join("r/report.html")).unwrap();
+    assert!(page.contains("mean over folds") && page.contains("<td>chosen</td>"));
 }
 
 #[test]

@@ -306,6 +306,7 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
             .map(|best| record.sweep - best.sweep);
         let descends = self.batches.is_full() && self.method.objective().descends;
         let reasons = [
+            (self.method.is_complete(), Stop::Complete),
             (asked, Stop::Interrupted),
             (
                 limits.target_loss.is_some_and(|target| loss <= target),

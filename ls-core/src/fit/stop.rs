@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Stop {
     /// All sweeps were done.
     SweepLimit,
+    /// The method had done all that it set out to do.
+    Complete,
     /// The original loss reached the target.
     Target,
     /// The validation split saw no better figures for as many sweeps as the patience.

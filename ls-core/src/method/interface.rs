@@ -38,6 +38,11 @@ pub trait Method: Send {
         Ok(())
     }
 
+    /// Tells whether the method has done all that it set out to do, such as a path of penalties down to its end: the run then ends.
+    fn is_complete(&self) -> bool {
+        false
+    }
+
     /// Returns the memory of the method between sweeps.
     ///
     /// # Errors

@@ -30,6 +30,12 @@ pub struct DataConfig {
     /// Hold so many of them out, chosen by the seed: the run then ends with the weights that did best on them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
+    /// Cut them into so many folds, chosen by the seed, by which the decay of a path is chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
+    /// The fold that this run holds out, from 1; none for the run on all of them, and for the plan of all these runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
     /// Part of every class that becomes the test split, chosen by the seed; only for data without a test split of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_share: Option<f64>,
@@ -49,6 +55,8 @@ impl Default for DataConfig {
             folder: None,
             limit: None,
             validation: None,
+            folds: None,
+            fold: None,
             test_share: None,
             label_column: None,
             pixel_max: None,

@@ -6,6 +6,7 @@
 mod data;
 mod difference;
 mod file;
+mod folds;
 mod method;
 mod network;
 mod precision;
@@ -225,6 +226,7 @@ impl RunConfig {
                 allowed: "this program reads and writes version 3",
             });
         }
+        self.check_folds()?;
         self.check_numbers()?;
         if let RunNetwork::Library(ModelConfig::Mlp(mlp)) = &self.model {
             for &width in &mlp.hidden {
@@ -250,20 +252,6 @@ impl RunConfig {
         }
         self.check_augmentation()?;
         self.check_path()
-    }
-
-    /// A path of decays is chosen from by samples that are held out.
-    fn check_path(&self) -> Result<()> {
-        match self.method.library() {
-            Some(MethodConfig::Exact(own)) if own.path && self.data.validation.is_none() => {
-                Err(Error::InvalidConfig {
-                    field: "path",
-                    value: "true".into(),
-                    allowed: "the decay is chosen by a validation split, so `validation` must be given too",
-                })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Changed images need a method that moves on batches and remembers nothing of single samples.

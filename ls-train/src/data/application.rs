@@ -6,7 +6,7 @@ use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::to_f64;
 use ls_core::shape::FeatureShape;
 
-use super::{Fingerprint, Preprocessing, SplitSettings, Splits, draw, integers};
+use super::{Fingerprint, Preprocessing, SplitSettings, Splits, held_out, integers};
 use crate::config::Plan;
 use crate::{Error, Result};
 
@@ -27,7 +27,8 @@ pub struct SampleKind {
 impl Splits {
     /// Splits from features `[samples, d_0]` and labels `[samples]`, which stay on their device. Of the training samples the first
     /// [`limit`](crate::config::DataConfig::limit) of the plan are used, of which its
-    /// [`validation`](crate::config::DataConfig::validation) are held out by its seed; the data set that it names is not.
+    /// [`validation`](crate::config::DataConfig::validation), or those of its [`fold`](crate::config::DataConfig::fold), are held out by
+    /// its seed; the data set that it names is not.
     ///
     /// The run folder will say that the data were made by an application and what it calls them; a run can be resumed with the
     /// same samples only.
@@ -35,7 +36,7 @@ impl Splits {
     /// # Errors
     /// [`Error::Core`] with [`ls_core::Error::ShapeMismatch`] for sizes that do not fit each other, [`Error::InvalidSample`] for a
     /// feature that is not finite or a label without a class, [`Error::InvalidConfig`] for a split without samples, a shape without
-    /// features, fewer than two classes, or a validation split that leaves no sample to train with.
+    /// features, fewer than two classes, a validation split that leaves no sample to train with, or more folds than samples.
     pub fn from_tensors(
         plan: &Plan,
         kind: &SampleKind,
@@ -61,11 +62,11 @@ impl Splits {
             test: test.checksum(kind)?,
         };
         let train = train.samples;
-        let (train, validation) = match config.data.validation {
-            Some(count) => {
-                let (rest, held_out) = draw(train.len(), count, config.seed)?;
-                (select(&train, &rest), Some(select(&train, &held_out)))
-            }
+        // All labels have been checked.
+        let labels = integers(train.labels.clone())?.into_iter();
+        let labels: Vec<_> = labels.map(|label| label as usize).collect();
+        let (train, validation) = match held_out(&labels, &config.data, config.seed)? {
+            Some((rest, out)) => (select(&train, &rest), Some(select(&train, &out))),
             None => (train, None),
         };
         Ok(Self {

@@ -2,6 +2,7 @@
 
 mod application;
 mod fingerprint;
+mod held_out;
 mod preprocessing;
 mod split_settings;
 mod standardization;
@@ -20,12 +21,10 @@ pub use preprocessing::Preprocessing;
 pub use split_settings::SplitSettings;
 pub use standardization::Standardization;
 
-use rand::SeedableRng;
-use rand::rngs::ChaCha12Rng;
-use rand::seq::SliceRandom;
+use held_out::held_out;
 
+use crate::Result;
 use crate::config::{DataConfig, Plan};
-use crate::{Error, Result};
 
 /// Both splits: images standardised by the training split, or the numbers of an application as they are.
 ///
@@ -78,11 +77,11 @@ impl Splits {
     }
 
     /// Puts a data set on a device: of the training samples the first [`DataConfig::limit`], of which
-    /// [`DataConfig::validation`] are held out by the seed.
+    /// [`DataConfig::validation`], or those of a [`DataConfig::fold`], are held out by the seed.
     ///
     /// # Errors
     /// [`crate::Error::Data`] for a limit of 0, [`crate::Error::InvalidConfig`] for a validation split that leaves no sample to train
-    /// with.
+    /// with, and for more folds than samples.
     pub fn new(dataset: Dataset, data: &DataConfig, seed: u64, device: &Device) -> Result<Self> {
         let fingerprint = Fingerprint::of(&dataset, data.limit)?;
         let settings = SplitSettings::new(data, seed, dataset.test_is_drawn);
@@ -90,11 +89,8 @@ impl Splits {
             Some(limit) => dataset.train.first(limit)?,
             None => dataset.train,
         };
-        let (train, validation) = match data.validation {
-            Some(count) => {
-                let (train, held_out) = hold_out(&train, count, seed)?;
-                (train, Some(held_out))
-            }
+        let (train, validation) = match held_out(&labels(&train), data, seed)? {
+            Some((rest, out)) => (train.select(&rest)?, Some(train.select(&out)?)),
             None => (train, None),
         };
         let preprocessing = Preprocessing::fit(&train);
@@ -146,37 +142,6 @@ impl Splits {
     }
 }
 
-fn hold_out(samples: &Samples, count: usize, seed: u64) -> Result<(Samples, Samples)> {
-    let (rest, held_out) = draw(samples.len(), count, seed)?;
-    Ok((samples.select(&rest)?, samples.select(&held_out)?))
-}
-
-/// Stream of random numbers that draws the validation split; streams 1 and 2 draw and order batches.
-const VALIDATION_STREAM: u64 = 3;
-
-fn random(seed: u64) -> ChaCha12Rng {
-    let mut random = ChaCha12Rng::seed_from_u64(seed);
-    random.set_stream(VALIDATION_STREAM << 40);
-    random
-}
-
-/// Draws `count` of `samples` samples into a split of their own, which comes last; both keep the order of the data set.
-fn draw(samples: usize, count: usize, seed: u64) -> Result<(Vec<usize>, Vec<usize>)> {
-    if count >= samples {
-        return Err(Error::InvalidConfig {
-            field: "validation",
-            value: count.to_string(),
-            allowed: "it must leave at least one of the training samples",
-        });
-    }
-    let mut held_out: Vec<usize> = (0..samples).collect();
-    held_out.shuffle(&mut random(seed));
-    let mut rest = held_out.split_off(count);
-    held_out.sort_unstable();
-    rest.sort_unstable();
-    Ok((rest, held_out))
-}
-
 /// The shape of an image as features.
 pub fn feature_shape(shape: ImageShape) -> FeatureShape {
     FeatureShape::Image {
@@ -197,10 +162,13 @@ pub(crate) fn integers<const D: usize>(tensor: Tensor<D, Int>) -> Result<Vec<i64
     Ok(values.map_err(|error| failed(&error))?)
 }
 
+fn labels(samples: &Samples) -> Vec<usize> {
+    samples.labels().iter().map(|&y| usize::from(y)).collect()
+}
+
 fn batch(samples: &Samples, preprocessing: &Preprocessing, device: &Device) -> Result<Batch> {
-    let labels: Vec<usize> = samples.labels().iter().map(|&y| usize::from(y)).collect();
     Ok(Batch::full(
         preprocessing.inputs(samples.pixels(), samples.pixel_max(), device)?,
-        index_tensor(&labels, device),
+        index_tensor(&labels(samples), device),
     ))
 }

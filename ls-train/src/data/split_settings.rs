@@ -10,6 +10,8 @@ pub struct SplitSettings {
     dataset: String,
     limit: Option<usize>,
     validation: Option<usize>,
+    folds: Option<usize>,
+    fold: Option<usize>,
     test_share: Option<f64>,
     label_column: Option<String>,
     pixel_max: Option<f64>,
@@ -20,11 +22,13 @@ pub struct SplitSettings {
 impl SplitSettings {
     /// Settings for a data set, whose test split was drawn by the seed or is its own.
     pub(super) fn new(data: &DataConfig, seed: u64, test_is_drawn: bool) -> Self {
-        let is_drawn = test_is_drawn || data.validation.is_some();
+        let is_drawn = test_is_drawn || data.validation.is_some() || data.fold.is_some();
         Self {
             dataset: data.dataset.clone(),
             limit: data.limit,
             validation: data.validation,
+            folds: data.folds,
+            fold: data.fold,
             test_share: data.test_share,
             label_column: data.label_column.clone(),
             pixel_max: data.pixel_max,
@@ -61,6 +65,8 @@ impl SplitSettings {
                 number(self.validation),
                 number(data.validation),
             ),
+            ("folds", number(self.folds), number(data.folds)),
+            ("fold", number(self.fold), number(data.fold)),
             ("seed", seed.to_string(), config.seed.to_string()),
         ];
         let of_data_sets = [
@@ -115,6 +121,8 @@ mod tests {
             ),
             ("limit", other(&|c| c.data.limit = Some(7))),
             ("validation", other(&|c| c.data.validation = None)),
+            ("folds", other(&|c| c.data.folds = Some(4))),
+            ("fold", other(&|c| c.data.fold = Some(2))),
             ("seed", other(&|c| c.seed += 1)),
         ];
         for (expected, other) in &cases {

@@ -2,8 +2,8 @@
 //! or as a chart of its own without a change here.
 
 use super::curves::ColumnGroup;
-use crate::chart::{AxisScale, COLOURS, Chart, ChartAxis, Curve};
-use crate::run_dir::{HistoryTable, PathPoint, SECONDS, SWEEP, penalty_path};
+use crate::chart::{AxisScale, Band, COLOURS, Chart, ChartAxis, Curve};
+use crate::run_dir::{CrossValidation, HistoryTable, PathPoint, SECONDS, SWEEP, penalty_path};
 
 /// A chart with its place in the page.
 pub(super) struct ReportChart {
@@ -76,8 +76,11 @@ const KNOWN: [KnownChart; 5] = [
     },
 ];
 
-/// Returns the charts of a run; a chart without a curve is left out.
-pub(super) fn run_charts(history: &HistoryTable) -> Vec<ReportChart> {
+/// Returns the charts of a run, whose weight decay folds may have chosen; a chart without a curve is left out.
+pub(super) fn run_charts(
+    history: &HistoryTable,
+    choice: Option<&CrossValidation>,
+) -> Vec<ReportChart> {
     let mut groups: Vec<(String, ColumnGroup<'_>)> = Vec::new();
     let counters = [SWEEP, SECONDS];
     let figures = history.columns().iter();
@@ -94,15 +97,15 @@ pub(super) fn run_charts(history: &HistoryTable) -> Vec<ReportChart> {
     groups.sort_by_key(|(name, _)| rank(name).unwrap_or(KNOWN.len()));
     let charts = groups.iter().map(|(name, group)| chart(name, group));
     charts
-        .chain(path_chart(history))
+        .chain(path_chart(history, choice))
         .filter(|report_chart| !report_chart.chart.curves().is_empty())
         .collect()
 }
 
 /// Accuracies over the weight decays of a path; `None` for a run of one decay.
-fn path_chart(history: &HistoryTable) -> Option<ReportChart> {
+fn path_chart(history: &HistoryTable, choice: Option<&CrossValidation>) -> Option<ReportChart> {
     let mut points = penalty_path(history);
-    if points.len() < 2 {
+    if points.len() < 2 && choice.is_none() {
         return None;
     }
     points.reverse();
@@ -111,19 +114,54 @@ fn path_chart(history: &HistoryTable) -> Option<ReportChart> {
         let values = values.filter_map(|point| Some((point.decay, 100.0 * pick(point)?)));
         Curve::new(name, colour, values.collect())
     };
+    let first = match choice {
+        Some(choice) => Curve::new("mean over folds", COLOURS[0], fold_means(choice)),
+        None => curve("validation", COLOURS[0], |point| point.validation_accuracy),
+    };
     let curves = vec![
-        curve("validation", COLOURS[0], |point| point.validation_accuracy),
+        first,
         curve("test", COLOURS[1], |point| point.test_accuracy),
     ];
     let x = ChartAxis::new("weight decay λ", AxisScale::Log);
     let y = ChartAxis::new("accuracy, percent", AxisScale::Linear);
+    let mut chart = Chart::new("Path of weight decays", x, y, curves);
+    let mut about = "Accuracy after the last sweep of every weight decay. ".to_owned();
+    match choice {
+        Some(choice) => {
+            chart = chart.with_band(fold_band(choice));
+            about += "The mean over the folds has a band of one standard deviation to each side; the decay with the highest mean was \
+                      chosen. The test curve is that of the last run, which ended there.";
+        }
+        None => {
+            about += "The weights that were kept are those that did best on the validation split in any sweep.";
+        }
+    }
     Some(ReportChart {
         name: "path".into(),
-        chart: Chart::new("Path of weight decays", x, y, curves),
-        about: "Accuracy after the last sweep of every weight decay. The weights that were kept are those that did best on the \
-                validation split in any sweep."
-            .into(),
+        chart,
+        about,
     })
+}
+
+/// Mean accuracies over folds, in percent, over the weight decays.
+fn fold_means(choice: &CrossValidation) -> Vec<(f64, f64)> {
+    let decays = choice.decays.iter().rev();
+    decays
+        .map(|own| (own.weight_decay, 100.0 * own.mean_accuracy))
+        .collect()
+}
+
+/// One standard deviation to each side of the mean over folds.
+fn fold_band(choice: &CrossValidation) -> Band {
+    let decays = choice.decays.iter().rev();
+    let points = decays.map(|own| {
+        let ends = [-1.0, 1.0].map(|side| own.mean_accuracy + side * own.standard_deviation);
+        (own.weight_decay, 100.0 * ends[0], 100.0 * ends[1])
+    });
+    Band {
+        colour: COLOURS[0],
+        points: points.collect(),
+    }
 }
 
 /// Returns the original losses of the training splits of several runs over the seconds spent in sweeps, which all methods have. Each
@@ -247,7 +285,10 @@ mod tests {
             CERTIFICATE,
             ORIGINAL_LOSS.on(SplitName::Test),
         ];
-        let charts = run_charts(&history(&figures, &["2.3,9,8,2.4", "0.5,0.9,0.7,0.6"]));
+        let charts = run_charts(
+            &history(&figures, &["2.3,9,8,2.4", "0.5,0.9,0.7,0.6"]),
+            None,
+        );
         let [losses] = &charts[..] else {
             panic!("{} charts", charts.len());
         };
@@ -269,14 +310,14 @@ mod tests {
     #[test]
     fn there_is_no_band_where_the_separated_loss_falls_below_the_original_one() {
         let figures = [ORIGINAL_LOSS.on(SplitName::Train), SEPARATED_LOSS];
-        let charts = run_charts(&history(&figures, &["2.3,2.3", "0.5,0.1"]));
+        let charts = run_charts(&history(&figures, &["2.3,2.3", "0.5,0.1"]), None);
         assert_eq!(charts[0].chart.band(), None);
     }
 
     #[test]
     fn a_chart_without_a_certificate_promises_no_bound() {
         let figures = [ORIGINAL_LOSS.on(SplitName::Train), CERTIFICATE];
-        let charts = run_charts(&history(&figures, &["2.3,", "0.5,"]));
+        let charts = run_charts(&history(&figures, &["2.3,", "0.5,"]), None);
         assert_eq!(names(&charts[0].chart), ["Original loss"]);
         assert!(!charts[0].about.contains('C'), "{}", charts[0].about);
     }
@@ -284,7 +325,7 @@ mod tests {
     #[test]
     fn accuracies_are_shown_in_percent_under_the_names_of_their_splits() {
         let figures = [SplitName::Train, SplitName::Test].map(|split| ACCURACY.on(split));
-        let charts = run_charts(&history(&figures, &["0.1,0.12", "0.9,0.8"]));
+        let charts = run_charts(&history(&figures, &["0.1,0.12", "0.9,0.8"]), None);
         assert_eq!(names(&charts[0].chart), ["training", "test"]);
         assert_eq!(charts[0].chart.curves()[0].points[1], (1.0, 90.0));
         assert_eq!(charts[0].chart.axes().1.scale, AxisScale::Linear);
@@ -293,7 +334,7 @@ mod tests {
     #[test]
     fn a_legend_of_many_stages_lists_three_and_stages_without_a_residual_are_counted() {
         let figures: Vec<_> = (1..=9).map(|stage| RESIDUAL.at(stage)).collect();
-        let charts = run_charts(&history(&figures, &["0,0,3,4,5,6,7,8,9"]));
+        let charts = run_charts(&history(&figures, &["0,0,3,4,5,6,7,8,9"]), None);
         let curves = charts[0].chart.curves();
         assert_eq!(curves.len(), 7);
         let listed = curves.iter().filter(|curve| curve.in_legend);
@@ -321,7 +362,7 @@ mod tests {
             STEP,
         ];
         let rows = ["2,1,0.1,0.9,0.5", "1,0.5,0.05,0.9,0.5"];
-        let charts = run_charts(&history(&figures, &rows));
+        let charts = run_charts(&history(&figures, &rows), None);
         let found: Vec<_> = charts
             .iter()
             .map(|chart| (chart.name.as_str(), names(&chart.chart)))

@@ -79,11 +79,29 @@ fn run_values(templates: &Environment<'_>, number: usize, run: &RunSection) -> R
         cards => run.key_figures.cards(&run.config),
         notes => run.notes,
         charts => charts.collect::<Result<Vec<_>>>()?,
+        choice => choice(run),
         test_images => run.test_images,
         weights => run.weights,
         config => run.config_text,
         facts => facts(run),
     })
+}
+
+/// Rows of the table of weight decays that folds chose from, each with whether it was chosen; none for other runs.
+fn choice(run: &RunSection) -> Vec<(Vec<String>, bool)> {
+    let choice = run
+        .summary
+        .as_ref()
+        .and_then(|own| own.facts.cross_validation.as_ref());
+    let Some(choice) = choice else {
+        return Vec::new();
+    };
+    let rows = choice.decays.iter().map(|own| {
+        let shares = [own.mean_accuracy, own.standard_deviation].map(format::percent);
+        let cells = [number(own.weight_decay)].into_iter().chain(shares);
+        (cells.collect(), own.weight_decay == choice.weight_decay)
+    });
+    rows.collect()
 }
 
 /// A row of the comparison of several runs.

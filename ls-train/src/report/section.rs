@@ -52,7 +52,12 @@ impl RunSection {
             folder: run.display().to_string(),
             model: model(run, &config, summary.as_ref())?,
             key_figures: KeyFigures::new(summary.as_ref(), &history),
-            charts: charts::run_charts(&history),
+            charts: charts::run_charts(
+                &history,
+                summary
+                    .as_ref()
+                    .and_then(|own| own.facts.cross_validation.as_ref()),
+            ),
             config,
             config_text,
             summary,
@@ -130,6 +135,7 @@ impl RunSection {
         match self.summary.as_ref().map(|summary| summary.stop) {
             None => "not ended",
             Some(Stop::SweepLimit) => "sweep limit reached",
+            Some(Stop::Complete) => "end of the path reached",
             Some(Stop::Target) => "target loss reached",
             Some(Stop::Patience) => "no improvement on the validation split",
             Some(Stop::Stalled) => "no further descent",

@@ -10,10 +10,12 @@
 //! | `summary.json` | the figures of the weights, their checksum, and why the run ended |
 //! | `checkpoints/` | the last complete checkpoints, see [`Checkpoint`] |
 //! | `logs/` | burn-train's metric logs and its application log |
+//! | `folds/` | the runs of the folds, where the weight decay was chosen by cross-validation |
 
 pub(crate) mod burnpack;
 mod checkpoint;
 mod columns;
+mod cross_validation;
 mod end;
 mod history_table;
 mod ownership;
@@ -25,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use checkpoint::{Checkpoint, CheckpointContents, Checkpoints};
 pub use columns::{Column, SECONDS, SWEEP};
+pub use cross_validation::{CrossValidation, DecayFigures};
 pub use history_table::HistoryTable;
 #[cfg(all(test, feature = "export"))]
 pub(crate) use ownership::is_derived;
@@ -48,7 +51,7 @@ pub const SAFETENSORS_FILE: &str = "model.safetensors";
 pub const EXPORT_PREFIX: &str = "model-export.";
 
 /// Sub-folders of a run.
-const FOLDERS: [&str; 2] = ["checkpoints", "logs"];
+const FOLDERS: [&str; 3] = ["checkpoints", "logs", RunDir::FOLDS];
 
 /// The file that the process which works in a folder holds.
 const LOCK: &str = "lock";
@@ -68,6 +71,9 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Name of the sub-folder with the runs of the folds.
+    pub const FOLDS: &str = "folds";
+
     /// Makes a new run folder and writes the configuration into it.
     ///
     /// # Errors
@@ -189,6 +195,11 @@ impl RunDir {
     /// Whether a file is one that a run lives by, in whatever folder.
     pub fn is_run_file(file: &Path) -> bool {
         ownership::is_run_file(file)
+    }
+
+    /// Whether a run was begun in a folder.
+    pub fn is_begun(path: &Path) -> bool {
+        path.join(CONFIG).exists()
     }
 
     /// Whether the run in a folder has ended, and so has a summary.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{
-    CONFIG, EXPORT_PREFIX, FILES, FINGERPRINT, FOLDERS, LOCK, REPORT_FILE, SAFETENSORS_FILE,
+    CONFIG, EXPORT_PREFIX, FILES, FINGERPRINT, FOLDERS, LOCK, REPORT_FILE, RunDir, SAFETENSORS_FILE,
 };
 use crate::{Error, Result, files};
 
@@ -77,7 +77,9 @@ pub(super) fn ensure_no_foreign_files(path: &Path) -> Result<()> {
     let failed = |error| Error::file("read", path, error);
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let mut other = FOLDERS.iter().chain(&[LOCK]);
+        // Folds are never there without their configuration, and may be somebody's data.
+        let own_folders = FOLDERS.iter().filter(|folder| **folder != RunDir::FOLDS);
+        let mut other = own_folders.chain(&[LOCK]);
         // A process killed while it wrote its first file leaves a draft.
         let is_draft = files::is_draft(Path::new(&name));
         if !is_draft && !is_own(&name) && !other.any(|own| name == *own) {

@@ -8,6 +8,7 @@ use ls_core::fit::{FitState, Stop};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{Column, SECONDS, SWEEP};
+use super::cross_validation::CrossValidation;
 use super::history_table::HistoryTable;
 use crate::config::SCHEMA;
 use crate::{Error, Result};
@@ -30,6 +31,9 @@ pub struct RunFacts {
     /// The reason why a method that has certificates gives none for this network; absent otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_reason: Option<String>,
+    /// The choice of the weight decay, where folds have chosen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
 }
 
 /// The end of a run.

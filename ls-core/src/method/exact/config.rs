@@ -31,6 +31,7 @@ use crate::{Error, Result};
 /// | `gram-rows` | patches in a convolution's Gram matrix | 16384 | 1 or more |
 /// | `weight-decay` | `λ` | 0 | 0 to 1000 |
 /// | `path` | whether the run goes down a path of `λ` | `false` | |
+/// | `path-end` | the run ends after the last `λ` of the path that is not smaller | 1e-5 | 1e-5 to 0.03 |
 /// | `weighting`, `eta`, `omega` | weights in the separated loss of the reports | `spectral`, 0.1 | 1e-6 to 1e6 |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -67,9 +68,12 @@ pub struct ExactConfig {
     /// λ of a penalty λ/2 Σ‖W‖² on the kernels of fitted stages; the loss with its penalty is then the one that never rises
     /// [default: 0]
     pub weight_decay: f64,
-    /// Goes down a path of twelve decays from 0.03 to 1e-5, each from the weights that the one before has left, and ends with the weights that did
-    /// best on the samples of --validation [default: false]
+    /// Goes down a path of twelve decays from 0.03 to 1e-5, each from the weights that the one before has left; --validation or --folds
+    /// chooses the decay [default: false]
     pub path: bool,
+    /// With path: ends the run after the last of its decays that is not smaller than this [default: 1e-5]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_end: Option<f64>,
     /// Weights of the residuals in the separated loss that is reported. They do not move the weights of the network. Where
     /// self-adaptive ones do not exist because a stage states no Lipschitz constant, reports take fixed weights `ω = 1`.
     #[serde(flatten)]
@@ -92,6 +96,7 @@ impl Default for ExactConfig {
             gram_rows: GRAM_ROWS,
             weight_decay: 0.0,
             path: false,
+            path_end: None,
             weighting: ReportWeighting::default(),
         }
     }
@@ -126,14 +131,7 @@ impl MethodSettings for ExactConfig {
             ensure(chunk >= 1, "chunk", chunk as f64, "1 or more")?;
         }
         check_weight_decay(self.weight_decay)?;
-        if self.path && self.weight_decay > 0.0 {
-            return Err(Error::Settings {
-                of: format!("method `{}`", Self::NAME),
-                reason:
-                    "weight-decay has no meaning with path, which goes through decays of its own"
-                        .into(),
-            });
-        }
+        self.check_path()?;
         let history = self.history;
         ensure(history <= 1000, "history", history as f64, "from 0 to 1000")?;
         let sweeps = self.batch_sweeps.unwrap_or(0);
@@ -189,6 +187,30 @@ impl ExactConfig {
             true => PenaltyPath::first(),
             false => self.weight_decay,
         }
+    }
+
+    fn check_path(&self) -> Result<()> {
+        let refused = |reason: &str| {
+            Err(Error::Settings {
+                of: format!("method `{}`", Self::NAME),
+                reason: reason.into(),
+            })
+        };
+        if self.path && self.weight_decay > 0.0 {
+            return refused(
+                "weight-decay has no meaning with path, which goes through decays of its own",
+            );
+        }
+        let Some(end) = self.path_end else {
+            return Ok(());
+        };
+        if !self.path {
+            return refused("path-end has no meaning without path");
+        }
+        let [first, last] = penalty_path::ENDS;
+        // The last decay of the path is a rounded power.
+        let inside = (last * (1.0 - 1e-6)..=first).contains(&end);
+        ensure(inside, "path-end", end, "from 1e-5 to 0.03")
     }
 
     /// Whether the loss that never rises has a penalty.

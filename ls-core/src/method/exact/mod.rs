@@ -255,6 +255,11 @@ impl Method for Exact {
         }
     }
 
+    fn is_complete(&self) -> bool {
+        let end = self.path.zip(self.config.path_end);
+        end.is_some_and(|(path, end)| path.has_passed(end))
+    }
+
     fn save(&self) -> Result<MethodState> {
         let mut state = MethodState::default();
         let start = self.start.as_ref();

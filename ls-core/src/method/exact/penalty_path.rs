@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The first and the last decay of a path.
-const ENDS: [f64; 2] = [3e-2, 1e-5];
+pub(super) const ENDS: [f64; 2] = [3e-2, 1e-5];
 
 /// Decays of a path, with equal factors between them.
 const POINTS: usize = 12;
@@ -60,6 +60,12 @@ impl PenaltyPath {
         Self { done, ..*self }.decay()
     }
 
+    /// Whether all sweeps of the decays down to `end` are done. Those of the smallest decay end with the run.
+    pub(super) fn has_passed(&self, end: f64) -> bool {
+        // Files of other programs may hold a decay with fewer digits.
+        self.decay() < end * (1.0 - 1e-6)
+    }
+
     /// Counts a sweep.
     pub(super) fn advance(&mut self) {
         self.done += 1;
@@ -69,6 +75,24 @@ impl PenaltyPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_has_passed_a_decay_after_its_last_sweep() {
+        let mut path = PenaltyPath::over(Some(26));
+        let end = PenaltyPath { done: 4, ..path }.decay();
+        while !path.has_passed(end) {
+            path.advance();
+        }
+        assert_eq!(path.done, 6);
+        assert!(path.last_decay() == end && path.decay() < end);
+        // Between two decays of the path the larger one is the last.
+        let between = PenaltyPath { done: 3, ..path };
+        assert!(
+            !between.has_passed(1.5 * end) && PenaltyPath { done: 4, ..path }.has_passed(1.5 * end)
+        );
+        let last = PenaltyPath { done: 1000, ..path };
+        assert!(!last.has_passed(ENDS[1]));
+    }
 
     #[test]
     fn a_path_falls_by_equal_factors_and_ends_at_its_last_decay() {
