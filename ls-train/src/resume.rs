@@ -5,6 +5,7 @@ use ls_core::network::Network;
 
 use crate::config::RunConfig;
 use crate::data::Splits;
+use crate::observe::History;
 use crate::run_dir::{Checkpoint, RunDir, RunFacts, Summary};
 use crate::session::{Session, Start};
 use crate::{Error, Result, files};
@@ -35,8 +36,24 @@ pub(crate) fn checkpoint(
     Ok(Some(checkpoint))
 }
 
-/// Returns a remark on a history that is not the one that the checkpoint holds: the run goes on with that of the checkpoint.
-pub(crate) fn history_note(run: &RunDir, checkpoint: &Checkpoint) -> Result<Option<String>> {
+/// Returns the writer of the history, which begins with that of the checkpoint, and a remark where the file had become another one.
+///
+/// # Errors
+/// [`Error::File`] and [`Error::Checkpoint`] for files that cannot be read.
+pub(crate) fn history(
+    run: &RunDir,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<(History, Option<String>)> {
+    let history = History::new(run);
+    let Some(checkpoint) = checkpoint else {
+        return Ok((history, None));
+    };
+    let note = history_note(run, checkpoint)?;
+    Ok((history.after(checkpoint.history()?), note))
+}
+
+/// Returns a remark on a history that is not the one that the checkpoint holds.
+fn history_note(run: &RunDir, checkpoint: &Checkpoint) -> Result<Option<String>> {
     let found = files::read(&run.history())?.unwrap_or_default();
     let is_whole = found.starts_with(checkpoint.history()?.as_bytes());
     Ok((!is_whole).then(|| {

@@ -152,12 +152,7 @@ impl<'p> Training<'p> {
             let best = checkpoint.load_best(&model.network)?;
             fit.resume(checkpoint.state().clone(), model, best);
         }
-        let mut history = History::new(&run);
-        let mut notes = Vec::new();
-        if let Some(checkpoint) = &checkpoint {
-            notes.extend(resume::history_note(&run, checkpoint)?);
-            history = history.after(checkpoint.history()?);
-        }
+        let (history, note) = resume::history(&run, checkpoint.as_ref())?;
         self.start_folder(&run, &config, session.start)?;
         let signal = session.signal.clone();
         self.observe(&mut fit, session, history, &run, &config, facts.clone());
@@ -167,7 +162,8 @@ impl<'p> Training<'p> {
         let stop = match result {
             Ok(stop) => stop,
             Err(error) => {
-                run.save_model(&network)?;
+                // On a full disk this fails, too; the first error is the one to tell of, and the checkpoint is still there.
+                let _ = run.save_model(&network);
                 return Err(error);
             }
         };
@@ -179,7 +175,7 @@ impl<'p> Training<'p> {
             summary,
             network,
             run,
-            notes,
+            notes: note.into_iter().collect(),
         })
     }
 

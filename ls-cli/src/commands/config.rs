@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn the_example_of_a_stage_file_is_a_network_for_images() {
         let stages: StagesConfig = toml::from_str(STAGES).unwrap();
-        assert_eq!(stages.stages.len(), 4);
+        assert_eq!(stages.stages.len(), 5);
         let images = FeatureShape::Image {
             channels: 1,
             height: 8,

@@ -122,7 +122,7 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
         }
         false => ls_train::train(&plan, splits, session()),
     };
-    args.finish(outcome, &run, ui)
+    args.end(outcome, &run, ui)
 }
 
 /// The summary with its folder, as a program reads it.
@@ -185,23 +185,16 @@ impl TrainArgs {
         }
     }
 
-    /// Writes the summary.
-    fn show(&self, summary: &Summary, run: &Path, ui: &Ui) -> Result<(), Failure> {
-        match self.json {
-            true => ui.json(&RunLine { summary, run }),
-            false => ui.summary(summary, run),
-        }
-    }
-
-    /// Writes what came of a run, and where it has ended before, that it has: scripts resume a run until then, so that is no failure.
-    fn finish(
+    /// Ends the command after a run, or after its failure.
+    fn end(
         &self,
-        outcome: ls_train::Result<Outcome>,
+        outcome: Result<Outcome, ls_train::Error>,
         run: &Path,
         ui: &Ui,
     ) -> Result<ExitCode, Failure> {
         match outcome {
-            Ok(outcome) => self.report(&outcome, run, ui),
+            Ok(outcome) => self.finish(&outcome, run, ui),
+            // Scripts resume a run until it has ended; that it has is no failure.
             Err(error @ ls_train::Error::RunEnded { .. }) => {
                 self.show(&RunDir::read_summary(run)?, run, ui)?;
                 ui.note(&error.to_string());
@@ -220,8 +213,16 @@ impl TrainArgs {
         }
     }
 
+    /// Writes the summary.
+    fn show(&self, summary: &Summary, run: &Path, ui: &Ui) -> Result<(), Failure> {
+        match self.json {
+            true => ui.json(&RunLine { summary, run }),
+            false => ui.summary(summary, run),
+        }
+    }
+
     /// Writes the summary, notes on restored files, and one on how to resume an interrupted run.
-    fn report(&self, outcome: &Outcome, run: &Path, ui: &Ui) -> Result<ExitCode, Failure> {
+    fn finish(&self, outcome: &Outcome, run: &Path, ui: &Ui) -> Result<ExitCode, Failure> {
         self.show(&outcome.summary, outcome.run.path(), ui)?;
         for note in &outcome.notes {
             ui.note(note);

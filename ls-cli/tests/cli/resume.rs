@@ -104,8 +104,8 @@ fn twenty_processes_killed_at_random_moments_end_where_one_would_have() {
     assert!(train(&new("whole")).wait().unwrap().success());
     let whole = started.elapsed();
 
-    // So short that the run is not done before the last of them.
-    let longest = whole / 12;
+    // So short that the run is not done before the last of them, also where the machine was busier at first.
+    let longest = whole / 24;
     let mut random = 1_u64;
     let mut kills = 0;
     let next = || match folder.join("parts/config.toml").exists() {

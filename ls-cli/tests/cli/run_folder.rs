@@ -407,16 +407,14 @@ fn a_run_that_goes_on_is_used_by_its_last_checkpoint() {
         folder,
         &[
             "train",
-            "--limit",
-            "100",
             "--hidden",
-            "8",
+            "256x4",
             "--method",
             "backprop",
             "--sweeps",
             "1000000",
             "--checkpoint-every",
-            "1",
+            "4",
             "--run",
             "r",
         ],
@@ -427,7 +425,14 @@ fn a_run_that_goes_on_is_used_by_its_last_checkpoint() {
         .spawn()
         .unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !folder.join("r/checkpoints/00000002").exists() {
+    // A checkpoint stays for seconds, long enough to be read.
+    let has_checkpoint = || {
+        let mut found = fs::read_dir(folder.join("r/checkpoints"))
+            .into_iter()
+            .flatten();
+        found.any(|entry| entry.is_ok_and(|entry| entry.path().extension().is_none()))
+    };
+    while !has_checkpoint() {
         assert!(Instant::now() < deadline);
         sleep(Duration::from_millis(10));
     }

@@ -56,7 +56,8 @@ impl Report {
     /// A run that has not ended contributes its history alone, and test images that cannot be found are left out; a note says so.
     ///
     /// # Errors
-    /// [`Error::NoRun`] for a folder without a run, [`Error::File`] for a file that cannot be parsed.
+    /// [`Error::NoRun`](crate::Error::NoRun) for a folder without a run, [`Error::File`](crate::Error::File) for a file that cannot be
+    /// parsed.
     pub fn gather(options: &ReportOptions<'_>, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         let runs = options
             .runs
@@ -94,7 +95,7 @@ impl Report {
     /// Renders the page. On one machine equal run folders always give equal pages.
     ///
     /// # Errors
-    /// [`Error::File`] when a chart cannot be drawn.
+    /// [`Error::File`](crate::Error::File) when a chart cannot be drawn.
     pub fn html(&self) -> Result<String> {
         page::html(&self.runs, self.overlay.as_ref())
     }
@@ -102,7 +103,7 @@ impl Report {
     /// Writes the page over an older one, which holds nothing that is not in the run folders.
     ///
     /// # Errors
-    /// [`Error::File`] when a chart cannot be drawn or the page cannot be written.
+    /// [`Error::File`](crate::Error::File) when a chart cannot be drawn or the page cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         files::write(path, self.html()?.as_bytes())
     }
@@ -110,7 +111,7 @@ impl Report {
     /// Writes every chart as SVG and PNG into a folder; returns the paths of the files.
     ///
     /// # Errors
-    /// [`Error::File`] when a file cannot be written.
+    /// [`Error::File`](crate::Error::File) when a file cannot be written.
     pub fn save_charts(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         files::create_folder(folder)?;
         let mut files = Vec::new();

@@ -40,9 +40,9 @@ use table::ResultsTable;
 /// first seed (SVG and PNG) and all run folders.
 ///
 /// # Errors
-/// [`Error::ResultsExist`] for a folder with results, [`Error::InvalidConfig`] when no contender is selected or a setting is
-/// impossible, [`Error::Interrupted`] for an interruption, and all errors of [`train`](crate::train) except a divergence, which is a
-/// result.
+/// [`Error::ResultsExist`](crate::Error::ResultsExist) for a folder with results, [`Error::InvalidConfig`](crate::Error::InvalidConfig)
+/// when no contender is selected or a setting is impossible, [`Error::Interrupted`](crate::Error::Interrupted) for an interruption, and all
+/// errors of [`train`](crate::train) except a divergence, which is a result.
 pub fn run(
     cases: Vec<Case>,
     options: &ExperimentOptions<'_>,
