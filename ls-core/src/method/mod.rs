@@ -31,6 +31,7 @@ mod separated;
 mod separation;
 mod settings;
 mod split_blocks;
+mod split_variables;
 mod stage_role;
 mod state;
 mod sweeps;

@@ -25,17 +25,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backprop::check_learning_rate;
-use super::chunks::default_chunk;
+use super::separate::measure_at;
 use super::separation::reported_weights;
 use super::{Method, MethodSettings, MethodState, Objective, OptimizerConfig, Separated, Task};
 use crate::Result;
 use crate::batch::{Batch, BatchSize};
 use crate::error::ensure;
 use crate::figure::{Better, Figure, Figures};
-use crate::linalg::{Norm, mean_f64};
+use crate::linalg::mean_f64;
 use crate::network::Network;
 use crate::objective::{
-    Measurement, OutputLoss, ReportWeighting, Weights, cross_entropy, measure, square_norms,
+    Measurement, OutputLoss, ReportWeighting, Weights, cross_entropy, square_norms,
 };
 use crate::stage::PullBack;
 use crate::update::{Penalty, WeightBlock, optimize_weights};
@@ -179,9 +179,20 @@ impl PredictiveCoding {
         }
         match self.config.variables {
             InferredVariables::Activations => values,
-            InferredVariables::Errors => Links::at_errors(network, &errors, batch).values,
+            InferredVariables::Errors => values_at(network, &errors, batch),
         }
     }
+}
+
+/// `a_l = f_l(a_{l-1}) + e_l` of the hidden stages.
+fn values_at(network: &Network, errors: &[Tensor<2>], batch: &Batch) -> Vec<Tensor<2>> {
+    let mut value = batch.inputs.clone();
+    let pairs = network.stages().iter().zip(errors);
+    let values = pairs.map(|(stage, error)| {
+        value = stage.forward(value.clone()) + error.clone();
+        value.clone()
+    });
+    values.collect()
 }
 
 /// `v - β g` for all variables.
@@ -334,10 +345,7 @@ impl Method for PredictiveCoding {
             let block = WeightBlock {
                 input: input.clone(),
                 loss: local_loss(l, &values, batch),
-                penalty: Penalty {
-                    coefficient: 0.0,
-                    norm: Norm::Frobenius,
-                },
+                penalty: Penalty::NONE,
             };
             let stage = network.stage_mut(l);
             *stage = optimize_weights(stage, &block, &mut self.optimizer, self.learning_rate)?;
@@ -367,15 +375,8 @@ impl Method for PredictiveCoding {
 
     /// Measures the split at the variables that inference reaches at the weights.
     fn measure(&self, model: &mut Separated, split: &Batch) -> Result<Measurement> {
-        let network = &model.network;
-        if model.auxiliary.stages() != network.hidden() {
-            return measure(network, None, split);
-        }
-        for chunk in split.chunks(default_chunk(network)) {
-            let values = self.infer(network, &chunk);
-            model.auxiliary.scatter(&chunk.selection, values);
-        }
-        let weights = reported_weights(self.config.weighting.0, network)?;
-        measure(network, Some((&model.auxiliary, &weights)), split)
+        measure_at(model, self.config.weighting.0, split, |network, chunk| {
+            self.infer(network, chunk)
+        })
     }
 }

@@ -52,6 +52,26 @@ pub(super) fn separate(
     Measurement::new(figures, Some(&weights))
 }
 
+/// Sets the auxiliary variables of a model to those that `values` gives for a chunk of samples, and measures a split there. A model
+/// without auxiliary variables is measured without them.
+pub(super) fn measure_at(
+    model: &mut Separated,
+    weighting: Weighting,
+    split: &Batch,
+    values: impl Fn(&Network, &Batch) -> Vec<Tensor<2>>,
+) -> Result<Measurement> {
+    let network = &model.network;
+    if model.auxiliary.stages() != network.hidden() {
+        return measure(network, None, split);
+    }
+    for chunk in split.chunks(default_chunk(network)) {
+        let values = values(network, &chunk);
+        model.auxiliary.scatter(&chunk.selection, values);
+    }
+    let weights = reported_weights(weighting, network)?;
+    measure(network, Some((&model.auxiliary, &weights)), split)
+}
+
 /// The figures of a chunk, and its auxiliary variables.
 fn pass(
     first: Option<Tensor<2>>,

@@ -6,6 +6,7 @@
 use burn::tensor::{Tensor, activation::relu};
 
 use super::stage_role::StageRole;
+use crate::linalg::Gram;
 use crate::network::Network;
 use crate::objective::square_norms;
 use crate::stage::{Activation, AffineStage, AnyStage};
@@ -186,7 +187,7 @@ impl OutputBlock<'_> {
     fn minimizer(&self) -> Result<Tensor<2>> {
         let coefficients = self.next_affine.coefficients();
         let transposed = coefficients.kernel.transpose();
-        let inverse = crate::linalg::Gram::from_rows(transposed.clone()).inverse_plus(1.0)?;
+        let inverse = Gram::from_rows(transposed.clone()).inverse_plus(1.0)?;
         let centred = self.next_pre_activation.clone() - coefficients.bias.unsqueeze();
         Ok((self.target.clone() + centred.matmul(transposed)).matmul(inverse))
     }
@@ -212,9 +213,7 @@ impl OutputBlock<'_> {
         let output = self.next_affine.post(u, &a) - self.next_output.clone();
         a - self.target.clone() + self.next_affine.pull_to_input(misfit, output)
     }
-}
 
-impl OutputBlock<'_> {
     /// Returns `‖g‖² + ‖A g‖²`, `[1]`, for the linear map `A` from the variable to all that it enters: the curvature along `g`, times `‖g‖²`.
     pub(super) fn curvature_along(&self, g: Tensor<2>, at: &Tensor<2>) -> Tensor<1> {
         let coefficients = self.next_affine.coefficients();

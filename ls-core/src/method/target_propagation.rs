@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backprop::check_learning_rate;
-use super::chunks::default_chunk;
+use super::separate::measure_at;
 use super::separation::reported_weights;
 use super::state::mismatch;
 use super::{
@@ -36,9 +36,9 @@ use crate::Result;
 use crate::batch::{Batch, BatchSize};
 use crate::error::ensure;
 use crate::figure::{Better, Figure, Figures};
-use crate::linalg::{Norm, scalar_f64};
+use crate::linalg::scalar_f64;
 use crate::network::Network;
-use crate::objective::{Measurement, OutputLoss, ReportWeighting, Weights, cross_entropy, measure};
+use crate::objective::{Measurement, OutputLoss, ReportWeighting, Weights, cross_entropy};
 use crate::stage::{Activation, AnyStage, Dense, Init};
 use crate::update::{Penalty, WeightBlock, optimize_weights};
 
@@ -177,10 +177,7 @@ fn distance(input: Tensor<2>, target: Tensor<2>) -> WeightBlock {
     WeightBlock {
         input,
         loss: OutputLoss::Residual { target, omega: 1.0 },
-        penalty: Penalty {
-            coefficient: 0.0,
-            norm: Norm::Frobenius,
-        },
+        penalty: Penalty::NONE,
     }
 }
 
@@ -360,17 +357,10 @@ impl Method for TargetPropagation {
 
     /// Measures the split with its targets at the weights as auxiliary variables. Their step is that of a batch of the usual size.
     fn measure(&self, model: &mut Separated, split: &Batch) -> Result<Measurement> {
-        let network = &model.network;
-        if model.auxiliary.stages() != network.hidden() {
-            return measure(network, None, split);
-        }
-        for chunk in split.chunks(default_chunk(network)) {
+        measure_at(model, self.config.weighting.0, split, |network, chunk| {
             let outputs = network.activations(chunk.inputs.clone());
-            let targets = self.targets(network, &outputs, &chunk, USUAL_BATCH_SIZE);
-            model.auxiliary.scatter(&chunk.selection, targets);
-        }
-        let weights = reported_weights(self.config.weighting.0, network)?;
-        measure(network, Some((&model.auxiliary, &weights)), split)
+            self.targets(network, &outputs, chunk, USUAL_BATCH_SIZE)
+        })
     }
 }
 

@@ -167,6 +167,9 @@ impl Activation {
 /// Returns 1 where `u > 0` and `low` elsewhere; for autodiff, with the slope 1 for `|u| ≤ 1`.
 fn straight_through(u: Tensor<2>, low: f64) -> Tensor<2> {
     let side = u.clone().detach().greater_elem(0.0).float() * (1.0 - low) + low;
+    if !u.is_tracked() {
+        return side;
+    }
     let slope = u.clamp(-1.0, 1.0);
     slope.clone() - slope.detach() + side
 }

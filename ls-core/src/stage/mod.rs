@@ -99,7 +99,7 @@ use crate::shape::FeatureShape;
 ///
 /// The output of a sample must depend on that sample alone and be reproducible outside of training: methods evaluate samples in other
 /// chunks than they train them in, and running statistics are not kept. This rules out batch normalization, but not layer or
-/// group normalization. Dropout is on where batches or optimizers train the stage: in mini-batches of `exact`, under the optimizers
+/// group normalization. Dropout of a stage is on where batches or optimizers train it: in batches of `foof`, under the optimizers
 /// of `alternating`, in `backprop`. It is off in full-batch sweeps of `exact` and in line searches, whose losses never rise.
 pub trait Stage: Sync {
     /// Applies the stage: `[samples, d_in]` to `[samples, d_out]`.

@@ -108,6 +108,14 @@ pub(super) struct WeightBlockValue {
     pub(super) lipschitz: Option<f64>,
 }
 
+impl Penalty {
+    /// No pressure.
+    pub const NONE: Self = Self {
+        coefficient: 0.0,
+        norm: Norm::Frobenius,
+    };
+}
+
 impl WeightBlock {
     /// Returns `φ` for outputs `[samples, d_l]` of the stage and its constant `K_l`.
     ///

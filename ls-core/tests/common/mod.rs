@@ -4,6 +4,7 @@
 pub(crate) mod block;
 pub(crate) mod differences;
 pub(crate) mod geometry;
+pub(crate) mod hidden;
 pub(crate) mod matrices;
 pub(crate) mod mixed;
 pub(crate) mod reference;

@@ -8,10 +8,11 @@ use ls_core::network::Network;
 use ls_core::objective::measure;
 use ls_core::stage::{Activation, AnyStage};
 
+use crate::common::hidden::Hidden;
 use crate::common::report::Report;
 use crate::common::sweeps::{Values, sweep};
 use crate::common::{Random, device, tensor};
-use crate::networks::{CLASSES, FEATURES, Hidden, SAMPLES, WIDTH, dense, networks, split};
+use crate::networks::{CLASSES, FEATURES, SAMPLES, WIDTH, dense, networks, split};
 use crate::{alternating, exact, moves_by_gradients, original_loss};
 
 const STORAGES: [(Storage, Option<usize>); 2] =

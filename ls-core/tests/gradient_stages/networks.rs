@@ -9,6 +9,7 @@ use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
 use ls_core::stage::{Activation, AnyStage, Convolution, ConvolutionConfig, Dense, Stage};
 
+use crate::common::hidden::Hidden;
 use crate::common::{Random, device, image, tensor};
 
 pub(crate) const CLASSES: usize = 3;
@@ -16,26 +17,6 @@ pub(crate) const FEATURES: usize = 6;
 pub(crate) const WIDTH: usize = 8;
 pub(crate) const SAMPLES: usize = 90;
 pub(crate) const BATCH: usize = 30;
-
-/// A dense stage that shows its forward pass alone.
-#[derive(Module, Debug)]
-pub(crate) struct Hidden {
-    pub(crate) inner: Dense,
-}
-
-impl Stage for Hidden {
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        self.inner.forward(input)
-    }
-
-    fn input_shape(&self) -> FeatureShape {
-        self.inner.input_shape()
-    }
-
-    fn output_shape(&self) -> FeatureShape {
-        self.inner.output_shape()
-    }
-}
 
 /// Layer normalization.
 #[derive(Module, Debug)]

@@ -1,38 +1,17 @@
 //! What holds for all of the methods: they train stages of every kind or refuse them in one line, and a saved state goes on bit for bit.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 use ls_core::Error;
 use ls_core::batch::{Batch, BatchSize};
 use ls_core::figure::Figure;
 use ls_core::method::{AdmmConfig, Method, MethodConfig, Separated};
 use ls_core::network::Network;
-use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, AnyStage, Dense, Stage};
+use ls_core::stage::{Activation, AnyStage};
 
+use crate::common::hidden::Hidden;
 use crate::common::sweeps::{Values, sweep};
 use crate::common::{Shape, mixed};
 use crate::{METHODS, start};
-
-/// A dense stage that shows its forward pass alone.
-#[derive(Module, Debug)]
-pub(crate) struct Plain {
-    pub(crate) inner: Dense,
-}
-
-impl Stage for Plain {
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        self.inner.forward(input)
-    }
-
-    fn input_shape(&self) -> FeatureShape {
-        self.inner.input_shape()
-    }
-
-    fn output_shape(&self) -> FeatureShape {
-        self.inner.output_shape()
-    }
-}
 
 /// The usual settings, with penalties of `admm` for a few samples and not for thousands.
 fn config(name: &str) -> MethodConfig {
@@ -124,7 +103,7 @@ fn stages_without_the_affine_view_train_or_are_refused_by_number() {
     let problem = Shape::moderate(Activation::Tanh, 14).problem();
     let split = problem.batch();
     let plain = |l: usize| problem.layers[l].stage();
-    let hidden = Plain {
+    let hidden = Hidden {
         inner: plain(1).downcast_ref().cloned().unwrap(),
     };
     let stages = vec![plain(0), AnyStage::custom(hidden), plain(2)];

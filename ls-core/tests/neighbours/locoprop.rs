@@ -5,9 +5,9 @@ use ls_core::method::{LocalLoss, LocoPropConfig, OptimizerConfig, OptimizerName,
 use ls_core::network::Network;
 use ls_core::stage::{Activation, AnyStage};
 
+use crate::common::hidden::Hidden;
 use crate::common::sweeps::Values;
 use crate::common::{Shape, mixed};
-use crate::every_method::Plain;
 use crate::{gradient, start};
 
 const TARGET_STEP: f64 = 3.0;
@@ -75,7 +75,7 @@ fn a_stage_without_the_affine_view_takes_the_same_step() {
     let problem = Shape::moderate(Activation::Tanh, 14).problem();
     let batch = problem.batch();
     let plain = |l: usize| problem.layers[l].stage();
-    let hidden = Plain {
+    let hidden = Hidden {
         inner: plain(1).downcast_ref().cloned().unwrap(),
     };
     let stages = vec![plain(0), AnyStage::custom(hidden), plain(2)];

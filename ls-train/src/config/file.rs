@@ -1,34 +1,26 @@
 //! Reading of small text files that a user names.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Largest size of a configuration in bytes: far above any real one.
 const SIZE_LIMIT: u64 = 1 << 20;
 
-/// Reads a text file of at most 1 MiB. Devices and pipes are refused before they are opened: a read of them might never end.
+/// Reads a regular text file of at most 1 MiB. Devices and pipes are refused before they are opened: a read of them might never end.
 ///
 /// # Errors
 /// [`Error::File`], naming what is wrong.
 pub fn read_text(path: &Path) -> Result<String> {
-    let failed = |reason: &dyn ToString| Error::file("read", path, reason.to_string());
-    let metadata = fs::metadata(path).map_err(|cause| failed(&cause))?;
-    if !metadata.is_file() {
-        return Err(failed(&"it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|cause| failed(&cause))?;
-    let read = file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes);
-    read.map_err(|cause| failed(&cause))?;
-    if bytes.len() as u64 > SIZE_LIMIT {
+    let failed = |reason: String| Error::file("read", path, reason);
+    let metadata = fs::metadata(path).map_err(|cause| failed(cause.to_string()))?;
+    if metadata.is_file() && metadata.len() > SIZE_LIMIT {
         return Err(failed(
-            &"it is larger than 1 MiB, which no configuration is",
+            "it is larger than 1 MiB, which no configuration is".into(),
         ));
     }
-    String::from_utf8(bytes).map_err(|_| failed(&"it is not text in UTF-8"))
+    files::read_text(path).map_err(|cause| failed(cause.to_string()))
 }
 
 /// Returns a mistake in a file in plain words, with its line.

@@ -1,6 +1,6 @@
 //! Configurations that several experiments start from.
 
-use ls_core::model::{MlpConfig, ModelConfig};
+use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
@@ -13,6 +13,19 @@ pub(super) fn digits(hidden: &[usize], activation: Activation, init: Init) -> Ru
             hidden: hidden.to_vec(),
             activation,
             init,
+            normalization: None,
+        })
+        .into(),
+        ..RunConfig::default()
+    }
+}
+
+/// Returns the configuration of the default convolutional network.
+pub(super) fn cnn(activation: Activation) -> RunConfig {
+    RunConfig {
+        model: ModelConfig::Cnn(CnnConfig {
+            activation,
+            init: Init::Kaiming,
             normalization: None,
         })
         .into(),

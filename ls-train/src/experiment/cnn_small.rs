@@ -1,9 +1,9 @@
 //! The small convolutional network on 3,000 images of MNIST, against Adam for equal and for twice the time.
 
-use ls_core::model::{CnnConfig, ModelConfig};
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_datasets::Source;
 
+use super::base::{cnn, first_samples};
 use super::{Budget, Case, Contender, Experiment};
 use crate::config::{BatchSize, OptimizerName, RunConfig};
 
@@ -21,18 +21,10 @@ fn cases() -> Vec<Case> {
     [Activation::Relu, Activation::Sigmoid]
         .into_iter()
         .map(|activation| {
-            let mut base = RunConfig {
-                model: ModelConfig::Cnn(CnnConfig {
-                    activation,
-                    init: Init::Kaiming,
-                    normalization: None,
-                })
-                .into(),
+            let base = RunConfig {
                 sweeps: 15,
-                ..RunConfig::default()
+                ..first_samples(cnn(activation), Source::MNIST, SAMPLES)
             };
-            base.data.dataset = Source::MNIST.name().into();
-            base.data.limit = Some(SAMPLES);
             let batches = RunConfig {
                 batch_size: BatchSize::Samples(64),
                 ..base.clone()

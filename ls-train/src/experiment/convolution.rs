@@ -1,10 +1,9 @@
 //! The default convolutional network on the digits, against tuned backpropagation.
 
-use ls_core::model::{CnnConfig, ModelConfig};
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 
+use super::base::cnn;
 use super::{Case, Contender, Experiment};
-use crate::config::RunConfig;
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "convolution",
@@ -17,15 +16,7 @@ fn cases() -> Vec<Case> {
     [Activation::Relu, Activation::Tanh]
         .into_iter()
         .map(|activation| {
-            let base = RunConfig {
-                model: ModelConfig::Cnn(CnnConfig {
-                    activation,
-                    init: Init::Kaiming,
-                    normalization: None,
-                })
-                .into(),
-                ..RunConfig::default()
-            };
+            let base = cnn(activation);
             let mut contenders = vec![Contender::exact(&base)];
             contenders.extend(Contender::full_and_batches(&base, 200));
             contenders.extend(Contender::baselines(&base, 128));

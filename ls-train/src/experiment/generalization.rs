@@ -1,10 +1,9 @@
 //! Test accuracy of the methods at their defaults, against Adam, SGD and SOAP with a falling rate and a weight decay.
 
-use ls_core::model::{CnnConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::base::{digits, first_samples};
+use super::base::{cnn, digits, first_samples};
 use super::{Case, Choice, Contender, Experiment};
 use crate::config::{OptimizerName, RunConfig};
 
@@ -28,15 +27,7 @@ const BATCH: usize = 128;
 fn cases() -> Vec<Case> {
     let shallow = |hidden: &[usize]| digits(hidden, Activation::Relu, Init::Kaiming);
     let deep = |activation| digits(&[64; 20], activation, Init::suited_to(20, activation));
-    let cnn = RunConfig {
-        model: ModelConfig::Cnn(CnnConfig {
-            activation: Activation::Relu,
-            init: Init::Kaiming,
-            normalization: None,
-        })
-        .into(),
-        ..RunConfig::default()
-    };
+    let cnn = cnn(Activation::Relu);
     let (mnist, fashion) = (Source::MNIST, Source::FASHION_MNIST);
     vec![
         case("digits", shallow(&[128, 128]), 0.3),

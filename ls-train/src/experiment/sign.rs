@@ -1,10 +1,9 @@
 //! Networks of sign units, which have no derivative: targets and their soft hinge losses against the straight-through estimator.
 
-use ls_core::model::{CnnConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::base::{digits, first_samples};
+use super::base::{cnn, digits, first_samples};
 use super::{Case, Choice, Contender, Experiment};
 use crate::config::{OptimizerName, RunConfig};
 
@@ -23,15 +22,7 @@ const BATCH: usize = 128;
 
 fn cases() -> Vec<Case> {
     let dense = |hidden: &[usize]| digits(hidden, Activation::Sign, Init::Kaiming);
-    let cnn = || RunConfig {
-        model: ModelConfig::Cnn(CnnConfig {
-            activation: Activation::Sign,
-            init: Init::Kaiming,
-            normalization: None,
-        })
-        .into(),
-        ..RunConfig::default()
-    };
+    let cnn = || cnn(Activation::Sign);
     let (mnist, cifar) = (Source::MNIST, Source::CIFAR10);
     vec![
         case("digits", dense(&[128, 128]), 0.15),

@@ -13,13 +13,13 @@
 
 mod point;
 
-use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::point::Point;
 use super::separation::reported_weights;
 use super::split_blocks::check_affine;
+use super::split_variables::{SplitVariables, outputs};
 use super::stage_role::StageRole;
 use super::{Method, MethodSettings, MethodState, Objective, Separated, Task};
 use crate::batch::{Batch, BatchSize, Selection};
@@ -102,15 +102,8 @@ fn needs_full_batch(size: usize) -> Error {
 pub struct Admm {
     config: AdmmConfig,
     roles: Vec<StageRole>,
-    memory: Option<Memory>,
-}
-
-/// The variables that the network's auxiliary variables do not hold.
-struct Memory {
-    /// `u_1, …, u_L`.
-    pre_activations: Vec<Tensor<2>>,
-    /// `w`, like `u_L`.
-    multiplier: Tensor<2>,
+    /// With the multiplier `w` at the head.
+    variables: Option<SplitVariables>,
 }
 
 impl Admm {
@@ -124,12 +117,10 @@ impl Admm {
         Ok(Self {
             config,
             roles: check_affine(network, UPDATE)?,
-            memory: None,
+            variables: None,
         })
     }
-}
 
-impl Admm {
     /// The backward and the forward half of a sweep.
     fn move_all(&self, point: &mut Point<'_>) -> Result<()> {
         let head = point.head();
@@ -176,15 +167,8 @@ impl Method for Admm {
         if !matches!(batch.selection, Selection::All) {
             return Err(needs_full_batch(batch.len()));
         }
-        let outputs = model.auxiliary.gather(&Selection::All);
+        let outputs = outputs(model)?;
         let hidden = model.network.hidden();
-        if outputs.len() != hidden {
-            return Err(Error::ShapeMismatch {
-                what: "hidden stages with auxiliary variables".into(),
-                expected: hidden,
-                found: outputs.len(),
-            });
-        }
         let mut point = Point {
             network: &mut model.network,
             batch,
@@ -193,10 +177,10 @@ impl Method for Admm {
             multiplier: batch.inputs.clone(),
             penalty: self.config.penalty,
         };
-        match self.memory.take() {
-            Some(memory) => {
-                point.pre_activations = memory.pre_activations;
-                point.multiplier = memory.multiplier;
+        match self.variables.take() {
+            Some(own) => {
+                point.pre_activations = own.pre_activations;
+                point.multiplier = own.head;
             }
             None => {
                 let all = (0..=hidden)
@@ -215,9 +199,9 @@ impl Method for Admm {
             multiplier,
             ..
         } = point;
-        self.memory = Some(Memory {
+        self.variables = Some(SplitVariables {
             pre_activations,
-            multiplier: multiplier + residual,
+            head: multiplier + residual,
         });
         model.auxiliary.scatter(&Selection::All, outputs);
         let figures = Figures::default().with(LAGRANGIAN, value);
@@ -225,28 +209,11 @@ impl Method for Admm {
     }
 
     fn save(&self) -> Result<MethodState> {
-        let memory = self.memory.as_ref();
-        let mut state = MethodState::new(&Saved {
-            stages: memory.map_or(0, |memory| memory.pre_activations.len()),
-        })?;
-        if let Some(memory) = memory {
-            for u in &memory.pre_activations {
-                state.push(u.clone());
-            }
-            state.push(memory.multiplier.clone());
-        }
-        Ok(state)
+        SplitVariables::save(self.variables.as_ref())
     }
 
-    fn restore(&mut self, mut state: MethodState) -> Result<()> {
-        let Saved { stages } = state.read()?;
-        self.memory = match stages {
-            0 => None,
-            _ => Some(Memory {
-                pre_activations: (0..stages).map(|_| state.take()).collect::<Result<_>>()?,
-                multiplier: state.take()?,
-            }),
-        };
+    fn restore(&mut self, state: MethodState) -> Result<()> {
+        self.variables = SplitVariables::restored(state)?;
         Ok(())
     }
 
@@ -257,11 +224,4 @@ impl Method for Admm {
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
         reported_weights(self.config.weighting.0, network).map(Some)
     }
-}
-
-/// Numbers of the saved state.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    /// Stages with pre-activations; 0 before the first sweep.
-    stages: usize,
 }

@@ -172,7 +172,7 @@ impl Point<'_> {
         }
         let gap = square_norms(last.clone() - self.fitted(head)?);
         let loss = cross_entropy::per_sample(last, &self.batch.labels);
-        let terms = terms.map_or(0.0, |terms| mean_f64(terms).unwrap_or(f64::NAN));
+        let terms = terms.map(mean_f64).transpose()?.unwrap_or(0.0);
         let multiplier = mean_f64(square_norms(self.multiplier.clone()))?;
         let value = mean_f64(loss)? + self.penalty / 2.0 * (terms - multiplier);
         Ok([value, mean_f64(gap)?])

@@ -16,21 +16,21 @@
 mod config;
 
 use burn::tensor::{Int, Tensor};
-use serde::{Deserialize, Serialize};
 
 pub use self::config::{BcdConfig, BcdLoss};
 
 use self::config::needs_full_batch;
 use super::separation::reported_weights;
 use super::split_blocks::{OutputBlock, PreActivationBlock, affine, check_affine, pre_activation};
+use super::split_variables::{SplitVariables, outputs};
 use super::stage_role::{StageRole, set_coefficients};
 use super::{Method, MethodSettings, MethodState, Objective, Separated};
+use crate::Result;
 use crate::batch::{Batch, BatchIdentity, Selection};
 use crate::figure::{Better, Figure, Figures};
 use crate::linalg::{Affine, Cholesky, Gram, mean_f64};
 use crate::network::Network;
 use crate::objective::{Weights, cross_entropy, square_norms};
-use crate::{Error, Result};
 
 /// `Q / N`.
 const PENALTY_FUNCTION: Figure = Figure::new("Penalty function")
@@ -44,7 +44,8 @@ const UPDATE: &str = "block coordinate descent";
 pub struct Bcd {
     config: BcdConfig,
     roles: Vec<StageRole>,
-    memory: Option<Memory>,
+    /// With the logits `a_L` at the head.
+    variables: Option<SplitVariables>,
     first: Option<FirstStage>,
 }
 
@@ -57,30 +58,20 @@ struct FirstStage {
     fitted: Option<Tensor<2>>,
 }
 
-/// The variables that the network's auxiliary variables do not hold.
-struct Memory {
-    /// `u_1, …, u_L`.
-    pre_activations: Vec<Tensor<2>>,
-    /// `a_L`.
-    logits: Tensor<2>,
-}
-
-impl Memory {
-    /// The feasible ones: each stage's own output at the auxiliary variable before it.
-    fn feasible(network: &Network, outputs: &[Tensor<2>], batch: &Batch) -> Result<Self> {
-        let mut pre_activations = Vec::with_capacity(outputs.len() + 1);
-        for l in 0..=outputs.len() {
-            let input = input(l, outputs, batch);
-            pre_activations.push(pre_activation(affine(network, l, UPDATE)?, input));
-        }
-        let head = affine(network, outputs.len(), UPDATE)?;
-        let last = pre_activations[outputs.len()].clone();
-        let logits = head.post(last, input(outputs.len(), outputs, batch));
-        Ok(Self {
-            pre_activations,
-            logits,
-        })
-    }
+/// The feasible variables: each stage's own output at the auxiliary variable before it.
+fn feasible(network: &Network, outputs: &[Tensor<2>], batch: &Batch) -> Result<SplitVariables> {
+    let hidden = outputs.len();
+    let own = |l| {
+        let stage = affine(network, l, UPDATE)?;
+        Ok(pre_activation(stage, input(l, outputs, batch)))
+    };
+    let pre_activations: Vec<_> = (0..=hidden).map(own).collect::<Result<_>>()?;
+    let last = pre_activations[hidden].clone();
+    let head = affine(network, hidden, UPDATE)?.post(last, input(hidden, outputs, batch));
+    Ok(SplitVariables {
+        pre_activations,
+        head,
+    })
 }
 
 /// `a_{l-1}`, with `l` counted from 0.
@@ -102,7 +93,7 @@ impl Bcd {
         Ok(Self {
             config,
             roles: check_affine(network, UPDATE)?,
-            memory: None,
+            variables: None,
             first: None,
         })
     }
@@ -255,62 +246,38 @@ impl Method for Bcd {
         if !matches!(batch.selection, Selection::All) {
             return Err(needs_full_batch(batch.len()));
         }
+        let mut outputs = outputs(model)?;
         let network = &mut model.network;
-        let mut outputs = model.auxiliary.gather(&Selection::All);
-        if outputs.len() != network.hidden() {
-            return Err(Error::ShapeMismatch {
-                what: "hidden stages with auxiliary variables".into(),
-                expected: network.hidden(),
-                found: outputs.len(),
-            });
-        }
         self.first = self
             .first
             .take()
             .filter(|first| first.samples == batch.identity());
-        let memory = match self.memory.take() {
-            Some(memory) => memory,
-            None => Memory::feasible(network, &outputs, batch)?,
+        let SplitVariables {
+            mut pre_activations,
+            head,
+        } = match self.variables.take() {
+            Some(variables) => variables,
+            None => feasible(network, &outputs, batch)?,
         };
-        let mut pre_activations = memory.pre_activations;
-        outputs.push(memory.logits);
+        outputs.push(head);
         for l in (0..outputs.len()).rev() {
             self.move_stage(l, network, &mut outputs, &mut pre_activations, batch)?;
         }
         let value = self.penalty_function(network, &outputs, &pre_activations, batch)?;
-        if let Some(logits) = outputs.pop() {
-            self.memory = Some(Memory {
-                pre_activations,
-                logits,
-            });
-        }
+        self.variables = outputs.pop().map(|head| SplitVariables {
+            pre_activations,
+            head,
+        });
         model.auxiliary.scatter(&Selection::All, outputs);
         Ok(Figures::default().with(PENALTY_FUNCTION, value))
     }
 
     fn save(&self) -> Result<MethodState> {
-        let memory = self.memory.as_ref();
-        let mut state = MethodState::new(&Saved {
-            stages: memory.map_or(0, |memory| memory.pre_activations.len()),
-        })?;
-        if let Some(memory) = memory {
-            for u in &memory.pre_activations {
-                state.push(u.clone());
-            }
-            state.push(memory.logits.clone());
-        }
-        Ok(state)
+        SplitVariables::save(self.variables.as_ref())
     }
 
-    fn restore(&mut self, mut state: MethodState) -> Result<()> {
-        let Saved { stages } = state.read()?;
-        self.memory = match stages {
-            0 => None,
-            _ => Some(Memory {
-                pre_activations: (0..stages).map(|_| state.take()).collect::<Result<_>>()?,
-                logits: state.take()?,
-            }),
-        };
+    fn restore(&mut self, state: MethodState) -> Result<()> {
+        self.variables = SplitVariables::restored(state)?;
         Ok(())
     }
 
@@ -321,11 +288,4 @@ impl Method for Bcd {
     fn weights(&self, network: &Network) -> Result<Option<Weights>> {
         reported_weights(self.config.weighting.0, network).map(Some)
     }
-}
-
-/// Numbers of the saved state.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    /// Stages with pre-activations; 0 before the first sweep.
-    stages: usize,
 }

@@ -33,7 +33,7 @@ use super::state::mismatch;
 use super::{Method, MethodSettings, MethodState, Objective, Separated};
 use crate::batch::Batch;
 use crate::figure::{Better, Figure, FigureScale, Figures};
-use crate::linalg::{Affine, Norm, scalar_f64};
+use crate::linalg::{Affine, scalar_f64};
 use crate::network::Network;
 use crate::objective::{Measurement, OutputLoss, Weights};
 use crate::stage::{Activation, AffineStage, AnyStage};
@@ -167,10 +167,7 @@ impl LocoProp {
                 // Weight blocks take means, local losses are sums.
                 omega: 0.5 * local.input.dims()[0] as f64,
             },
-            penalty: Penalty {
-                coefficient: 0.0,
-                norm: Norm::Frobenius,
-            },
+            penalty: Penalty::NONE,
         };
         let mut own = stage.clone();
         for k in 0..self.config.local_steps {
