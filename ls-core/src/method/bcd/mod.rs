@@ -86,7 +86,8 @@ impl Bcd {
     /// Starts the method.
     ///
     /// # Errors
-    /// [`Error::InvalidConfig`] for impossible settings, [`Error::Unsupported`] for a stage without the affine view or one that is frozen
+    /// [`Error::InvalidConfig`](crate::Error::InvalidConfig) for impossible settings, [`Error::Unsupported`](crate::Error::Unsupported)
+    /// for a stage without the affine view or one that is frozen
     /// in part.
     pub fn new(config: BcdConfig, network: &Network) -> Result<Self> {
         config.check()?;
