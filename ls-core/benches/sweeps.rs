@@ -36,21 +36,15 @@ fn architecture(name: &str) -> (ModelConfig, FeatureShape) {
     let mlp = |hidden: Vec<usize>, activation| {
         let init = Init::Kaiming;
         ModelConfig::Mlp(MlpConfig {
-            hidden,
-            activation,
             init,
-            normalization: None,
+            ..MlpConfig::new(hidden, activation)
         })
     };
     match name {
         "64-128x2 relu" => (mlp(vec![128; 2], Activation::Relu), FeatureShape::Flat(64)),
         "64-64x10 tanh" => (mlp(vec![64; 10], Activation::Tanh), FeatureShape::Flat(64)),
         _ => {
-            let config = CnnConfig {
-                activation: Activation::Relu,
-                init: Init::Kaiming,
-                normalization: None,
-            };
+            let config = CnnConfig::new(Activation::Relu);
             let shape = FeatureShape::Image {
                 channels: 1,
                 height: 12,

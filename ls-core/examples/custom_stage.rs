@@ -111,15 +111,7 @@ fn sequences(count: usize, random: &mut ChaCha12Rng, device: &Device) -> Batch {
 fn network(block: Option<AttentionBlock>, device: &Device) -> ls_core::Result<Network> {
     let mut random = ChaCha12Rng::seed_from_u64(1);
     // A 1×1 convolution is one affine map for all tokens.
-    let embedding = ConvolutionConfig {
-        channels: EMBEDDING,
-        kernel: 1,
-        stride: 1,
-        padding: 0,
-        activation: Activation::Identity,
-        pooling: None,
-        normalization: None,
-    };
+    let embedding = ConvolutionConfig::new(EMBEDDING, 1, Activation::Identity);
     let input = sequence_of(FEATURES);
     let mut stages = embedding.init(input, Init::Orthogonal, &mut random, device)?;
     let mut dense = |sizes, activation| {

@@ -19,7 +19,7 @@ use ls_core::method::{Foof, FoofConfig, Method, Separated};
 use ls_core::model::MlpConfig;
 use ls_core::objective::measure;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, Dense, Init};
+use ls_core::stage::{Activation, Dense};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
@@ -50,12 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     device.seed(1);
     let (train, test) = (spirals(1000, &device), spirals(500, &device));
 
-    let mlp = MlpConfig {
-        hidden: vec![32, 32],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let mlp = MlpConfig::new(vec![32, 32], Activation::Tanh);
     let start = |seed| mlp.init(FeatureShape::Flat(2), ARMS, seed, &device);
     let network = start(1)?;
 

@@ -17,7 +17,7 @@ use ls_core::method::{Exact, ExactConfig, Method, Separated};
 use ls_core::model::MlpConfig;
 use ls_core::objective::measure;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 
 /// `2 · half` noisy points, one moon after the other.
 fn moons(half: usize, device: &Device) -> Batch {
@@ -36,12 +36,7 @@ fn main() -> ls_core::Result<()> {
     device.seed(1);
     let (train, test) = (moons(500, &device), moons(500, &device));
 
-    let mlp = MlpConfig {
-        hidden: vec![32, 32],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let mlp = MlpConfig::new(vec![32, 32], Activation::Tanh);
     let network = mlp.init(FeatureShape::Flat(2), 2, 1, &device)?;
     let mut method = Exact::new(ExactConfig::default(), &network)?;
     let mut model = Separated::feasible(network, &train);

@@ -73,7 +73,7 @@ fn check_identities(stages: &[AnyStage]) -> Result<()> {
 /// use ls_core::stage::{Activation, DenseConfig, Init, StageConfig};
 ///
 /// let device = Device::flex();
-/// let dense = |width| StageConfig::Dense(DenseConfig { width, activation: Activation::Tanh, normalization: None });
+/// let dense = |width| StageConfig::Dense(DenseConfig::new(width, Activation::Tanh));
 /// let network =
 ///     Network::init(&[dense(16), dense(8)], Init::Kaiming, FeatureShape::Flat(4), 3, 1, &device)?;
 /// assert_eq!((network.hidden(), network.classes()), (2, 3));

@@ -18,15 +18,7 @@ use ls_core::stage::{
 use proptest::prelude::*;
 use proptest::sample::select;
 
-const IDENTITY: ConvolutionConfig = ConvolutionConfig {
-    channels: 1,
-    kernel: 1,
-    stride: 1,
-    padding: 0,
-    activation: Activation::Identity,
-    pooling: None,
-    normalization: None,
-};
+const IDENTITY: ConvolutionConfig = ConvolutionConfig::new(1, 1, Activation::Identity);
 
 /// Kernel 1 to 5, stride 1 to 3, padding 0 to 2, channels 1 to 4, sides 1 to 9, windows of 1 to 3 or none; residual stages
 /// one time in four.
@@ -41,17 +33,14 @@ fn random_stage(random: &mut Random, activation: Activation, scale: f64) -> (Lay
         })
     } else {
         StageConfig::Convolution(ConvolutionConfig {
-            channels: from(1, 4),
-            kernel: from(1, 5),
             stride: from(1, 3),
             padding: from(0, 2),
-            activation,
             pooling: match from(1, 3) {
                 1 => None,
                 2 => Some(Pooling::Max { size }),
                 _ => Some(Pooling::Average { size }),
             },
-            normalization: None,
+            ..ConvolutionConfig::new(from(1, 4), from(1, 5), activation)
         })
     };
     let config = fitted(&config, image(input));

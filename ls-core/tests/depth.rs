@@ -10,7 +10,7 @@ use ls_core::method::{Alternating, AlternatingConfig, Method, OptimizerName, Sep
 use ls_core::model::MlpConfig;
 use ls_core::objective::Weighting;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 
 const CLASSES: usize = 3;
 
@@ -29,12 +29,7 @@ fn clusters() -> Batch {
 
 /// Ten sigmoid stages of 16, at the feasible point.
 fn deep(batch: &Batch) -> Separated {
-    let config = MlpConfig {
-        hidden: vec![16; 10],
-        activation: Activation::Sigmoid,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let config = MlpConfig::new(vec![16; 10], Activation::Sigmoid);
     let input = FeatureShape::Flat(2);
     let network = config.init(input, CLASSES, 5, &device()).unwrap();
     Separated::feasible(network, batch)

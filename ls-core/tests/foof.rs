@@ -44,10 +44,8 @@ fn start(
     split: &Batch,
 ) -> (Separated, Foof) {
     let mlp = MlpConfig {
-        hidden: vec![16; hidden],
-        activation,
         init: Init::suited_to(hidden, activation),
-        normalization: None,
+        ..MlpConfig::new(vec![16; hidden], activation)
     };
     let network = mlp.init(FeatureShape::Flat(FEATURES), CLASSES, 1, &device());
     let network = network.expect("a network");

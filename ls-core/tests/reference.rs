@@ -95,13 +95,8 @@ impl StageRecord {
         let rows = rows_of(&self.weight);
         // Images of the fixture are 1×8×8, kernels 3×3.
         let config = ConvolutionConfig {
-            channels: rows.len(),
-            kernel: 3,
-            stride: 1,
-            padding: 0,
-            activation: Activation::Relu,
             pooling: Some(Pooling::Max { size: 2 }),
-            normalization: None,
+            ..ConvolutionConfig::new(rows.len(), 3, Activation::Relu)
         };
         let input = [1, 8, 8];
         let dense = self.weight[0][0].is_number();

@@ -29,13 +29,9 @@ const CLASSES: usize = 3;
 
 fn convolution(channels: usize, normalization: Option<Normalization>) -> StageConfig {
     ConvolutionConfig {
-        channels,
-        kernel: 3,
-        stride: 1,
         padding: 1,
-        activation: Activation::Tanh,
-        pooling: None,
         normalization,
+        ..ConvolutionConfig::new(channels, 3, Activation::Tanh)
     }
     .into()
 }
@@ -47,9 +43,8 @@ fn block(stages: Vec<StageConfig>) -> StageConfig {
 fn dense(width: usize, activation: Activation) -> StageConfig {
     let normalization = None;
     DenseConfig {
-        width,
-        activation,
         normalization,
+        ..DenseConfig::new(width, activation)
     }
     .into()
 }

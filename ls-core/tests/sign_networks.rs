@@ -12,7 +12,7 @@ use ls_core::model::MlpConfig;
 use ls_core::network::Network;
 use ls_core::objective::measure;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 
 const FEATURES: usize = 6;
 
@@ -27,12 +27,7 @@ fn batch(samples: usize) -> Batch {
 }
 
 fn network(activation: Activation, depth: usize) -> Network {
-    let mlp = MlpConfig {
-        hidden: vec![24; depth],
-        activation,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let mlp = MlpConfig::new(vec![24; depth], activation);
     let input = FeatureShape::Flat(FEATURES);
     mlp.init(input, 4, 3, &device()).unwrap()
 }

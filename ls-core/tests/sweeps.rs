@@ -165,10 +165,8 @@ fn a_network_with_a_zero_head_trains() {
 fn the_same_seed_gives_the_same_network_and_another_seed_another() {
     for &init in Init::ALL {
         let config = MlpConfig {
-            hidden: vec![6, 5],
-            activation: Activation::Relu,
             init,
-            normalization: None,
+            ..MlpConfig::new(vec![6, 5], Activation::Relu)
         };
         let kernels = |seed| -> Vec<Matrix> {
             let network = config

@@ -29,22 +29,10 @@ fn split() -> Batch {
 /// A convolution of 16 positions, a dense stage and the head.
 fn network() -> Network {
     let activation = Activation::Tanh;
-    let convolution = ConvolutionConfig {
-        channels: 3,
-        kernel: 3,
-        stride: 1,
-        padding: 0,
-        activation,
-        pooling: None,
-        normalization: None,
-    };
+    let convolution = ConvolutionConfig::new(3, 3, activation);
     let stages = [
         StageConfig::Convolution(convolution),
-        StageConfig::Dense(DenseConfig {
-            width: 8,
-            activation,
-            normalization: None,
-        }),
+        StageConfig::Dense(DenseConfig::new(8, activation)),
     ];
     Network::init(&stages, Init::Kaiming, image(SHAPE), 3, 1, &device()).unwrap()
 }

@@ -103,7 +103,7 @@ use burn::tensor::Device;
 use ls_core::fit::{Observer, SweepRecord};
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::network::Network;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_train::config::RunConfig;
 use ls_train::data::Splits;
 use ls_train::observe::CheckpointRule;
@@ -119,12 +119,7 @@ fn train(
     killed_after: Option<usize>,
 ) -> Result<Outcome, ls_train::Error> {
     let device = Device::flex();
-    let mlp = MlpConfig {
-        hidden: vec![32],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let mlp = MlpConfig::new(vec![32], Activation::Tanh);
     let plan = RunConfig {
         sweeps: SWEEPS,
         model: ModelConfig::Mlp(mlp).into(),

@@ -106,6 +106,15 @@ impl MemoryNeed {
                     ..need
                 }
             }
+            Some(MethodConfig::Bcd(_) | MethodConfig::Admm(_)) => {
+                // Pre-activations of all stages, and one more array at the head.
+                let features = layout.iter().chain(layout.last());
+                let features = features.map(|stage| stage.output.features() as u64);
+                Self {
+                    kept: samples as u64 * features.sum::<u64>() * FLOAT,
+                    ..Self::of(layout, input, samples, batch)
+                }
+            }
             Some(method) if !method.has_auxiliary_variables() => Self {
                 auxiliary: Vec::new(),
                 ..Self::of(layout, input, samples, batch)

@@ -55,24 +55,14 @@ fn configs() -> Vec<RunConfig> {
         .into_iter()
         .zip(Activation::CONTINUOUS)
     {
-        models.push(ModelConfig::Mlp(MlpConfig {
-            hidden: vec![24; hidden],
+        models.push(ModelConfig::Mlp(MlpConfig::new(
+            vec![24; hidden],
             activation,
-            init: Init::Kaiming,
-            normalization: None,
-        }));
+        )));
     }
-    models.push(ModelConfig::Cnn(CnnConfig {
-        activation: Activation::Relu,
-        init: Init::Kaiming,
-        normalization: None,
-    }));
+    models.push(ModelConfig::Cnn(CnnConfig::new(Activation::Relu)));
     let activation = Activation::Tanh;
-    let dense = StageConfig::Dense(DenseConfig {
-        width: 24,
-        activation,
-        normalization: None,
-    });
+    let dense = StageConfig::Dense(DenseConfig::new(24, activation));
     let residual = StageConfig::ResidualDense(ResidualDenseConfig { activation });
     models.push(ModelConfig::Stages(StagesConfig {
         init: Init::Kaiming,

@@ -11,7 +11,7 @@ use ls_core::linalg::to_f64;
 use ls_core::model::MlpConfig;
 use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_train::config::{Precision, RunConfig};
 use ls_train::data::{SampleKind, Splits};
 use ls_train::export::ExportFormat;
@@ -37,12 +37,7 @@ fn config(sweeps: usize) -> RunConfig {
 }
 
 fn network() -> Network {
-    let config = MlpConfig {
-        hidden: vec![6],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let config = MlpConfig::new(vec![6], Activation::Tanh);
     config.init(FeatureShape::Flat(2), 2, 1, &DEVICE).unwrap()
 }
 

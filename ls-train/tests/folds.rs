@@ -7,7 +7,7 @@ use ls_core::fit::{Stop, StopSignal};
 use ls_core::linalg::to_f64;
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::network::Network;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_train::config::{ExactConfig, MethodConfig, RunConfig};
 use ls_train::data::Splits;
 use ls_train::observe::CheckpointRule;
@@ -25,13 +25,7 @@ fn tiny(folds: usize) -> RunConfig {
             ..ExactConfig::default()
         })
         .into(),
-        model: ModelConfig::Mlp(MlpConfig {
-            hidden: vec![6],
-            activation: Activation::Tanh,
-            init: Init::Kaiming,
-            normalization: None,
-        })
-        .into(),
+        model: ModelConfig::Mlp(MlpConfig::new(vec![6], Activation::Tanh)).into(),
         ..RunConfig::default()
     };
     config.data.limit = Some(90);

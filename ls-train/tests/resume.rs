@@ -10,7 +10,7 @@ use ls_core::linalg::to_f64;
 use ls_core::method::Scaling;
 use ls_core::model::{CnnConfig, MlpConfig, ModelConfig, ResnetConfig};
 use ls_core::network::Network;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_train::config::{
     AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, ImageChange,
     LbfgsConfig, MethodConfig, OptimizerConfig, OptimizerName, RunConfig, Schedule,
@@ -27,13 +27,7 @@ fn small(method: MethodConfig, batch_size: BatchSize) -> RunConfig {
         sweeps: SWEEPS,
         batch_size,
         method: method.into(),
-        model: ModelConfig::Mlp(MlpConfig {
-            hidden: vec![20, 12],
-            activation: Activation::Tanh,
-            init: Init::Kaiming,
-            normalization: None,
-        })
-        .into(),
+        model: ModelConfig::Mlp(MlpConfig::new(vec![20, 12], Activation::Tanh)).into(),
         ..RunConfig::default()
     };
     config.data.limit = Some(200);
@@ -286,12 +280,7 @@ fn changed_images_are_the_same_after_each_stop() {
 fn convolutions_stopped_after_each_sweep_end_where_they_would_have() {
     for batch_size in [BatchSize::Full, BatchSize::Samples(48)] {
         let config = RunConfig {
-            model: ModelConfig::Cnn(CnnConfig {
-                activation: Activation::Relu,
-                init: Init::Kaiming,
-                normalization: None,
-            })
-            .into(),
+            model: ModelConfig::Cnn(CnnConfig::new(Activation::Relu)).into(),
             sweeps: 3,
             ..small(MethodConfig::suited_to(batch_size), batch_size)
         };

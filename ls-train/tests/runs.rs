@@ -10,7 +10,7 @@ use ls_core::fit::Stop;
 use ls_core::fit::StopSignal;
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::network::Network;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_train::config::{
     AlternatingConfig, BackpropConfig, BatchSize, ExactConfig, FoofConfig, MethodConfig,
     OptimizerName, RunConfig, RunNetwork,
@@ -45,12 +45,7 @@ fn small(method: MethodConfig) -> RunConfig {
 }
 
 fn mlp(activation: Activation) -> MlpConfig {
-    MlpConfig {
-        hidden: vec![24, 16],
-        activation,
-        init: Init::Kaiming,
-        normalization: None,
-    }
+    MlpConfig::new(vec![24, 16], activation)
 }
 
 fn alternating(optimizer: OptimizerName) -> MethodConfig {

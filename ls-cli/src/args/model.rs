@@ -30,6 +30,10 @@ pub(crate) struct ModelArgs {
     /// of channels [default: group:4 for resnet, else none]
     #[arg(long, value_name = "none|layer|group:N")]
     normalization: Option<NormalizationArg>,
+    /// One bit for each weight of the hidden layers of `mlp`, `cnn` and `resnet`, with a scale for each output; biases and the last layer
+    /// stay numbers [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    binary_weights: Option<bool>,
 }
 
 /// Hidden stages of `--model cnn`.
@@ -53,6 +57,7 @@ impl ModelArgs {
                     ("--activation", self.activation.is_some()),
                     ("--init", self.init.is_some()),
                     ("--normalization", self.normalization.is_some()),
+                    ("--binary-weights", self.binary_weights.is_some()),
                 ];
                 refuse("the network of an application", &given)?;
                 return Ok(application);
@@ -69,12 +74,7 @@ impl ModelArgs {
             | (Some("cnn"), base @ RunNetwork::Library(ModelConfig::Cnn(_)))
             | (Some("resnet"), base @ RunNetwork::Library(ModelConfig::Resnet(_))) => base,
             (Some("mlp"), _) => RunConfig::default().model,
-            (Some("cnn"), _) => ModelConfig::Cnn(CnnConfig {
-                activation: Activation::Relu,
-                init: Init::Kaiming,
-                normalization: None,
-            })
-            .into(),
+            (Some("cnn"), _) => ModelConfig::Cnn(CnnConfig::new(Activation::Relu)).into(),
             (Some("resnet"), _) => ModelConfig::Resnet(ResnetConfig::default()).into(),
             (Some(file), _) => read(file)?.into(),
         })
@@ -91,6 +91,7 @@ impl ModelArgs {
             hidden,
             activation,
             normalization: self.normalization(base.normalization),
+            binary_weights: self.binary_weights.unwrap_or(base.binary_weights),
         }
     }
 
@@ -100,6 +101,7 @@ impl ModelArgs {
             init: self.initialization(CNN_STAGES, activation, base.init),
             activation,
             normalization: self.normalization(base.normalization),
+            binary_weights: self.binary_weights.unwrap_or(base.binary_weights),
         }
     }
 
@@ -108,6 +110,7 @@ impl ModelArgs {
             init: self.init.unwrap_or(base.init),
             activation: self.activation.unwrap_or(base.activation),
             normalization: self.normalization(base.normalization),
+            binary_weights: self.binary_weights.unwrap_or(base.binary_weights),
         }
     }
 
@@ -121,6 +124,7 @@ impl ModelArgs {
                 let of_each = [
                     ("--activation", self.activation.is_some()),
                     ("--normalization", self.normalization.is_some()),
+                    ("--binary-weights", self.binary_weights.is_some()),
                 ];
                 refuse("a list of stages", &of_each)
                     .map_err(|failure| failure.hint("the list names it for each stage"))?;

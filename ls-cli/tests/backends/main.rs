@@ -127,40 +127,22 @@ fn models() -> [(&'static str, ModelConfig); 3] {
         })
     };
     let convolution = StageConfig::Convolution(ConvolutionConfig {
-        channels: 4,
-        kernel: 3,
-        stride: 1,
         padding: 1,
-        activation: Activation::Gelu,
         pooling: Some(Pooling::Average { size: 2 }),
-        normalization: None,
+        ..ConvolutionConfig::new(4, 3, Activation::Gelu)
     });
     let pooled = StageConfig::Convolution(ConvolutionConfig {
-        channels: 6,
-        kernel: 3,
-        stride: 1,
-        padding: 0,
-        activation: Activation::Relu,
         pooling: Some(Pooling::Max { size: 2 }),
-        normalization: None,
+        ..ConvolutionConfig::new(6, 3, Activation::Relu)
     });
-    let dense = StageConfig::Dense(DenseConfig {
-        width: 12,
-        activation: Activation::Sigmoid,
-        normalization: None,
-    });
+    let dense = StageConfig::Dense(DenseConfig::new(12, Activation::Sigmoid));
     let residual = StageConfig::ResidualDense(ResidualDenseConfig {
         activation: Activation::Silu,
     });
     [
         (
             "dense",
-            ModelConfig::Mlp(MlpConfig {
-                hidden: vec![20, 16],
-                activation: Activation::Tanh,
-                init: Init::Kaiming,
-                normalization: None,
-            }),
+            ModelConfig::Mlp(MlpConfig::new(vec![20, 16], Activation::Tanh)),
         ),
         (
             "convolution",

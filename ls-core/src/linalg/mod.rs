@@ -1,6 +1,7 @@
 //! Dense linear algebra that Burn does not offer: norms bounded from above, Gram matrices, Cholesky solves.
 
 mod affine;
+mod binary;
 mod convolution;
 mod covariance;
 mod eigenvectors;
@@ -11,6 +12,7 @@ mod read;
 mod ridge_inverse;
 
 pub use affine::Affine;
+pub use binary::binarized;
 pub use convolution::{ConvolutionNorm, ConvolutionSizes, Operator};
 pub use covariance::{Covariance, Preconditioner};
 pub(crate) use eigenvectors::{eigenvectors, leading_eigenvectors, orthonormal};

@@ -22,7 +22,9 @@ pub(super) fn response(
     input: &Tensor<2>,
 ) -> Tensor<2> {
     match (part.affine(), coefficients) {
-        (Some(stage), Some(coefficients)) => coefficients.apply(stage.rows(input.clone())),
+        (Some(stage), Some(coefficients)) => {
+            stage.pre_activations(coefficients, stage.rows(input.clone()))
+        }
         _ => part.stage.forward(input.clone()),
     }
 }

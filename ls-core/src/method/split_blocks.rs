@@ -5,7 +5,7 @@
 
 use burn::tensor::{Tensor, activation::relu};
 
-use super::stage_role::StageRole;
+use super::stage_role::{StageRole, has_binary_weights};
 use crate::linalg::Gram;
 use crate::network::Network;
 use crate::objective::square_norms;
@@ -23,10 +23,13 @@ const TRIALS: usize = 6;
 /// # Errors
 /// [`Error::Unsupported`] for a stage without the affine view, or one that is frozen in part.
 pub(super) fn check_affine(network: &Network, update: &'static str) -> Result<Vec<StageRole>> {
-    let roles = StageRole::all(network);
+    let roles = StageRole::all_affine(network);
     for (l, (stage, role)) in network.stages().iter().zip(&roles).enumerate() {
         let needs = match (stage.is_affine(), role) {
             (false, _) => "affine view, which splits it at its pre-activations",
+            (true, StageRole::Gradient) if has_binary_weights(stage) => {
+                "weights that are numbers: they have one bit"
+            }
             (true, StageRole::Gradient) => "coefficients that all move: a part of them is frozen",
             (true, StageRole::Affine | StageRole::Frozen) => continue,
         };

@@ -23,13 +23,8 @@ fn coefficients(size: [usize; 2]) -> Affine {
 fn stages(activation: Activation) -> Vec<AnyStage> {
     let dense = || Dense::from_coefficients(coefficients([WIDTH, WIDTH]), activation);
     let config = ConvolutionConfig {
-        channels: 4,
-        kernel: 1,
-        stride: 1,
-        padding: 0,
-        activation,
         pooling: Some(Pooling::Max { size: 2 }),
-        normalization: None,
+        ..ConvolutionConfig::new(4, 1, activation)
     };
     let shape = FeatureShape::Image {
         channels: 1,

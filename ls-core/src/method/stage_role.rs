@@ -25,6 +25,17 @@ impl StageRole {
         network.stages().iter().map(Self::of).collect()
     }
 
+    /// Of all stages in order, for methods whose steps need stages that are affine in their coefficients: binary weights move along
+    /// gradients, which pass straight through.
+    pub(super) fn all_affine(network: &Network) -> Vec<Self> {
+        let roles = network.stages().iter().zip(Self::all(network));
+        let role = |(stage, role)| match role {
+            Self::Affine if has_binary_weights(stage) => Self::Gradient,
+            role => role,
+        };
+        roles.map(role).collect()
+    }
+
     fn of(stage: &AnyStage) -> Self {
         let mut count = Count::default();
         stage.visit(&mut count);
@@ -34,6 +45,12 @@ impl StageRole {
             _ => Self::Gradient,
         }
     }
+}
+
+/// Whether a stage with the affine view has weights of one bit.
+pub(super) fn has_binary_weights(stage: &AnyStage) -> bool {
+    let view = stage.affine();
+    view.is_some_and(AffineStage::has_binary_weights)
 }
 
 /// A stage with its role.

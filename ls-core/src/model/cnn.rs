@@ -19,27 +19,38 @@ pub struct CnnConfig {
     /// Normalization of all hidden stages, before their activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
+    /// Whether the weights of all hidden stages have one bit.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub binary_weights: bool,
 }
 
 /// Images with a smaller side get 3×3 kernels.
 const SMALL_IMAGE: usize = 16;
 
 impl CnnConfig {
+    /// Returns the settings with initial weights after Kaiming, and without what is optional.
+    pub const fn new(activation: Activation) -> Self {
+        Self {
+            activation,
+            init: Init::Kaiming,
+            normalization: None,
+            binary_weights: false,
+        }
+    }
+
     pub(super) fn stages(&self, input: FeatureShape) -> Vec<StageConfig> {
         let Self {
             activation,
             normalization,
+            binary_weights,
             ..
         } = *self;
         let convolution = |kernel, channels, pooling| {
             StageConfig::from(ConvolutionConfig {
-                channels,
-                kernel,
-                stride: 1,
-                padding: 0,
-                activation,
                 pooling,
                 normalization,
+                binary_weights,
+                ..ConvolutionConfig::new(channels, kernel, activation)
             })
         };
         let half = Some(Pooling::Max { size: 2 });
@@ -55,9 +66,9 @@ impl CnnConfig {
         let width = 64;
         stages.push(
             DenseConfig {
-                width,
-                activation,
                 normalization,
+                binary_weights,
+                ..DenseConfig::new(width, activation)
             }
             .into(),
         );

@@ -22,15 +22,29 @@ pub struct MlpConfig {
     /// Normalization of all hidden stages, before their activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
+    /// Whether the weights of all hidden stages have one bit.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub binary_weights: bool,
 }
 
 impl MlpConfig {
+    /// Returns the settings with initial weights after Kaiming, and without what is optional.
+    pub const fn new(hidden: Vec<usize>, activation: Activation) -> Self {
+        Self {
+            hidden,
+            activation,
+            init: Init::Kaiming,
+            normalization: None,
+            binary_weights: false,
+        }
+    }
+
     pub(super) fn stages(&self) -> Vec<StageConfig> {
         let dense = |&width: &usize| {
             StageConfig::from(DenseConfig {
-                width,
-                activation: self.activation,
                 normalization: self.normalization,
+                binary_weights: self.binary_weights,
+                ..DenseConfig::new(width, self.activation)
             })
         };
         self.hidden.iter().map(dense).collect()

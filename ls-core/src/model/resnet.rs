@@ -23,6 +23,9 @@ pub struct ResnetConfig {
     /// Normalization of all hidden stages, before their activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
+    /// Whether the weights of all hidden stages have one bit.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub binary_weights: bool,
 }
 
 /// Channels of the levels.
@@ -40,6 +43,7 @@ impl Default for ResnetConfig {
             activation: Activation::Relu,
             init: Init::Kaiming,
             normalization: Some(Normalization::Group { groups: 4 }),
+            binary_weights: false,
         }
     }
 }
@@ -77,13 +81,10 @@ impl ResnetConfig {
 
     fn convolution(&self, channels: usize, kernel: usize) -> ConvolutionConfig {
         ConvolutionConfig {
-            channels,
-            kernel,
-            stride: 1,
             padding: kernel / 2,
-            activation: self.activation,
-            pooling: None,
             normalization: self.normalization,
+            binary_weights: self.binary_weights,
+            ..ConvolutionConfig::new(channels, kernel, self.activation)
         }
     }
 

@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, PaddingConfig2d};
 use burn::tensor::Tensor;
 
-use super::{Activation, AffineStage, Convolution, ConvolutionConfig, Dense, Pooling, convolution};
+use super::{Activation, Convolution, ConvolutionConfig, Dense, Pooling, convolution};
 use crate::error::ensure;
 use crate::linalg::Affine;
 use crate::shape::FeatureShape;
@@ -23,12 +23,11 @@ impl Dense {
         Self::from_coefficients(coefficients, activation)
     }
 
-    /// Returns the affine part `a W + b`, without the activation.
+    /// Returns the affine part `a W + b`, without the activation; with binary weights, the binary kernel.
     pub fn to_linear(&self) -> Linear {
-        let Affine { kernel, bias } = self.coefficients();
         Linear {
-            weight: Param::from_tensor(kernel),
-            bias: Some(Param::from_tensor(bias)),
+            weight: Param::from_tensor(self.kernel().inner()),
+            bias: Some(Param::from_tensor(self.bias.val().inner())),
         }
     }
 }
@@ -65,22 +64,20 @@ impl Convolution {
             });
         }
         let config = ConvolutionConfig {
-            channels,
-            kernel,
             stride,
             padding: padding(&conv.padding, kernel, stride)?,
-            activation,
             pooling,
-            normalization: None,
+            ..ConvolutionConfig::new(channels, kernel, activation)
         };
         let bias = bias_or_zeros(conv.bias.as_ref(), &weight, channels);
         let kernel = convolution::kernel_matrix(weight);
         Self::from_coefficients(config, input, Affine { kernel, bias })
     }
 
-    /// Returns the convolution `w * a + b` on `[samples, c_in, height, width]`, without activation and pooling.
+    /// Returns the convolution `w * a + b` on `[samples, c_in, height, width]`, without activation and pooling; with
+    /// binary weights, the binary kernel.
     pub fn to_conv2d(&self) -> Conv2d {
-        let weight = self.weight.val().inner();
+        let weight = self.kernel().inner();
         let [c_out, c_in, height, width] = weight.dims();
         let ConvolutionConfig {
             stride, padding, ..

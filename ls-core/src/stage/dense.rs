@@ -15,7 +15,7 @@ use super::{
 };
 use crate::Result;
 use crate::error::ensure;
-use crate::linalg::{Affine, Operator};
+use crate::linalg::{Affine, Operator, binarized};
 use crate::shape::FeatureShape;
 
 /// Settings of a [`Dense`] stage.
@@ -29,11 +29,29 @@ pub struct DenseConfig {
     /// Normalization before the activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalization: Option<Normalization>,
+    /// Whether weights have one bit: the kernel is `α sign W`, with the mean of `|W|` of each output for `α`.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub binary_weights: bool,
+}
+
+impl DenseConfig {
+    /// Returns the settings without what is optional.
+    pub const fn new(width: usize, activation: Activation) -> Self {
+        Self {
+            width,
+            activation,
+            normalization: None,
+            binary_weights: false,
+        }
+    }
 }
 
 impl fmt::Display for DenseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.width)?;
+        if self.binary_weights {
+            write!(f, "binary ")?;
+        }
         if let Some(normalization) = self.normalization {
             write!(f, "{normalization} ")?;
         }
@@ -64,11 +82,12 @@ impl StageSettings for DenseConfig {
     ) -> Result<Vec<AnyStage>> {
         let size = [input.features(), self.output_shape(input)?.features()];
         let stage = Dense::init(size, self.activation, init, random, device);
-        Ok(vec![stage.with_normalization(self.normalization).into()])
+        let stage = stage.with_normalization(self.normalization);
+        Ok(vec![stage.with_binary_weights(self.binary_weights).into()])
     }
 }
 
-/// `f(a) = s(a W + b)`, or `s(n(a W + b))` with a [`Normalization`] `n`.
+/// `f(a) = s(a W + b)`, or `s(n(a W + b))` with a [`Normalization`] `n`; with binary weights, [`binarized`] takes the place of `W`.
 #[derive(Module, Debug)]
 pub struct Dense {
     /// `W`, `[d_in, d_out]`.
@@ -79,6 +98,8 @@ pub struct Dense {
     activation: Activation,
     #[module(skip)]
     normalization: Option<Normalization>,
+    #[module(skip)]
+    binary_weights: bool,
 }
 
 impl Dense {
@@ -107,6 +128,7 @@ impl Dense {
             bias: Param::from_tensor(coefficients.bias),
             activation,
             normalization: None,
+            binary_weights: false,
         }
     }
 
@@ -116,6 +138,23 @@ impl Dense {
         Self {
             normalization,
             ..self
+        }
+    }
+
+    /// Returns the stage with or without binary weights.
+    #[must_use]
+    pub fn with_binary_weights(self, binary_weights: bool) -> Self {
+        Self {
+            binary_weights,
+            ..self
+        }
+    }
+
+    /// Returns the kernel that multiplies inputs.
+    pub(super) fn kernel(&self) -> Tensor<2> {
+        match self.binary_weights {
+            true => binarized(self.weight.val()),
+            false => self.weight.val(),
         }
     }
 
@@ -135,7 +174,7 @@ impl Dense {
 
 impl Stage for Dense {
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let u = input.matmul(self.weight.val()) + self.bias.val().unsqueeze();
+        let u = input.matmul(self.kernel()) + self.bias.val().unsqueeze();
         self.activate(u)
     }
 
@@ -152,15 +191,16 @@ impl Stage for Dense {
         self.normalization.is_none().then(|| Lipschitz {
             offset: 0.0,
             factor: slope,
-            kernel: self.weight.val(),
+            kernel: self.kernel(),
             operator: Operator::Matrix,
         })
     }
 
     fn linearize(&self, input: Tensor<2>) -> (Tensor<2>, PullBack) {
-        let coefficients = self.coefficients();
-        let (output, pull_back) = self.linearize_post(coefficients.apply(input.clone()), &input);
-        let to_input = |cotangent| pull_back(cotangent).matmul(coefficients.kernel.transpose());
+        let kernel = self.kernel().inner();
+        let u = input.clone().matmul(kernel.clone()) + self.bias.val().inner().unsqueeze();
+        let (output, pull_back) = self.linearize_post(u, &input);
+        let to_input = |cotangent| pull_back(cotangent).matmul(kernel.transpose());
         (output, Box::new(to_input))
     }
 
@@ -191,6 +231,10 @@ impl AffineStage for Dense {
         input
     }
 
+    fn has_binary_weights(&self) -> bool {
+        self.binary_weights
+    }
+
     fn post(&self, u: Tensor<2>, _input: &Tensor<2>) -> Tensor<2> {
         self.activate(u)
     }
@@ -200,7 +244,7 @@ impl AffineStage for Dense {
     }
 
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
-        u_cotangent.matmul(self.weight.val().inner().transpose())
+        u_cotangent.matmul(self.kernel().inner().transpose())
     }
 
     fn pytorch_weight_shape(&self) -> Option<Vec<usize>> {

@@ -90,7 +90,7 @@ pub use registry::*;
 pub use residual::{Residual, ResidualPlace};
 pub use settings::{StageLayout, StageSettings};
 
-use crate::linalg::{Affine, Norm, Operator};
+use crate::linalg::{Affine, Norm, Operator, binarized};
 use crate::shape::FeatureShape;
 
 /// One layer `h_l = f_l(h_{l-1})`.
@@ -188,6 +188,24 @@ pub trait AffineStage: Stage {
     /// Returns the number of rows of one sample: 1, or the positions of a convolution.
     fn rows_per_sample(&self) -> usize {
         1
+    }
+
+    /// Returns whether the kernel is used with one bit for each weight, as [`binarized`] gives it. Coefficients then hold `W`, whose signs
+    /// and sizes make the binary kernel, and the stage is no affine function of them.
+    fn has_binary_weights(&self) -> bool {
+        false
+    }
+
+    /// Returns the pre-activations `u = Â V`, `[rows, d_out]`, at any coefficients; with binary weights, those of the binary kernel.
+    fn pre_activations(&self, coefficients: &Affine, rows: Tensor<2>) -> Tensor<2> {
+        if !self.has_binary_weights() {
+            return coefficients.apply(rows);
+        }
+        let binary = Affine {
+            kernel: binarized(coefficients.kernel.clone()),
+            bias: coefficients.bias.clone(),
+        };
+        binary.apply(rows)
     }
 
     /// Maps pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.

@@ -189,6 +189,10 @@ impl<S: AffineStage> AffineStage for Residual<S> {
         self.inner.rows_per_sample()
     }
 
+    fn has_binary_weights(&self) -> bool {
+        self.inner.has_binary_weights()
+    }
+
     fn post(&self, u: Tensor<2>, input: &Tensor<2>) -> Tensor<2> {
         let (x, a) = self.place.split(input.clone());
         self.place.output(x, self.inner.post(u, &a))

@@ -34,13 +34,8 @@ impl ResidualConvolutionConfig {
             FeatureShape::Flat(_) => 1,
         };
         Ok(ConvolutionConfig {
-            channels,
-            kernel,
-            stride: 1,
             padding: kernel / 2,
-            activation,
-            pooling: None,
-            normalization: None,
+            ..ConvolutionConfig::new(channels, kernel, activation)
         })
     }
 }

@@ -7,7 +7,7 @@ use ls_core::batch::Batch;
 use ls_core::model::MlpConfig;
 use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, AnyStage, Init, Stage};
+use ls_core::stage::{Activation, AnyStage, Stage};
 
 /// Normalization, an affine map with a mask and dropout, around a skip connection: every kind of parameter.
 #[derive(Module, Debug)]
@@ -74,12 +74,7 @@ pub(crate) fn batch() -> Batch {
 }
 
 pub(crate) fn network(seed: u64) -> Network {
-    let mlp = MlpConfig {
-        hidden: vec![8, 6],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let mlp = MlpConfig::new(vec![8, 6], Activation::Tanh);
     mlp.init(FeatureShape::Flat(6), 3, seed, &Device::flex())
         .unwrap()
 }

@@ -49,11 +49,7 @@ impl MixedShape {
             layers.push(random_layer(config, shape, *scale, &mut random));
             shape = output_shape(config, shape);
         }
-        let head = StageConfig::Dense(DenseConfig {
-            width: self.classes,
-            activation: Activation::Identity,
-            normalization: None,
-        });
+        let head = StageConfig::Dense(DenseConfig::new(self.classes, Activation::Identity));
         layers.push(random_layer(&head, shape, self.head_scale, &mut random));
         let size = [self.samples, image(self.input).features()];
         let inputs = random.matrix(size, self.input_scale);
@@ -98,24 +94,17 @@ pub(crate) fn any_stage() -> impl Strategy<Value = StageConfig> {
     let rest = (0..6_usize, select(Activation::CONTINUOUS.to_vec()));
     (convolution, pooling, rest).prop_map(
         |([channels, kernel, stride, padding], pooling, (kind, activation))| match kind {
-            0 => StageConfig::Dense(DenseConfig {
-                width: 2 * kernel,
-                activation,
-                normalization: None,
-            }),
+            0 => StageConfig::Dense(DenseConfig::new(2 * kernel, activation)),
             1 => StageConfig::ResidualDense(ResidualDenseConfig { activation }),
             2 => StageConfig::ResidualConvolution(ResidualConvolutionConfig {
                 kernel: 2 * (kernel / 2) + 1,
                 activation,
             }),
             _ => StageConfig::Convolution(ConvolutionConfig {
-                channels,
-                kernel,
                 stride,
                 padding,
-                activation,
                 pooling,
-                normalization: None,
+                ..ConvolutionConfig::new(channels, kernel, activation)
             }),
         },
     )
@@ -131,13 +120,10 @@ pub(crate) fn moderate(activation: Activation, seed: u64) -> [MixedShape; 2] {
     };
     let convolution = |[channels, kernel, stride, padding]: [usize; 4], pooling| {
         StageConfig::Convolution(ConvolutionConfig {
-            channels,
-            kernel,
             stride,
             padding,
-            activation,
             pooling,
-            normalization: None,
+            ..ConvolutionConfig::new(channels, kernel, activation)
         })
     };
     let shape = |stages: [(StageConfig, f64); 3]| MixedShape {
@@ -163,14 +149,7 @@ pub(crate) fn moderate(activation: Activation, seed: u64) -> [MixedShape; 2] {
                 }),
                 0.1,
             ),
-            (
-                StageConfig::Dense(DenseConfig {
-                    width: 5,
-                    activation,
-                    normalization: None,
-                }),
-                0.2,
-            ),
+            (StageConfig::Dense(DenseConfig::new(5, activation)), 0.2),
         ]),
         shape([
             (convolution([3, 3, 2, 1], None), 0.3),
@@ -220,13 +199,8 @@ pub(crate) fn random_layer(
         }
         StageConfig::ResidualConvolution(ResidualConvolutionConfig { kernel, activation }) => {
             let config = ConvolutionConfig {
-                channels: sides(input)[0],
-                kernel: *kernel,
-                stride: 1,
                 padding: kernel / 2,
-                activation: *activation,
-                pooling: None,
-                normalization: None,
+                ..ConvolutionConfig::new(sides(input)[0], *kernel, *activation)
             };
             let layout = Layout {
                 geometry: Some(geometry(&config)),
@@ -283,11 +257,7 @@ pub(crate) fn fitted(config: &StageConfig, input: FeatureShape) -> StageConfig {
             StageConfig::Convolution(config)
         }
         (StageConfig::Convolution(config), FeatureShape::Flat(_)) => {
-            StageConfig::Dense(DenseConfig {
-                width: config.channels,
-                activation: config.activation,
-                normalization: None,
-            })
+            StageConfig::Dense(DenseConfig::new(config.channels, config.activation))
         }
         (
             StageConfig::ResidualConvolution(ResidualConvolutionConfig { activation, .. }),

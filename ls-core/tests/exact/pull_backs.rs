@@ -16,23 +16,16 @@ fn single_stages() -> Vec<StageConfig> {
                     _ => Some(Pooling::Average { size: 2 }),
                 };
                 stages.push(StageConfig::Convolution(ConvolutionConfig {
-                    channels: 2,
-                    kernel,
                     stride,
                     padding,
-                    activation: next(),
                     pooling,
-                    normalization: None,
+                    ..ConvolutionConfig::new(2, kernel, next())
                 }));
             }
         }
     }
     for &activation in Activation::CONTINUOUS {
-        stages.push(StageConfig::Dense(DenseConfig {
-            width: 5,
-            activation,
-            normalization: None,
-        }));
+        stages.push(StageConfig::Dense(DenseConfig::new(5, activation)));
         stages.push(StageConfig::ResidualDense(ResidualDenseConfig {
             activation,
         }));

@@ -77,15 +77,7 @@ pub(crate) fn hidden(random: &mut Random, size: [usize; 2], activation: Activati
 
 /// Four channels of two positions each: as wide as the others.
 fn convolution(random: &mut Random) -> AnyStage {
-    let config = ConvolutionConfig {
-        channels: 4,
-        kernel: 2,
-        stride: 1,
-        padding: 0,
-        activation: Activation::Tanh,
-        pooling: None,
-        normalization: None,
-    };
+    let config = ConvolutionConfig::new(4, 2, Activation::Tanh);
     let coefficients = Affine {
         kernel: tensor(&random.matrix([4, 4], 0.5)),
         bias: Tensor::zeros([4], &device()),

@@ -103,10 +103,8 @@ impl Problem {
     fn model(self) -> ModelConfig {
         let activation = Activation::Relu;
         ModelConfig::Mlp(MlpConfig {
-            hidden: vec![self.width; self.depth],
-            activation,
             init: Init::suited_to(self.depth, activation),
-            normalization: None,
+            ..MlpConfig::new(vec![self.width; self.depth], activation)
         })
     }
 }

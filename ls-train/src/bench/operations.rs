@@ -136,7 +136,7 @@ mod tests {
     use burn::tensor::Device;
     use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
     use ls_core::shape::FeatureShape;
-    use ls_core::stage::{Activation, Init};
+    use ls_core::stage::Activation;
 
     use super::*;
 
@@ -147,12 +147,7 @@ mod tests {
     /// Stages 3 to 5 and 5 to 2 on 7 samples of f32, counted by hand.
     #[test]
     fn a_dense_network_is_counted_as_by_hand() {
-        let config = MlpConfig {
-            hidden: vec![5],
-            activation: Activation::Relu,
-            init: Init::Kaiming,
-            normalization: None,
-        };
+        let config = MlpConfig::new(vec![5], Activation::Relu);
         let network = config.init(FeatureShape::Flat(3), 2, 1, &Device::flex());
         let sizes = StageSize::all(&network.unwrap());
         // 105 and 70 pairs of a multiplication and an addition; 21 + 15 + 35 and 35 + 10 + 14 numbers.
@@ -175,11 +170,7 @@ mod tests {
     /// pooling leaves one; the dense stages take 32 to 64 to 10.
     #[test]
     fn a_convolution_multiplies_a_row_for_each_position() {
-        let model = ModelConfig::Cnn(CnnConfig {
-            activation: Activation::Relu,
-            init: Init::Kaiming,
-            normalization: None,
-        });
+        let model = ModelConfig::Cnn(CnnConfig::new(Activation::Relu));
         let image = FeatureShape::Image {
             channels: 1,
             height: 6,

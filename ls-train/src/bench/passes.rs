@@ -208,18 +208,13 @@ mod tests {
     use ls_core::linalg::to_f64;
     use ls_core::method::gradients;
     use ls_core::model::MlpConfig;
-    use ls_core::stage::{Activation, Dense, Init};
+    use ls_core::stage::{Activation, Dense};
 
     use super::super::gaussian;
     use super::*;
 
     fn network(device: &Device) -> Network {
-        let config = MlpConfig {
-            hidden: vec![6, 5],
-            activation: Activation::Tanh,
-            init: Init::Kaiming,
-            normalization: None,
-        };
+        let config = MlpConfig::new(vec![6, 5], Activation::Tanh);
         let inputs = FeatureShape::Flat(gaussian::INPUTS);
         config.init(inputs, gaussian::CLASSES, 1, device).unwrap()
     }

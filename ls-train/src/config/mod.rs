@@ -29,7 +29,7 @@ pub use network::RunNetwork;
 pub use precision::{Precision, computes_in};
 
 use ls_core::model::{MlpConfig, ModelConfig};
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_datasets::{Source, SplitRule};
 use serde::{Deserialize, Serialize};
 
@@ -111,12 +111,10 @@ impl Default for RunConfig {
             device: "flex".into(),
             precision: Precision::default(),
             data: DataConfig::default(),
-            model: RunNetwork::Library(ModelConfig::Mlp(MlpConfig {
-                hidden: vec![128, 128],
-                activation: Activation::Relu,
-                init: Init::Kaiming,
-                normalization: None,
-            })),
+            model: RunNetwork::Library(ModelConfig::Mlp(MlpConfig::new(
+                vec![128, 128],
+                Activation::Relu,
+            ))),
             method: RunMethod::default(),
         }
     }

@@ -10,10 +10,8 @@ use crate::config::{AlternatingConfig, MethodConfig, RunConfig};
 pub(super) fn digits(hidden: &[usize], activation: Activation, init: Init) -> RunConfig {
     RunConfig {
         model: ModelConfig::Mlp(MlpConfig {
-            hidden: hidden.to_vec(),
-            activation,
             init,
-            normalization: None,
+            ..MlpConfig::new(hidden.to_vec(), activation)
         })
         .into(),
         ..RunConfig::default()
@@ -23,12 +21,7 @@ pub(super) fn digits(hidden: &[usize], activation: Activation, init: Init) -> Ru
 /// Returns the configuration of the default convolutional network.
 pub(super) fn cnn(activation: Activation) -> RunConfig {
     RunConfig {
-        model: ModelConfig::Cnn(CnnConfig {
-            activation,
-            init: Init::Kaiming,
-            normalization: None,
-        })
-        .into(),
+        model: ModelConfig::Cnn(CnnConfig::new(activation)).into(),
         ..RunConfig::default()
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod markdown;
 mod runner;
 mod statistics;
 
+mod binary_weights;
 mod cnn_small;
 mod convolution;
 mod deep_sigmoid;
@@ -59,6 +60,7 @@ impl Experiment {
         relaxation::EXPERIMENT,
         generalization::EXPERIMENT,
         sign::EXPERIMENT,
+        binary_weights::EXPERIMENT,
         neighbours::EXPERIMENT,
     ];
 

@@ -7,7 +7,7 @@ use ls_core::batch::Batch;
 use ls_core::fit::Batches;
 use ls_core::network::Network;
 
-use super::tensors::{NamedTensor, model_facts, parameters, write_tensors};
+use super::tensors::{BinaryWeights, NamedTensor, model_facts, parameters, write_tensors};
 use crate::config::{Plan, RunConfig};
 use crate::data::{Splits, integers};
 use crate::{Error, Result};
@@ -96,7 +96,7 @@ impl<'p> Problem<'p> {
             ("validation", held_out),
             ("test", Some(&self.splits.test)),
         ];
-        let mut tensors = parameters(&self.network)?;
+        let mut tensors = parameters(&self.network, BinaryWeights::Numbers)?;
         for (name, split) in splits {
             if let Some(split) = split {
                 tensors.extend(samples(name, split)?);

@@ -4,6 +4,8 @@
 //! | --- | --- | --- |
 //! | `stages.{l}.weight` | `[d_out, d_in]` | weights of stage `l`, counted from 0, the head last; for a residual stage those of its inner stage |
 //! | `stages.{l}.weight` | `[c_out, c_in, k, k]` | kernel of a convolution, to be correlated with the image |
+//! | `stages.{l}.weight_bits` | `[d_out, ⌈d_in/8⌉]` | signs of binary weights, in bytes: bit `i` of byte `b` is set where input `8b + i` has no negative weight; `d_in = c_in k²` for a convolution |
+//! | `stages.{l}.weight_scale` | `[d_out]` | the size of all binary weights of an output |
 //! | `stages.{l}.bias` | `[d_out]` or `[c_out]` | biases |
 //! | `stages.{l}.{path}` | as in the stage | parameters of a stage without a counterpart in `PyTorch`, by their path in it |
 //!
@@ -17,7 +19,7 @@
 use std::path::Path;
 
 use super::ExportFormat;
-use super::tensors::{model_facts, parameters, write_tensors};
+use super::tensors::{BinaryWeights, model_facts, parameters, write_tensors};
 use crate::run_dir::SAFETENSORS_FILE;
 use crate::{Result, Trained};
 
@@ -32,5 +34,9 @@ pub(super) const FORMAT: ExportFormat = ExportFormat {
 
 fn write(trained: &Trained, path: &Path) -> Result<()> {
     let facts = model_facts(&trained.config.model, &trained.preprocessing);
-    write_tensors(&parameters(&trained.network)?, facts, path)
+    write_tensors(
+        &parameters(&trained.network, BinaryWeights::Packed)?,
+        facts,
+        path,
+    )
 }

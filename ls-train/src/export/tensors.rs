@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Int, Tensor};
-use ls_core::linalg::to_f64;
+use ls_core::linalg::{Affine, binarized, to_f64};
 use ls_core::network::Network;
 use ls_core::stage::AnyStage;
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -63,29 +63,69 @@ fn float_bytes(values: impl Iterator<Item = f64>) -> Vec<u8> {
         .collect()
 }
 
+/// How weights of one bit are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BinaryWeights {
+    /// As bits and scales, which are all that a forward pass needs.
+    Packed,
+    /// As the numbers behind them, which training moves.
+    Numbers,
+}
+
 /// Reads the parameters of all stages from the device, under the names of the format safetensors.
 ///
 /// # Errors
 /// [`Error::Core`] when the device failed.
-pub(super) fn parameters(network: &Network) -> Result<Vec<NamedTensor>> {
+pub(super) fn parameters(network: &Network, binary: BinaryWeights) -> Result<Vec<NamedTensor>> {
     let mut tensors = Vec::new();
     for (l, stage) in network.stages().iter().enumerate() {
         let name = format!("stages.{l}");
         let layer = stage
             .affine()
-            .and_then(|view| Some((view.pytorch_weight_shape()?, view.coefficients())));
-        match layer {
-            Some((shape, coefficients)) => {
-                let weight = to_f64(coefficients.kernel.transpose())?.into_iter();
-                let outputs = coefficients.bias.dims().to_vec();
-                let bias = to_f64(coefficients.bias)?.into_iter();
-                tensors.push(NamedTensor::new(format!("{name}.weight"), shape, weight));
-                tensors.push(NamedTensor::new(format!("{name}.bias"), outputs, bias));
-            }
-            None => tensors.extend(ParameterCollector::collect(name, stage)?),
+            .and_then(|view| Some((view, view.pytorch_weight_shape()?)));
+        let Some((view, shape)) = layer else {
+            tensors.extend(ParameterCollector::collect(name, stage)?);
+            continue;
+        };
+        let Affine { kernel, bias } = view.coefficients();
+        if view.has_binary_weights() && binary == BinaryWeights::Packed {
+            tensors.extend(packed(&name, kernel)?);
+        } else {
+            let weight = to_f64(kernel.transpose())?.into_iter();
+            tensors.push(NamedTensor::new(format!("{name}.weight"), shape, weight));
         }
+        let outputs = bias.dims().to_vec();
+        let bias = to_f64(bias)?.into_iter();
+        tensors.push(NamedTensor::new(format!("{name}.bias"), outputs, bias));
     }
     Ok(tensors)
+}
+
+/// The binary kernel of `W`, `[d_in, d_out]`: its signs, `[d_out, ⌈d_in/8⌉]`, a byte for eight inputs of one output, the first in the lowest
+/// bit, set where `W` is not negative; and its scales `α`, `[d_out]`.
+fn packed(name: &str, kernel: Tensor<2>) -> Result<[NamedTensor; 2]> {
+    let [d_in, d_out] = kernel.dims();
+    let weights = to_f64(kernel.clone().transpose())?;
+    let scales = to_f64(binarized(kernel).abs().narrow(0, 0, 1))?;
+    let byte = |weights: &[f64]| {
+        let bits = weights.iter().enumerate();
+        bits.fold(0_u8, |byte, (i, weight)| {
+            byte | u8::from(*weight >= 0.0) << i
+        })
+    };
+    let rows = weights.chunks(d_in);
+    let bits = NamedTensor {
+        name: format!("{name}.weight_bits"),
+        dtype: Dtype::U8,
+        shape: vec![d_out, d_in.div_ceil(8)],
+        bytes: rows.flat_map(|row| row.chunks(8).map(byte)).collect(),
+    };
+    let scale = NamedTensor::new(
+        format!("{name}.weight_scale"),
+        vec![d_out],
+        scales.into_iter(),
+    );
+    Ok([bits, scale])
 }
 
 /// Collects the parameters of a stage under their paths.
@@ -227,6 +267,29 @@ mod tests {
     }
 
     #[test]
+    fn bits_and_scales_give_the_binary_kernel_back() {
+        let device = Device::flex();
+        // Ten inputs take two bytes, the second of them with two bits.
+        let kernel = LinearConfig::new(10, 3).init(&device).weight.val();
+        let [bits, scale] = packed("stages.0", kernel.clone()).unwrap();
+        assert_eq!(bits.shape, [3, 2]);
+        assert_eq!(bits.name, "stages.0.weight_bits");
+        let scales = scale.bytes.chunks(4);
+        let scales: Vec<_> = scales
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect();
+        let entry = |i: usize, j: usize| match bits.bytes[2 * j + i / 8] >> (i % 8) & 1 {
+            1 => f64::from(scales[j]),
+            _ => -f64::from(scales[j]),
+        };
+        let unpacked: Vec<_> = (0..10)
+            .flat_map(|i| (0..3).map(move |j| (i, j)))
+            .map(|(i, j)| entry(i, j))
+            .collect();
+        assert_eq!(unpacked, to_f64(binarized(kernel)).unwrap());
+    }
+
+    #[test]
     fn a_custom_module_gives_all_its_parameters_by_path() {
         let device = Device::flex();
         let masked = Masked {
@@ -239,7 +302,7 @@ mod tests {
             AnyStage::custom(masked.clone()),
             Dense::from_linear(&head, Activation::Identity).into(),
         ]);
-        let tensors = parameters(&network.unwrap()).unwrap();
+        let tensors = parameters(&network.unwrap(), BinaryWeights::Packed).unwrap();
         let shapes: Vec<_> = tensors
             .iter()
             .map(|e| (e.name.as_str(), e.dtype, e.shape.as_slice()))

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
 use ls_core::model::{MlpConfig, ModelConfig};
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 use ls_datasets::Images;
 use ls_train::config::RunConfig;
 use ls_train::report::{Report, ReportOptions};
@@ -133,13 +133,7 @@ fn own_samples_train_a_network_of_the_plan_that_loads_without_the_application() 
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut config = config(exact());
-    config.model = ModelConfig::Mlp(MlpConfig {
-        hidden: vec![12],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-        normalization: None,
-    })
-    .into();
+    config.model = ModelConfig::Mlp(MlpConfig::new(vec![12], Activation::Tanh)).into();
     let plan = config.clone().check().unwrap();
     let device = Device::flex();
     let session = Session::new(device.clone(), &run);

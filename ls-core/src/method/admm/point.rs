@@ -188,7 +188,7 @@ mod tests {
     use crate::batch::Selection;
     use crate::model::{MlpConfig, ModelConfig};
     use crate::shape::FeatureShape;
-    use crate::stage::{Activation, Init};
+    use crate::stage::Activation;
 
     /// Moves a block and checks that the Lagrangian does not rise by more than the rounding of its sums in f32.
     fn lowers(point: &mut Point<'_>, what: &str, block: impl FnOnce(&mut Point<'_>) -> Result<()>) {
@@ -208,12 +208,7 @@ mod tests {
             (Activation::Tanh, 0.1),
             (Activation::Sigmoid, 10.0),
         ] {
-            let config = MlpConfig {
-                hidden: vec![7, 6],
-                activation,
-                init: Init::Kaiming,
-                normalization: None,
-            };
+            let config = MlpConfig::new(vec![7, 6], activation);
             let shape = FeatureShape::Flat(5);
             let config = ModelConfig::Mlp(config);
             let mut network = config.init(shape, 3, 1, &device).unwrap();

@@ -103,7 +103,7 @@ impl Alternating {
         }
         let hidden = network.hidden();
         let device = split.inputs.device();
-        let roles = StageRole::all(network);
+        let roles = StageRole::all_affine(network);
         let gradient_step = |&role: &StageRole| match (&rule, role) {
             (BlockRule::LineSearch { .. }, StageRole::Gradient) => Some(GradientStep::default()),
             _ => None,

@@ -111,7 +111,7 @@ fn first_output(stage: &AnyStage, batch: &Batch) -> (Option<Tensor<2>>, Tensor<2
         return (None, stage.forward(batch.inputs.clone()));
     };
     let rows = AffineStage::rows(affine, batch.inputs.clone());
-    let u = affine.coefficients().apply(rows);
+    let u = affine.pre_activations(&affine.coefficients(), rows);
     let output = affine.post(u.clone(), &batch.inputs);
     (Some(u), output)
 }

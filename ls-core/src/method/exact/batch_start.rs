@@ -236,15 +236,12 @@ mod tests {
         let (activation, init) = (Activation::Relu, Init::Kaiming);
         let model = match is_cnn {
             true => ModelConfig::Cnn(CnnConfig {
-                activation,
                 init,
-                normalization: None,
+                ..CnnConfig::new(activation)
             }),
             false => ModelConfig::Mlp(MlpConfig {
-                hidden: vec![4],
-                activation,
                 init,
-                normalization: None,
+                ..MlpConfig::new(vec![4], activation)
             }),
         };
         let network = model.init(shape, 3, 1, &device).unwrap();
@@ -273,12 +270,7 @@ mod tests {
     #[test]
     fn a_start_that_is_stopped_after_an_epoch_was_taken_back_goes_on_to_the_bit() {
         let device = Device::flex();
-        let mlp = MlpConfig {
-            hidden: vec![6],
-            activation: Activation::Tanh,
-            init: Init::Kaiming,
-            normalization: None,
-        };
+        let mlp = MlpConfig::new(vec![6], Activation::Tanh);
         let network = mlp.init(FeatureShape::Flat(5), 3, 1, &device).unwrap();
         let values: Vec<f32> = (0..1500)
             .map(|i| ((i * i) % 17) as f32 / 8.0 - 1.0)

@@ -74,7 +74,7 @@ pub const WEIGHT_DECAY: Figure = Figure::new("Weight decay").detail();
 /// let inputs = Tensor::from_data([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], &device);
 /// let labels = Tensor::<1, Int>::from_data([0, 1, 1, 0], &device);
 /// let split = Batch::full(inputs, labels);
-/// let mlp = MlpConfig { hidden: vec![8], activation: Activation::Tanh, init: Init::Kaiming, normalization: None };
+/// let mlp = MlpConfig::new(vec![8], Activation::Tanh);
 /// let network = mlp.init(FeatureShape::Flat(2), 2, 1, &device)?;
 ///
 /// let mut method = Exact::new(ExactConfig::default(), &network)?;

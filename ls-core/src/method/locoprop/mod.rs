@@ -124,7 +124,9 @@ impl LocoProp {
             }
         };
         let target = transfer.apply(local.response.clone()) - local.displacement.clone();
-        let slope = |own: &Affine| transfer.apply(own.apply(rows.clone())) - target.clone();
+        let slope = |own: &Affine| {
+            transfer.apply(stage.pre_activations(own, rows.clone())) - target.clone()
+        };
         let mut own = stage.coefficients();
         for k in 0..self.config.local_steps {
             let gradient = Affine::pull_back(rows.clone(), slope(&own));

@@ -251,7 +251,7 @@ mod tests {
     use crate::method::gradients;
     use crate::model::{MlpConfig, ModelConfig};
     use crate::shape::FeatureShape;
-    use crate::stage::{Activation, Init};
+    use crate::stage::Activation;
 
     #[test]
     fn every_optimizer_can_be_made_with_and_without_a_decay() {
@@ -309,12 +309,7 @@ mod tests {
         let device = burn::tensor::Device::flex();
         let (shape, config) = (
             FeatureShape::Flat(6),
-            MlpConfig {
-                hidden: vec![6],
-                activation: Activation::Tanh,
-                init: Init::Kaiming,
-                normalization: None,
-            },
+            MlpConfig::new(vec![6], Activation::Tanh),
         );
         let network = ModelConfig::Mlp(config).init(shape, 3, 1, &device).unwrap();
         let muon = OptimizerConfig::from(OptimizerName::Muon);

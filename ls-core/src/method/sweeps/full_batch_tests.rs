@@ -26,21 +26,11 @@ const CLASSES: usize = 4;
 /// Fully connected, and one with every other kind of stage, on images `1×7×6`.
 fn networks() -> [Network; 2] {
     let activation = Activation::Tanh;
-    let dense = |width| {
-        StageConfig::Dense(DenseConfig {
-            width,
-            activation,
-            normalization: None,
-        })
-    };
+    let dense = |width| StageConfig::Dense(DenseConfig::new(width, activation));
     let convolution = ConvolutionConfig {
-        channels: 2,
-        kernel: 3,
         stride: 2,
         padding: 1,
-        activation,
-        pooling: None,
-        normalization: None,
+        ..ConvolutionConfig::new(2, 3, activation)
     };
     let pooled = ConvolutionConfig {
         stride: 1,
@@ -324,13 +314,8 @@ fn stage(record: &Value) -> AnyStage {
         return AnyStage::Dense(Dense::from_coefficients(affine(record), activation));
     }
     let config = ConvolutionConfig {
-        channels: 3,
-        kernel: 3,
-        stride: 1,
-        padding: 0,
-        activation,
         pooling: Some(Pooling::Max { size: 2 }),
-        normalization: None,
+        ..ConvolutionConfig::new(3, 3, activation)
     };
     let input = FeatureShape::Image {
         channels: 1,

@@ -40,6 +40,9 @@ pub struct ConvolutionConfig {
     /// Pooling after the activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
+    /// Whether weights have one bit: the kernel is `α sign W`, with the mean of `|W|` of each channel for `α`.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub binary_weights: bool,
 }
 
 fn one() -> usize {
@@ -52,6 +55,9 @@ impl fmt::Display for ConvolutionConfig {
             kernel, channels, ..
         } = self;
         write!(f, "{kernel}×{kernel}×{channels} ")?;
+        if self.binary_weights {
+            write!(f, "binary ")?;
+        }
         if let Some(normalization) = self.normalization {
             write!(f, "{normalization} ")?;
         }
@@ -70,6 +76,20 @@ impl fmt::Display for ConvolutionConfig {
 }
 
 impl ConvolutionConfig {
+    /// Returns the settings with stride 1, without padding, and without what is optional.
+    pub const fn new(channels: usize, kernel: usize, activation: Activation) -> Self {
+        Self {
+            channels,
+            kernel,
+            stride: 1,
+            padding: 0,
+            normalization: None,
+            activation,
+            pooling: None,
+            binary_weights: false,
+        }
+    }
+
     /// Returns the sizes of the convolution on input images.
     ///
     /// # Errors

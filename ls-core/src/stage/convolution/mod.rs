@@ -16,11 +16,11 @@ pub(super) use self::config::image;
 use super::{Activation, AffineStage, Init, Lipschitz, Pooling, PullBack, Stage, StageSettings};
 use crate::Result;
 use crate::batch::index_tensor;
-use crate::linalg::{Affine, ConvolutionNorm, ConvolutionSizes, Operator};
+use crate::linalg::{Affine, ConvolutionNorm, ConvolutionSizes, Operator, binarized};
 use crate::shape::FeatureShape;
 
 /// `f(a) = pool(s(n(w * a + b)))` with an optional [`Normalization`](super::Normalization) `n`, on images `[channels, height, width]`,
-/// flattened in that order.
+/// flattened in that order; with binary weights, [`binarized`] takes the place of `w`.
 #[derive(Module, Debug)]
 pub struct Convolution {
     /// `w`, `[c_out, c_in, k, k]`.
@@ -81,6 +81,15 @@ impl Convolution {
     /// Returns geometry, activation and pooling.
     pub fn config(&self) -> ConvolutionConfig {
         self.config
+    }
+
+    /// Returns the kernel that correlates with images, `[c_out, c_in, k, k]`.
+    pub(super) fn kernel(&self) -> Tensor<4> {
+        let weight = self.weight.val();
+        match self.config.binary_weights {
+            true => kernel_tensor(&self.config, binarized(kernel_matrix(weight))),
+            false => weight,
+        }
     }
 
     fn images(&self, input: Tensor<2>) -> Tensor<4> {
@@ -170,8 +179,12 @@ impl Stage for Convolution {
             stride, padding, ..
         } = self.config;
         let options = ConvOptions::new([stride, stride], [padding, padding], [1, 1], 1);
-        let weight = self.weight.val();
-        let u = conv2d(self.images(input), weight, Some(self.bias.val()), options);
+        let u = conv2d(
+            self.images(input),
+            self.kernel(),
+            Some(self.bias.val()),
+            options,
+        );
         self.activate(u)
     }
 
@@ -195,7 +208,7 @@ impl Stage for Convolution {
         self.config.normalization.is_none().then(|| Lipschitz {
             offset: 0.0,
             factor: slope * pooling,
-            kernel: kernel_matrix(self.weight.val()),
+            kernel: kernel_matrix(self.kernel()),
             operator: self.operator.clone(),
         })
     }
@@ -281,6 +294,10 @@ impl AffineStage for Convolution {
         height * width
     }
 
+    fn has_binary_weights(&self) -> bool {
+        self.config.binary_weights
+    }
+
     fn post(&self, u: Tensor<2>, _input: &Tensor<2>) -> Tensor<2> {
         self.activate(self.channels_first(u))
     }
@@ -316,7 +333,7 @@ impl AffineStage for Convolution {
             1,
         );
         let samples = cotangent.dims()[0];
-        conv_transpose2d(cotangent, self.weight.val().inner(), None, options)
+        conv_transpose2d(cotangent, self.kernel().inner(), None, options)
             .reshape([samples, channels * height * width])
     }
 }

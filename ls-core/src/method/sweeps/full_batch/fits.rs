@@ -126,7 +126,7 @@ impl FullBatch<'_> {
                 let (u, g) = self.at(l, c, aim.iterate, aim.gradients);
                 let mut residual = aim.displacements[l].of(g);
                 if aim.form == Form::Corrected {
-                    residual = residual + u - old.apply(rows.clone());
+                    residual = residual + u - stage.pre_activations(old, rows.clone());
                 }
                 let part = Affine::pull_back(rows.clone(), residual);
                 Ok((part, Gram::from_rows(self.subset(l, c, stage, rows))))

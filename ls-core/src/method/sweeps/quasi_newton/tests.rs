@@ -14,7 +14,7 @@ use crate::method::sweeps::control::Form;
 use crate::model::MlpConfig;
 use crate::network::Network;
 use crate::shape::FeatureShape;
-use crate::stage::{Activation, Init};
+use crate::stage::Activation;
 
 const SAMPLES: usize = 40;
 const WIDTHS: [usize; 4] = [5, 7, 6, 3];
@@ -33,12 +33,7 @@ fn wave(count: usize, phase: f64) -> Vec<f32> {
 }
 
 fn network(device: &Device) -> Network {
-    let mlp = MlpConfig {
-        hidden: vec![WIDTHS[1], WIDTHS[2]],
-        activation: Activation::Tanh,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let mlp = MlpConfig::new(vec![WIDTHS[1], WIDTHS[2]], Activation::Tanh);
     mlp.init(FeatureShape::Flat(WIDTHS[0]), WIDTHS[3], 1, device)
         .unwrap()
 }
@@ -237,12 +232,7 @@ fn steps_lower_the_loss_and_soon_faster_than_the_metric_alone() {
 #[test]
 fn a_step_leaves_the_passes_of_its_weights_bit_for_bit() {
     let device = Device::flex();
-    let mlp = MlpConfig {
-        hidden: vec![70, 90],
-        activation: Activation::Relu,
-        init: Init::Kaiming,
-        normalization: None,
-    };
+    let mlp = MlpConfig::new(vec![70, 90], Activation::Relu);
     let mut network = mlp.init(FeatureShape::Flat(64), 10, 1, &device).unwrap();
     let inputs = TensorData::new(wave(300 * 64, 0.3), [300, 64]);
     let labels: Vec<i64> = (0..300).map(|n| n % 10).collect();
