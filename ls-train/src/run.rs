@@ -308,13 +308,14 @@ impl<'p> Training<'p> {
 
     /// Writes what a folder holds before the first sweep.
     fn start_folder(&self, run: &RunDir, config: &RunConfig, start: Start) -> Result<()> {
-        if start == Start::Resume {
-            run.save_config(config)?;
-        }
         run.save_preprocessing(&self.splits.preprocessing)?;
         run.save_fingerprint(&self.splits.fingerprint)?;
         match start {
-            Start::Resume => run.remove_end(),
+            // Last, since a run that could not go on keeps its configuration.
+            Start::Resume => {
+                run.save_config(config)?;
+                run.remove_end()
+            }
             Start::New | Start::Overwrite => Ok(()),
         }
     }

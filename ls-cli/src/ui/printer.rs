@@ -55,16 +55,16 @@ impl Ui {
     /// Writes an error with its hint.
     pub(crate) fn failure(&self, failure: &Failure) {
         // A closed standard error has no reader.
-        let _ = writeln!(io::stderr(), "error: {failure}");
+        let _ = writeln!(io::stderr(), "error: {}", printable(&failure.to_string()));
         if let Some(hint) = failure.hint_text() {
-            let _ = writeln!(io::stderr(), "hint: {hint}");
+            let _ = writeln!(io::stderr(), "hint: {}", printable(hint));
         }
     }
 
     /// Writes a remark that does not belong to the result.
     pub(crate) fn note(&self, text: &str) {
         if self.level >= Level::Normal {
-            let _ = writeln!(io::stderr(), "note: {text}");
+            let _ = writeln!(io::stderr(), "note: {}", printable(text));
         }
     }
 
@@ -116,4 +116,13 @@ impl Ui {
             &text
         })
     }
+}
+
+/// Returns a text with its control characters escaped: a damaged file or an odd name, which a message quotes, must not steer a terminal.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }

@@ -453,3 +453,43 @@ fn a_run_that_goes_on_is_used_by_its_last_checkpoint() {
         );
     }
 }
+
+/// The configuration of a run is replaced only by that of a run that goes on.
+#[test]
+fn a_resumption_that_cannot_write_leaves_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    train(folder, "r", &[]);
+    let before = fs::read(folder.join("r/config.toml")).unwrap();
+    fs::remove_file(folder.join("r/fingerprint.toml")).unwrap();
+    fs::create_dir(folder.join("r/fingerprint.toml")).unwrap();
+    let more = ["train", "--resume", "r", "--sweeps", "4"];
+    assert_refused(folder, &more, "r/fingerprint.toml");
+    assert_eq!(fs::read(folder.join("r/config.toml")).unwrap(), before);
+}
+
+/// To open a pipe would wait for somebody who reads it.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_the_lock_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    train(folder, "r", &[]);
+    let lock = folder.join("r/lock");
+    fs::remove_file(&lock).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&lock).status();
+    assert!(made.unwrap().success());
+    let more = ["train", "--resume", "r", "--sweeps", "4"];
+    assert_refused(folder, &more, "it is no regular file");
+}
+
+#[test]
+fn messages_escape_the_control_characters_that_they_quote() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("run.toml"), "se\u{1b}[31med = 1\n").unwrap();
+    let (code, error) = outcome(folder, &["train", "--config", "run.toml"]);
+    assert_eq!(code, Some(2), "{error}");
+    let controls = error.chars().filter(|c| c.is_control() && *c != '\n');
+    assert_eq!(controls.count(), 0, "{error:?}");
+}

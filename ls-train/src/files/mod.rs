@@ -221,7 +221,7 @@ fn removal(what: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] for what is no file, such as a device, which a rename would replace.
-fn replaceable(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn replaceable(path: &Path) -> io::Result<PathBuf> {
     match fs::metadata(path) {
         Ok(found) if found.is_file() => path.canonicalize(),
         Ok(_) => Err(io::Error::new(

@@ -157,7 +157,9 @@ impl RunDir {
         files::create_folder(path)?;
         let file = path.join(LOCK);
         let failed = |error: std::io::Error| Error::file("lock", &file, error);
-        let lock = File::create(&file).map_err(failed)?;
+        // To open a pipe would wait for somebody who reads it.
+        let place = files::replaceable(&file).map_err(failed)?;
+        let lock = File::create(place).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.into(),
