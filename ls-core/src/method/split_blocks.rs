@@ -28,7 +28,7 @@ pub(super) fn check_affine(network: &Network, update: &'static str) -> Result<Ve
         let needs = match (stage.is_affine(), role) {
             (false, _) => "affine view, which splits it at its pre-activations",
             (true, StageRole::Gradient) if has_binary_weights(stage) => {
-                "weights that are numbers: they have one bit"
+                "weights of more than one bit"
             }
             (true, StageRole::Gradient) => "coefficients that all move: a part of them is frozen",
             (true, StageRole::Affine | StageRole::Frozen) => continue,

@@ -111,14 +111,24 @@ impl ModelConfig {
 
     /// Returns the architecture in short, such as `mlp 64-128x2-10 relu`.
     pub fn describe(&self, input: FeatureShape, classes: usize) -> String {
-        match self {
-            Self::Mlp(config) => config.describe(input, classes),
-            Self::Cnn(config) => format!("cnn {input}-{classes} {}", config.activation),
-            Self::Resnet(config) => format!("resnet {input}-{classes} {}", config.activation),
+        let (text, binary) = match self {
+            Self::Mlp(config) => (config.describe(input, classes), config.binary_weights),
+            Self::Cnn(config) => {
+                let text = format!("cnn {input}-{classes} {}", config.activation);
+                (text, config.binary_weights)
+            }
+            Self::Resnet(config) => {
+                let text = format!("resnet {input}-{classes} {}", config.activation);
+                (text, config.binary_weights)
+            }
             Self::Stages(config) => {
                 let count = config.stages.len();
-                format!("{count} stages {input}-{classes}")
+                (format!("{count} stages {input}-{classes}"), false)
             }
+        };
+        match binary {
+            true => format!("{text}, binary weights"),
+            false => text,
         }
     }
 }
