@@ -308,6 +308,7 @@ impl<'p> Training<'p> {
 
     /// Writes what a folder holds before the first sweep.
     fn start_folder(&self, run: &RunDir, config: &RunConfig, start: Start) -> Result<()> {
+        run.ensure_replaceable()?;
         run.save_preprocessing(&self.splits.preprocessing)?;
         run.save_fingerprint(&self.splits.fingerprint)?;
         match start {

@@ -454,18 +454,22 @@ fn a_run_that_goes_on_is_used_by_its_last_checkpoint() {
     }
 }
 
-/// The configuration of a run is replaced only by that of a run that goes on.
+/// The files of a run are replaced only where all of them can be.
 #[test]
-fn a_resumption_that_cannot_write_leaves_the_configuration() {
+fn a_resumption_that_cannot_write_leaves_all_files_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     train(folder, "r", &[]);
     let before = fs::read(folder.join("r/config.toml")).unwrap();
     fs::remove_file(folder.join("r/fingerprint.toml")).unwrap();
     fs::create_dir(folder.join("r/fingerprint.toml")).unwrap();
+    // Damage that a resumption mends, if it can go on.
+    fs::write(folder.join("r/preprocessing.toml"), "damaged").unwrap();
     let more = ["train", "--resume", "r", "--sweeps", "4"];
     assert_refused(folder, &more, "r/fingerprint.toml");
     assert_eq!(fs::read(folder.join("r/config.toml")).unwrap(), before);
+    let untouched = fs::read_to_string(folder.join("r/preprocessing.toml"));
+    assert_eq!(untouched.unwrap(), "damaged");
 }
 
 /// To open a pipe would wait for somebody who reads it.

@@ -279,6 +279,17 @@ impl RunDir {
         toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))
     }
 
+    /// Checks that a regular file, or nothing, has each of the names that the run writes to.
+    ///
+    /// # Errors
+    /// [`Error::File`] for anything else, before the first of them is replaced.
+    pub(crate) fn ensure_replaceable(&self) -> Result<()> {
+        for path in FILES.map(|name| self.path.join(name)) {
+            files::replaceable(&path).map_err(|error| Error::file("write", &path, error))?;
+        }
+        Ok(())
+    }
+
     /// Takes back the end of a run that goes on: until it ends again, its weights are those of its last checkpoint.
     ///
     /// # Errors
