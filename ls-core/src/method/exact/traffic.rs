@@ -1,6 +1,12 @@
 //! What a sweep over a split in shards sends between its home and the devices, and how long it takes.
 
+use super::ExactConfig;
+use crate::method::chunks::default_chunk;
 use crate::network::Network;
+
+/// Bytes of the messages that name the operations on a chunk in one stage, in a sweep of one trial with its report: counted on dense
+/// networks.
+const MESSAGE_BYTES: u64 = 12_000;
 
 /// The numbers of one stage that cross the network, and its operations. A number has the bytes of the precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,11 +40,15 @@ pub struct SweepTraffic {
     pub samples: u64,
     /// Test samples.
     pub test_samples: u64,
+    /// Chunks of the training samples.
+    pub chunks: u64,
 }
 
 impl SweepTraffic {
-    /// Counts the numbers of a sweep of a network over samples, with at most `gram_rows` rows in the Gram matrix of a convolution.
-    pub fn of(network: &Network, samples: u64, test_samples: u64, gram_rows: u64) -> Self {
+    /// Counts the numbers of a sweep of a network over training and test samples.
+    pub fn of(network: &Network, [samples, test_samples]: [u64; 2], config: &ExactConfig) -> Self {
+        let chunk = config.chunk.unwrap_or_else(|| default_chunk(network));
+        let gram_rows = config.gram_rows as u64;
         let last = network.hidden();
         let stages = network.stages().iter().enumerate().map(|(l, stage)| {
             let Some(stage) = stage.affine() else {
@@ -81,7 +91,13 @@ impl SweepTraffic {
             stages: stages.collect(),
             samples,
             test_samples,
+            chunks: samples.div_ceil(chunk.max(1) as u64),
         }
+    }
+
+    /// Returns about the bytes of the messages that name the operations of a sweep of one trial; they leave home beside the numbers.
+    pub fn message_bytes(&self) -> u64 {
+        self.chunks * self.stages.len() as u64 * MESSAGE_BYTES
     }
 
     fn sum(&self, of: impl Fn(&StageTraffic) -> u64) -> u64 {
@@ -116,7 +132,8 @@ impl SweepTraffic {
         let products = operations(|own| own.operations) * (4.0 + 3.0 * t)
             + operations(|own| own.gram_operations) * t;
         let waits = self.sum(|own| own.waits[0]) + trials * self.sum(|own| own.waits[1]);
-        let bytes = (self.home(devices, trials) + self.out(devices, trials)) * link.number_bytes;
+        let numbers = self.home(devices, trials) + self.out(devices, trials);
+        let bytes = numbers * link.number_bytes + self.message_bytes();
         SweepSeconds {
             compute: products / (devices as f64 * link.device_rate),
             solve: operations(|own| own.solve_operations) * t / link.home_rate,
@@ -181,7 +198,7 @@ mod tests {
 
     #[test]
     fn the_formula_of_a_dense_network_is_that_of_its_widths() {
-        let traffic = SweepTraffic::of(&network(), 100, 10, 1);
+        let traffic = SweepTraffic::of(&network(), [100, 10], &ExactConfig::default());
         let backward = 8 * 5 + 5 * 5 + 4 * 4;
         let fits = (6 * 4 + 30) + (5 * 3 + 20);
         assert_eq!(
@@ -195,7 +212,7 @@ mod tests {
 
     #[test]
     fn more_devices_compute_faster_and_transfer_more() {
-        let traffic = SweepTraffic::of(&network(), 60_000, 10_000, 1 << 14);
+        let traffic = SweepTraffic::of(&network(), [60_000, 10_000], &ExactConfig::default());
         let link = Link {
             device_rate: 1e11,
             home_rate: 1e11,
