@@ -1,5 +1,6 @@
 //! The options that decide a run: everything that a configuration file says.
 
+use core::str::FromStr;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
@@ -39,9 +40,10 @@ impl ComputeArgs {
 pub(crate) struct DeviceArgs {
     #[command(flatten)]
     compute: ComputeArgs,
-    /// With a list of devices, as in `--device cuda:0,cuda:1`: their shares of the samples, as whole numbers [default: equal shares]
-    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
-    shares: Vec<u32>,
+    /// With a list of devices, as in `--device cuda:0,cuda:1`: their shares of the samples, as whole numbers or by their speed, which is
+    /// measured once [default: equal shares]
+    #[arg(long, value_name = "N,...|measured")]
+    shares: Option<SharesArg>,
     /// File with the token that the workers of `--device remote:…` ask for
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -54,9 +56,36 @@ impl DeviceArgs {
     /// Replaces devices, shares and precision of a configuration by the given ones.
     fn apply(&self, config: &mut RunConfig) {
         self.compute.apply(config);
-        if self.compute.device.is_some() || !self.shares.is_empty() {
-            config.shares = Some(self.shares.clone()).filter(|shares| !shares.is_empty());
+        match &self.shares {
+            Some(SharesArg::Given(shares)) => config.shares = Some(shares.clone()),
+            Some(SharesArg::Measured) => config.shares = None,
+            // Shares belong to their devices.
+            None if self.compute.device.is_some() => config.shares = None,
+            None => {}
         }
+    }
+}
+
+/// Shares of the samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum SharesArg {
+    Given(Vec<u32>),
+    /// In proportion to the speed of the devices.
+    Measured,
+}
+
+impl FromStr for SharesArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "measured" {
+            return Ok(Self::Measured);
+        }
+        let shares = text.split(',').map(|share| share.trim().parse());
+        let shares = shares.collect::<Result<_, _>>();
+        shares
+            .map(Self::Given)
+            .map_err(|_| "it must be whole numbers with commas, or `measured`")
     }
 }
 
@@ -108,6 +137,11 @@ impl RunArgs {
     /// Returns the file with the token of the workers.
     pub(crate) fn token_file(&self) -> Option<&Path> {
         self.devices.token_file.as_deref()
+    }
+
+    /// Returns whether shares are to be measured.
+    pub(crate) fn measures_shares(&self) -> bool {
+        self.devices.shares == Some(SharesArg::Measured)
     }
 
     /// Returns the time for which a worker may be silent.

@@ -82,7 +82,13 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
     let ui = context.ui;
     let plan = args.run.plan(args.session.resume())?;
     args.ensure_screen(ui)?;
-    let devices = DeviceSet::open(plan.config(), args.run.token_file())?;
+    let mut config = plan.config().clone();
+    let devices = DeviceSet::open(
+        &mut config,
+        args.run.token_file(),
+        args.run.measures_shares(),
+    )?;
+    let plan = config.check()?;
     if devices.compiles_kernels {
         ui.progress(
             "the first sweep takes longer: the device compiles its kernels when they are first needed",

@@ -7,6 +7,7 @@ mod backend;
 mod cuda;
 mod flex;
 mod ndarray;
+mod rate;
 mod remote;
 mod set;
 mod watch;
@@ -15,6 +16,7 @@ mod wgpu;
 use ls_train::config::Precision;
 
 pub(crate) use backend::{Backend, Identity, Present};
+pub(crate) use rate::rate;
 pub(crate) use set::DeviceSet;
 #[cfg(feature = "remote")]
 pub(crate) use set::read_token;

@@ -12,7 +12,8 @@ use ls_core::shards::Shards;
 use ls_train::config::RunConfig;
 
 use super::backend::Present;
-use super::{backend, find_with, make_default};
+use super::rate::shares;
+use super::{backend, find_with, make_default, rate};
 use crate::failure::Failure;
 
 /// Time that a worker has to answer the question whether it is still there.
@@ -31,12 +32,23 @@ pub(crate) struct DeviceSet {
 }
 
 impl DeviceSet {
-    /// Opens the devices of a configuration. It must be called once in a process, before anything is computed.
+    /// Opens the devices of a configuration, and measures their shares where that is asked for, which then stand in the configuration. It must be
+    /// called once in a process, before anything is computed.
     ///
     /// # Errors
     /// Exit code 2 for a token that cannot be read or that no worker asks for, and as [`find`](super::find) for each device.
-    pub(crate) fn open(config: &RunConfig, token_file: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        config: &mut RunConfig,
+        token_file: Option<&Path>,
+        measures_shares: bool,
+    ) -> Result<Self, Failure> {
         let names = config.devices();
+        if measures_shares && names.len() == 1 {
+            return Err(Failure::new(format!(
+                "shares = measured is not possible: device `{}` has all samples",
+                config.device
+            )));
+        }
         let backends = names.iter().map(|name| backend(name));
         let backends = backends.collect::<Result<Vec<_>, _>>()?;
         let token = token_file.map(read_token).transpose()?;
@@ -60,7 +72,11 @@ impl DeviceSet {
         let (home, shards) = match found.len() {
             1 => (found.remove(0), None),
             _ => {
-                let devices = found.into_iter().map(|own| own.device).collect();
+                let devices: Vec<_> = found.into_iter().map(|own| own.device).collect();
+                if measures_shares {
+                    let rates = devices.iter().map(rate);
+                    config.shares = Some(shares(&rates.collect::<Result<Vec<_>, _>>()?));
+                }
                 let shards = Shards::new(devices, config.shares());
                 let shards = shards.map_err(ls_train::Error::from)?;
                 (find("flex")?, Some(shards))

@@ -202,7 +202,11 @@ fn a_worker_listens_beyond_this_machine_only_with_a_token() {
 #[test]
 fn devices_that_cannot_share_are_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
+        (
+            &["--shares", "measured"],
+            "shares = measured is not possible",
+        ),
         (
             &["--device", "remote:ws://a:1,flex", "--shares", "1"],
             "shares = 1 is not possible",

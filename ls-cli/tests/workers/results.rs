@@ -30,7 +30,7 @@ activation = "gelu"
 
 /// Settings of short runs of `exact` on seven chunks: of dense networks in all ways to go over the samples, and of convolutions and
 /// residual blocks.
-fn runs(folder: &Path) -> [Vec<&'static str>; 4] {
+fn runs(folder: &Path) -> [Vec<&'static str>; 5] {
     fs::write(folder.join("stages.toml"), STAGES).unwrap();
     let dense = |more: &[&'static str]| {
         let own = [
@@ -66,6 +66,7 @@ fn runs(folder: &Path) -> [Vec<&'static str>; 4] {
         ]),
         dense(&["--storage", "recomputed", "--measure-every", "5"]),
         dense(&["--batch-sweeps", "2"]),
+        dense(&["--precision", "f64"]),
         stages.to_vec(),
     ]
 }
@@ -142,4 +143,24 @@ fn other_methods_on_one_worker_have_the_history_of_a_local_run_to_the_bit() {
             "{case:?}"
         );
     }
+}
+
+#[test]
+fn measured_shares_stand_in_the_run_folder_and_change_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let workers = Worker::several(2);
+    let settings = &runs(folder)[0];
+    train(folder, "local", "flex", settings);
+    let measured = ["--shares", "measured"];
+    train(
+        folder,
+        "remote",
+        &list(&workers),
+        &[&settings[..], &measured].concat(),
+    );
+    assert_eq!(history(folder, "local"), history(folder, "remote"));
+    let config = fs::read_to_string(folder.join("remote/config.toml")).unwrap();
+    let config: toml::Table = config.parse().unwrap();
+    assert_eq!(config["shares"].as_array().unwrap().len(), 2);
 }

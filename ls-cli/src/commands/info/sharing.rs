@@ -1,15 +1,13 @@
 //! The time of a sweep of `exact` over many devices, predicted from one of them.
 
 use std::path::Path;
-use std::time::Instant;
 
-use burn::tensor::{Device, Tensor};
-use ls_core::linalg::scalar_f64;
+use burn::tensor::Device;
 use ls_core::method::{ExactConfig, Link, SweepTraffic};
 use ls_core::network::Network;
 use ls_train::config::RunConfig;
 
-use crate::device::DeviceSet;
+use crate::device::{DeviceSet, rate};
 use crate::failure::Failure;
 use crate::ui::format::{bytes, count};
 
@@ -69,11 +67,11 @@ impl Sharing {
         network: &Network,
         [samples, test_samples]: [usize; 2],
     ) -> Result<Self, Failure> {
-        let config = RunConfig {
+        let mut config = RunConfig {
             device: name.into(),
             ..RunConfig::default()
         };
-        let devices = DeviceSet::open(&config, token)?;
+        let devices = DeviceSet::open(&mut config, token, false)?;
         let first = match &devices.shards {
             Some(shards) => &shards.devices()[0],
             None => &devices.home.device,
@@ -146,24 +144,4 @@ impl Sharing {
         }
         text
     }
-}
-
-/// Measures operations per second in products of matrices: two for each entry of each sum.
-///
-/// # Errors
-/// Those of the device.
-fn rate(device: &Device) -> Result<f64, Failure> {
-    const SIDE: usize = 1024;
-    const PRODUCTS: usize = 4;
-    let matrix = Tensor::<2>::ones([SIDE, SIDE], device) * (1.0 / SIDE as f64);
-    let product = |count: usize| {
-        let product = (0..count).fold(matrix.clone(), |own, _| own.matmul(matrix.clone()));
-        scalar_f64(product.sum()).map_err(ls_train::Error::from)
-    };
-    // The first product may compile a kernel.
-    product(1)?;
-    let started = Instant::now();
-    product(PRODUCTS)?;
-    let operations = 2.0 * (PRODUCTS * SIDE.pow(3)) as f64;
-    Ok(operations / started.elapsed().as_secs_f64())
 }
