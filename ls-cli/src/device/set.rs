@@ -32,7 +32,7 @@ pub(crate) struct DeviceSet {
 }
 
 impl DeviceSet {
-    /// Opens the devices of a configuration, and measures their shares where that is asked for, which then stand in the configuration. It must be
+    /// Opens the devices of a configuration. Where shares are to be measured, they stand in the configuration afterwards. It must be
     /// called once in a process, before anything is computed.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Time that a worker has to answer one question.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Asks workers by name again and again whether they are there, in a thread of its own, and calls `lost` with the name of the first that has
-/// not answered for `limit`. A busy worker answers: connections have threads of their own.
+/// Asks workers by name again and again whether they are there, in a thread of its own, and calls `lost` with the name of the first that
+/// has not answered for `limit`. A busy worker answers: connections have threads of their own.
 pub(crate) fn watch(workers: Vec<String>, limit: Duration, lost: impl Fn(&str) + Send + 'static) {
     if workers.is_empty() {
         return;

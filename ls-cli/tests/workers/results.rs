@@ -97,8 +97,8 @@ fn exact_on_workers_has_the_history_and_the_weights_of_a_local_run_to_the_bit() 
     }
 }
 
-/// A worker does all that a device does: whole methods run on one. The samples are few enough for one chunk here and there, so that not even
-/// the order of sums differs.
+/// A worker does all that a device does: whole methods run on one. The samples are few enough for one chunk here and there, so that not
+/// even the order of sums differs.
 #[test]
 fn other_methods_on_one_worker_have_the_history_of_a_local_run_to_the_bit() {
     let folder = tempfile::tempdir().unwrap();

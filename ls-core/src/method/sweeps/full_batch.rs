@@ -7,8 +7,8 @@
 //! is decided by [`Storage`]. On the CPU the chunks of a pass run in parallel; what they sum up is added in their order, so
 //! that a result does not depend on the number of threads.
 //!
-//! Chunks may be on several devices ([`crate::shards`]), and then responses and gradients are where their chunk is. Coefficients and sums are
-//! at home, the device of the batch; each pass has copies of the coefficients where it needs them.
+//! Chunks may be on several devices ([`crate::shards`]), and then responses and gradients are where their chunk is. Coefficients and sums
+//! are at home, the device of the batch; each pass has copies of the coefficients where it needs them.
 
 mod fits;
 mod gradients;
