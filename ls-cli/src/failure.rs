@@ -56,6 +56,19 @@ impl Failure {
         }
     }
 
+    /// Makes a failure with exit code 1 for a worker that is gone, and the reason.
+    pub(crate) fn lost_worker(name: &str, reason: &str) -> Self {
+        Self {
+            code: FAILED,
+            ..Self::new(format!("worker `{name}` {reason}"))
+        }
+    }
+
+    /// Returns whether the failure came on the way, after the command could start.
+    pub(crate) fn is_late(&self) -> bool {
+        self.code == FAILED
+    }
+
     /// Returns the exit code of the process.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.code)

@@ -2,9 +2,12 @@
 
 use core::str::FromStr;
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+
+use crate::shards::Shards;
 
 /// Samples of one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,16 @@ pub struct Batch {
     /// Classes `y`, `[samples]`.
     pub labels: Tensor<1, Int>,
     identity: BatchIdentity,
+    /// The devices that share the samples; `None` where they are all at home.
+    shards: Option<Arc<ShardedChunks>>,
+}
+
+/// The chunks of a split on the devices that share it.
+#[derive(Debug)]
+struct ShardedChunks {
+    shards: Shards,
+    /// By the size of the chunks: a sweep and a report may ask for different ones.
+    kept: Mutex<Vec<(usize, Vec<Batch>)>>,
 }
 
 /// The identity of the samples of a batch: clones share it, and no other batch has it. By it a method finds out whether what it
@@ -113,7 +126,24 @@ impl Batch {
             inputs: inputs.inner(),
             labels: labels.inner(),
             identity: BatchIdentity::new(),
+            shards: None,
         }
+    }
+
+    /// Returns the same samples with their chunks on several devices in full-batch passes of method `exact` and in measurements. The
+    /// samples stay at home as well. Chunks go to their devices when they are first needed, and stay there.
+    #[must_use]
+    pub fn sharded(self, shards: Shards) -> Self {
+        let kept = Mutex::default();
+        Self {
+            shards: Some(Arc::new(ShardedChunks { shards, kept })),
+            ..self
+        }
+    }
+
+    /// Tells whether the chunks are on several devices.
+    pub fn is_sharded(&self) -> bool {
+        self.shards.is_some()
     }
 
     /// Returns the identity of these samples.
@@ -127,6 +157,7 @@ impl Batch {
             inputs: self.inputs.clone().to_device(device),
             labels: self.labels.clone().to_device(device),
             identity: BatchIdentity::new(),
+            shards: None,
             ..self.clone()
         }
     }
@@ -150,6 +181,7 @@ impl Batch {
             labels: self.labels.clone().select(0, indices.clone()),
             selection: Selection::Indices(indices),
             identity: BatchIdentity::new(),
+            shards: None,
         }
     }
 
@@ -158,6 +190,7 @@ impl Batch {
         Self {
             inputs: inputs.inner(),
             identity: BatchIdentity::new(),
+            shards: None,
             ..self.clone()
         }
     }
@@ -179,8 +212,27 @@ impl Batch {
                     labels: self.labels.clone().slice([range.clone()]),
                     selection: Selection::Range(range),
                     identity: BatchIdentity::new(),
+                    shards: None,
                 }
             })
+    }
+
+    /// Returns the same parts, each on the device that has it where the samples are in shards.
+    pub(crate) fn chunks_on_shards(&self, size: usize) -> Vec<Self> {
+        let Some(own) = &self.shards else {
+            return self.chunks(size).collect();
+        };
+        // A panic of a device in another thread leaves no half of an entry behind.
+        let mut kept = own.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, chunks)) = kept.iter().find(|(known, _)| *known == size) {
+            return chunks.clone();
+        }
+        let chunks: Vec<_> = self.chunks(size).collect();
+        let count = chunks.len();
+        let place = |(c, chunk): (usize, Self)| chunk.to_device(own.shards.device_of(c, count));
+        let placed: Vec<_> = chunks.into_iter().enumerate().map(place).collect();
+        kept.push((size, placed.clone()));
+        placed
     }
 }
 

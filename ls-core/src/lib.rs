@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`shape`], [`error`], [`batch`], [`device`], [`figure`] | shapes, errors, samples, devices, definitions of reported figures |
+//! | [`shape`], [`error`], [`device`], [`shards`], [`batch`], [`figure`] | shapes, errors, devices, samples, definitions of reported figures |
 //! | [`linalg`] | norms that are true upper bounds, Gram matrices, Cholesky |
 //! | [`stage`] | one layer `f_l`, as data and as capabilities |
 //! | [`network`], [`model`], [`auxiliary`] | the stages in order; architectures by name; one variable per sample and hidden stage |
@@ -34,6 +34,7 @@ pub mod model;
 pub mod network;
 pub mod objective;
 pub mod shape;
+pub mod shards;
 pub mod stage;
 pub mod update;
 

@@ -1,5 +1,9 @@
 //! The stages in order.
 
+mod replicas;
+
+pub(crate) use replicas::Replicas;
+
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};

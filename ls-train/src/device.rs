@@ -12,10 +12,10 @@ use crate::{Error, Result};
 const WRAPPERS: [&str; 4] = ["Device", "Autodiff", "device", "Cube"];
 
 /// What a run folder calls a device: by its planned name, which may have an index, if that is of the backend on which the run is, and
-/// else by its backend, such as `flex`, `ndarray`, `wgpu` or `cuda`.
-pub(crate) fn name(device: &Device, planned: &str) -> String {
+/// else by its backend, such as `flex`, `ndarray`, `wgpu` or `cuda`. A list of devices keeps its name where the samples are in shards.
+pub(crate) fn name(device: &Device, planned: &str, is_sharded: bool) -> String {
     let backend = backend(&format!("{device:?}"));
-    match planned.split(':').next() == Some(&backend) {
+    match is_sharded || planned.split(':').next() == Some(&backend) {
         true => planned.into(),
         false => backend,
     }
@@ -95,8 +95,9 @@ mod tests {
     fn a_device_is_called_by_its_backend_unless_the_plan_knows_more() {
         let flex = Device::flex();
         for device in [flex.clone(), flex.autodiff()] {
-            assert_eq!(name(&device, "flex"), "flex");
-            assert_eq!(name(&device, "wgpu:discrete:1"), "flex");
+            assert_eq!(name(&device, "flex", false), "flex");
+            assert_eq!(name(&device, "wgpu:discrete:1", false), "flex");
+            assert_eq!(name(&device, "cuda:0,cuda:1", true), "cuda:0,cuda:1");
         }
         // As Burn writes devices of backends that a build of the tests need not have.
         let cases = [

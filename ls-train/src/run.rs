@@ -245,7 +245,10 @@ impl<'p> Training<'p> {
         }
         device::ensure_same(&session.device, &config, network, &self.splits)?;
         self.splits.settings.ensure_match(&config)?;
-        config.device = device::name(&session.device, &config.device);
+        let is_sharded = self.splits.train.is_sharded();
+        config.device = device::name(&session.device, &config.device, is_sharded);
+        let shares = is_sharded.then(|| config.shares());
+        config.shares = shares;
         Ok(config)
     }
 

@@ -1,5 +1,7 @@
 //! The options that decide a run: everything that a configuration file says.
 
+use core::str::FromStr;
+use core::time::Duration;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,7 +18,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Run")]
 pub(crate) struct ComputeArgs {
-    /// Device to compute on, as `layersep devices` lists them: flex, or ndarray, wgpu, cuda where compiled in [default: flex]
+    /// Device to compute on, as `layersep devices` lists them: flex, or ndarray, wgpu, cuda, remote where compiled in [default: flex]
     #[arg(long)]
     device: Option<String>,
     /// Numbers to compute in; f64 takes twice the memory, and a device that has them [default: f32]
@@ -29,6 +31,61 @@ impl ComputeArgs {
     pub(crate) fn apply(&self, config: &mut RunConfig) {
         set(&mut config.device, self.device.clone());
         set(&mut config.precision, self.precision);
+    }
+}
+
+/// The options that choose the devices of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct DeviceArgs {
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// With a list of devices, as in `--device cuda:0,cuda:1`: their shares of the samples, as whole numbers or by their speed, which is
+    /// measured once [default: equal shares]
+    #[arg(long, value_name = "N,...|measured")]
+    shares: Option<SharesArg>,
+    /// File with the token that the workers of `--device remote:…` ask for
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Seconds for which a worker may be silent before the run ends [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = count::<u64>())]
+    worker_timeout: Option<u64>,
+}
+
+impl DeviceArgs {
+    /// Replaces devices, shares and precision of a configuration by the given ones.
+    fn apply(&self, config: &mut RunConfig) {
+        self.compute.apply(config);
+        match &self.shares {
+            Some(SharesArg::Given(shares)) => config.shares = Some(shares.clone()),
+            Some(SharesArg::Measured) => config.shares = None,
+            // Shares belong to their devices.
+            None if self.compute.device.is_some() => config.shares = None,
+            None => {}
+        }
+    }
+}
+
+/// Shares of the samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum SharesArg {
+    Given(Vec<u32>),
+    /// In proportion to the speed of the devices.
+    Measured,
+}
+
+impl FromStr for SharesArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "measured" {
+            return Ok(Self::Measured);
+        }
+        let shares = text.split(',').map(|share| share.trim().parse());
+        let shares = shares.collect::<Result<_, _>>();
+        shares
+            .map(Self::Given)
+            .map_err(|_| "it must be whole numbers with commas, or `measured`")
     }
 }
 
@@ -73,10 +130,25 @@ pub(crate) struct RunArgs {
     #[arg(long, value_parser = whole_number::<u64>(), help_heading = "Run")]
     seed: Option<u64>,
     #[command(flatten)]
-    compute: ComputeArgs,
+    devices: DeviceArgs,
 }
 
 impl RunArgs {
+    /// Returns the file with the token of the workers.
+    pub(crate) fn token_file(&self) -> Option<&Path> {
+        self.devices.token_file.as_deref()
+    }
+
+    /// Returns whether shares are to be measured.
+    pub(crate) fn measures_shares(&self) -> bool {
+        self.devices.shares == Some(SharesArg::Measured)
+    }
+
+    /// Returns the time for which a worker may be silent.
+    pub(crate) fn worker_timeout(&self) -> Duration {
+        Duration::from_secs(self.devices.worker_timeout.unwrap_or(60))
+    }
+
     /// Returns the checked configuration of a new run, or of a run that resumes in a folder.
     ///
     /// # Errors
@@ -103,7 +175,7 @@ impl RunArgs {
         if self.config.is_none() {
             config.method = MethodConfig::suited_to(config.batch_size).into();
         }
-        self.compute.apply(&mut config);
+        self.devices.apply(&mut config);
         self.end(&mut config);
         config.data = self.data.config(config.data);
         config.model = self.model.config(config.model)?;
@@ -136,18 +208,26 @@ impl RunArgs {
             target_loss: self.target_loss,
             time_limit: self.time_limit,
             patience: self.patience,
+            devices: DeviceArgs {
+                compute: ComputeArgs {
+                    precision: None,
+                    ..self.devices.compute.clone()
+                },
+                ..self.devices.clone()
+            },
             ..Self::default()
         };
         if *self != allowed {
             return Err(Failure::new(
-                "with --resume only --sweeps, --target-loss, --time-limit, --patience and options of checkpoints and the display may \
-                 be given",
+                "with --resume only --sweeps, --target-loss, --time-limit, --patience, --device and options of checkpoints and the \
+                 display may be given",
             )
             .hint(format!(
                 "the run continues with the settings in {}; start another run for other settings",
                 run.join("config.toml").display()
             )));
         }
+        self.devices.apply(&mut config);
         self.end(&mut config);
         Ok(config)
     }

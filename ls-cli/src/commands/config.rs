@@ -50,7 +50,9 @@ pub(super) fn run(args: &ConfigArgs, context: &Context<'_>) -> Result<ExitCode, 
     } else {
         let config = args.run.plan(args.session.resume())?.config().clone();
         // Another machine, or another build, may have the device.
-        device::backend(&config.device)?;
+        for name in config.devices() {
+            device::backend(name)?;
+        }
         config
     };
     if args.json {

@@ -82,7 +82,7 @@ impl Listing {
                 continue;
             }
             let present = backend.present();
-            if present.is_empty() {
+            if present.is_empty() && !backend.is_remote() {
                 listing.without_device.push(backend.name);
             }
             let entries = present.iter().map(|present| DeviceRow::new(present, &host));

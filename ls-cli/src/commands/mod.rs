@@ -20,6 +20,7 @@ mod registry;
 mod report;
 mod support;
 mod train;
+mod worker;
 
 use registry::subcommands;
 pub(crate) use support::Context;
@@ -37,6 +38,7 @@ subcommands! {
         Config(config::ConfigArgs),
         Data(data::DataArgs),
         Devices(devices::DevicesArgs),
+        Worker(worker::WorkerArgs),
         Compare(compare::CompareArgs),
         Experiment(experiment::ExperimentArgs),
         Bench(bench::BenchArgs),

@@ -1,6 +1,7 @@
 //! `layersep train`: one run.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,8 +20,8 @@ use serde::Serialize;
 
 use super::support::{Context, ensure_fits, new_folder, remove_if_empty, stop_on_signal};
 use crate::args::{Display, RunArgs, SessionArgs};
-use crate::device;
-use crate::failure::{Failure, INTERRUPTED};
+use crate::device::{self, DeviceSet};
+use crate::failure::{FAILED, Failure, INTERRUPTED};
 use crate::ui::Ui;
 use crate::ui::format::bytes;
 use crate::ui::terminal;
@@ -81,30 +82,58 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
     let ui = context.ui;
     let plan = args.run.plan(args.session.resume())?;
     args.ensure_screen(ui)?;
-    let name = &plan.config().device;
-    device::make_default(name);
-    let found = device::find(name, plan.config().precision)?;
-    if device::backend(name)?.compiles_kernels {
+    let mut config = plan.config().clone();
+    let devices = DeviceSet::open(
+        &mut config,
+        args.run.token_file(),
+        args.run.measures_shares(),
+    )?;
+    let plan = config.check()?;
+    if devices.compiles_kernels {
         ui.progress(
             "the first sweep takes longer: the device compiles its kernels when they are first needed",
         );
     }
+    args.watch(&devices, *ui);
+    let trained = catch_unwind(AssertUnwindSafe(|| train(args, &plan, &devices, ui)));
+    let failure = match trained {
+        Ok(Err(failure)) if failure.is_late() => failure,
+        Ok(ended) => return ended,
+        // Burn panics where a device does not answer.
+        Err(cause) => Failure::from_panic(cause.as_ref()),
+    };
+    let hint = "`layersep train --resume DIR` continues from the last checkpoint of the run, with --device on other devices";
+    Err(devices
+        .lost_worker()
+        .map_or(failure, |lost| lost.hint(hint)))
+}
+
+/// Trains on devices.
+fn train(args: &TrainArgs, plan: &Plan, devices: &DeviceSet, ui: &Ui) -> Result<ExitCode, Failure> {
+    let home = &devices.home;
+    let load = |plan: &Plan| {
+        let splits = Splits::load(plan, &home.device)?;
+        Ok(match &devices.shards {
+            Some(shards) => splits.sharded(shards),
+            None => splits,
+        })
+    };
     let signal = StopSignal::new();
     stop_on_signal(&signal)?;
-    let splits = Splits::load(&plan, &found.device)?;
+    let splits = load(plan)?;
     if let Some(note) = &splits.note {
         ui.note(note);
     }
-    let need = memory_need(&plan, &splits)?;
+    let need = memory_need(plan, &splits)?;
     describe(&splits, &need, ui);
     // The free memory of a card is not known.
-    let is_checked = found.kind.is_host() && !args.session.ignore_memory;
+    let is_checked = home.kind.is_host() && !args.session.ignore_memory;
     if is_checked {
         ensure_fits(need.total(), need.auxiliary_sum())?;
     }
-    let (run, start) = args.start(&plan)?;
+    let (run, start) = args.start(plan)?;
     let mut session = || Session {
-        device: found.device.clone(),
+        device: home.device.clone(),
         run: &run,
         start,
         checkpoints: args.session.checkpoints(),
@@ -117,10 +146,10 @@ pub(super) fn run(args: &TrainArgs, context: &Context<'_>) -> Result<ExitCode, F
         true => {
             // Every fold loads samples of its own.
             drop(splits);
-            let mut load = |plan: &Plan| Splits::load(plan, &found.device);
-            ls_train::train_folds(&plan, &mut load, &mut session)
+            let mut load = load;
+            ls_train::train_folds(plan, &mut load, &mut session)
         }
-        false => ls_train::train(&plan, splits, session()),
+        false => ls_train::train(plan, splits, session()),
     };
     args.end(outcome, &run, ui)
 }
@@ -134,6 +163,20 @@ struct RunLine<'a> {
 }
 
 impl TrainArgs {
+    /// Ends the process when a worker hangs. The run folder is as whole as after a power cut.
+    fn watch(&self, devices: &DeviceSet, ui: Ui) {
+        let limit = self.run.worker_timeout();
+        device::watch(devices.workers(), limit, move |name| {
+            LossesDashboard::restore_terminal();
+            terminal::restore();
+            let reason = format!("has not answered for {} seconds", limit.as_secs());
+            ui.failure(&Failure::lost_worker(name, &reason).hint(
+                "`layersep train --resume DIR` continues from the last checkpoint; --worker-timeout SECONDS changes the limit",
+            ));
+            std::process::exit(i32::from(FAILED));
+        });
+    }
+
     /// Refuses a full-screen display where there is no screen for it.
     fn ensure_screen(&self, ui: &Ui) -> Result<(), Failure> {
         let display = match self.session.dashboard {

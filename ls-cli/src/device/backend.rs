@@ -4,6 +4,8 @@ use std::panic::catch_unwind;
 
 use burn::tensor::Device;
 
+use crate::failure::Failure;
+
 /// The kind of hardware that a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
@@ -99,18 +101,28 @@ impl Identity {
 pub(crate) struct Backend {
     /// Name, and the feature of the build that adds it.
     pub(crate) name: &'static str,
-    /// Forms of the names of its devices; `N` is an index.
+    /// Forms of the names of its devices; `N` is an index, `HOST` a name or an IPv4 address.
     pub(super) forms: &'static [&'static str],
     /// Whether it compiles its kernels when they are first needed.
     pub(crate) compiles_kernels: bool,
     /// Lists its devices on this machine; `None` where the feature is off.
     pub(super) enumerate: Option<fn() -> Vec<Present>>,
+    /// Opens a device by its name, with the token of its owner; `None` where all devices are on this machine.
+    pub(super) connect: Option<Connect>,
 }
+
+/// Opens a device by its name, with the token of its owner.
+pub(super) type Connect = fn(&str, Option<&str>) -> Result<Present, Failure>;
 
 impl Backend {
     /// Returns whether the build holds the backend.
     pub(crate) fn is_compiled_in(&self) -> bool {
         self.enumerate.is_some()
+    }
+
+    /// Returns whether its devices are those of other machines, which are named and not found.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.connect.is_some()
     }
 
     /// Lists its devices on this machine, the one that its bare name selects first.
@@ -125,6 +137,8 @@ impl Backend {
     pub(super) fn allows(&self, name: &str) -> bool {
         let fits = |(form, given): (&str, &str)| match form {
             "N" => given.parse().is_ok_and(|n: usize| n.to_string() == given),
+            "PORT" => given.parse().is_ok_and(|n: u16| n.to_string() == given),
+            "//HOST" => given.len() > 2 && given.starts_with("//"),
             _ => form == given,
         };
         self.forms.iter().any(|form| {

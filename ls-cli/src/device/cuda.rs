@@ -10,6 +10,7 @@ pub(super) const BACKEND: Backend = Backend {
     enumerate: Some(cards::enumerate),
     #[cfg(not(feature = "cuda"))]
     enumerate: None,
+    connect: None,
 };
 
 #[cfg(feature = "cuda")]

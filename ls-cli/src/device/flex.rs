@@ -9,4 +9,5 @@ pub(super) const BACKEND: Backend = Backend {
     forms: &["flex"],
     compiles_kernels: false,
     enumerate: Some(|| vec![Present::new("flex", Kind::Cpu, Device::flex())]),
+    connect: None,
 };

@@ -7,11 +7,20 @@ mod backend;
 mod cuda;
 mod flex;
 mod ndarray;
+mod rate;
+mod remote;
+mod set;
+mod watch;
 mod wgpu;
 
 use ls_train::config::Precision;
 
 pub(crate) use backend::{Backend, Identity, Present};
+pub(crate) use rate::rate;
+pub(crate) use set::DeviceSet;
+#[cfg(feature = "remote")]
+pub(crate) use set::read_token;
+pub(crate) use watch::watch;
 
 use crate::failure::Failure;
 
@@ -21,16 +30,20 @@ pub(crate) static BACKENDS: &[Backend] = &[
     ndarray::BACKEND,
     wgpu::BACKEND,
     cuda::BACKEND,
+    remote::BACKEND,
 ];
 
 /// Makes the backend of a device Burn's default. Burn loads the states of optimizers to its default device, which would be a GPU where
-/// one is compiled in, absent or not, and would round f64 to the GPU's numbers.
+/// one is compiled in, absent or not, and would round f64 to the GPU's numbers. For workers it is flex: their backend has no default.
 #[allow(
     unsafe_code,
     reason = "the environment is the only way to Burn's default device"
 )]
 pub(crate) fn make_default(name: &str) {
-    let backend = name.split(':').next().unwrap_or(name);
+    let local = BACKENDS.iter().filter(|backend| !backend.is_remote());
+    let named = name.split(':').next().unwrap_or(name);
+    let mut named = local.filter(|backend| backend.name == named);
+    let backend = named.next().map_or("flex", |backend| backend.name);
     // SAFETY: commands find their device before they start a thread, so that nobody reads the environment meanwhile.
     unsafe { std::env::set_var("BURN_DEVICE", backend) };
 }
@@ -65,34 +78,73 @@ pub(crate) fn backend(name: &str) -> Result<&'static Backend, Failure> {
     }
 }
 
-/// Returns the device of a name, computing in a precision. It must be called once in a process, before anything is computed.
+/// Returns the device of a name, computing in a precision. It must be called once for a device, before anything is computed.
 ///
 /// # Errors
 /// Exit code 2, with the alternatives, for an unknown or malformed name, a backend that is not compiled in, a device that is not on
-/// this machine, and a precision that it does not have.
+/// this machine, a worker that cannot be reached, and a precision that the device does not have.
 pub(crate) fn find(name: &str, precision: Precision) -> Result<Present, Failure> {
-    let backend = backend(name)?;
-    if !backend.is_compiled_in() {
+    if name.contains(',') {
         return Err(Failure::new(format!(
-            "device `{name}` is not compiled in; this build has: {}",
-            compiled()
-        ))
-        .hint(format!(
-            "build with `--features {}` to add it",
-            backend.name
+            "device = `{name}` is not possible here: only `layersep train` takes a list of devices"
         )));
     }
-    let mut present = backend.present();
-    let Some(place) = present.iter().position(|present| present.name == name) else {
-        return Err(absent(name, backend, &present));
+    find_with(name, precision, None)
+}
+
+/// The same with the token of a worker.
+fn find_with(name: &str, precision: Precision, token: Option<&str>) -> Result<Present, Failure> {
+    let backend = backend(name)?;
+    let mut found = match backend.connect {
+        Some(connect) => connect(name, token)?,
+        None => find_here(name, backend)?,
     };
-    let mut found = present.swap_remove(place);
     precision.set(&mut found.device).map_err(|error| {
-        Failure::from(error).hint(format!(
-            "`layersep devices` lists the numbers that `{name}` computes in"
-        ))
+        let failure = Failure::from(error);
+        match backend.is_remote() {
+            true => failure.hint(format!("`layersep devices` on the machine of `{name}` lists the numbers that it computes in")),
+            false => failure.hint(format!(
+                "`layersep devices` lists the numbers that `{name}` computes in"
+            )),
+        }
     })?;
     Ok(found)
+}
+
+/// Returns a device of this machine to lend, in the numbers that its users will ask for.
+///
+/// # Errors
+/// As [`find`], and for a worker's.
+#[cfg(feature = "remote")]
+pub(crate) fn present(name: &str) -> Result<Present, Failure> {
+    let backend = backend(name)?;
+    if backend.is_remote() {
+        return Err(Failure::new(format!(
+            "device `{name}` is that of another worker; lend a device of this machine"
+        )));
+    }
+    find_here(name, backend)
+}
+
+/// Returns a device of this machine.
+fn find_here(name: &str, backend: &Backend) -> Result<Present, Failure> {
+    if !backend.is_compiled_in() {
+        return Err(not_compiled_in(name, backend.name));
+    }
+    let mut present = backend.present();
+    match present.iter().position(|present| present.name == name) {
+        Some(place) => Ok(present.swap_remove(place)),
+        None => Err(absent(name, backend, &present)),
+    }
+}
+
+/// Returns the failure for a device whose backend this build lacks.
+fn not_compiled_in(name: &str, feature: &str) -> Failure {
+    Failure::new(format!(
+        "device `{name}` is not compiled in; this build has: {}",
+        compiled()
+    ))
+    .hint(format!("build with `--features {feature}` to add it"))
 }
 
 /// Returns the failure for a device that is not among those of its backend.

@@ -10,6 +10,7 @@ pub(super) const BACKEND: Backend = Backend {
     enumerate: Some(enumerate),
     #[cfg(not(feature = "ndarray"))]
     enumerate: None,
+    connect: None,
 };
 
 #[cfg(feature = "ndarray")]

@@ -17,6 +17,7 @@ pub(super) const BACKEND: Backend = Backend {
     enumerate: Some(adapters::enumerate),
     #[cfg(not(feature = "wgpu"))]
     enumerate: None,
+    connect: None,
 };
 
 #[cfg(feature = "wgpu")]

@@ -28,6 +28,7 @@ impl Level {
 }
 
 /// Standard output and standard error.
+#[derive(Clone, Copy)]
 pub(crate) struct Ui {
     level: Level,
     stdout_is_terminal: bool,

@@ -10,6 +10,7 @@ use ls_core::linalg::{Norm, to_f64};
 use ls_core::model::{MlpConfig, ModelConfig, StagesConfig};
 use ls_core::network::Network;
 use ls_core::objective::Weighting;
+use ls_core::shards::Shards;
 use ls_core::stage::{
     Activation, ConvolutionConfig, DenseConfig, Init, Pooling, ResidualConvolutionConfig,
     ResidualDenseConfig, StageConfig,
@@ -83,9 +84,18 @@ struct Figures {
 }
 
 fn run(config: &RunConfig, device: &Device) -> Figures {
+    run_on(config, device, None)
+}
+
+/// A run with its samples on the devices of shards beside the first device.
+fn run_on(config: &RunConfig, device: &Device, shards: Option<&Shards>) -> Figures {
     let folder = tempfile::tempdir().unwrap();
     let plan = config.clone().check().unwrap();
     let splits = Splits::load(&plan, device).unwrap();
+    let splits = match shards {
+        Some(shards) => splits.sharded(shards),
+        None => splits,
+    };
     let session = Session::new(device.clone(), folder.path());
     let outcome = train(&plan, splits, session).unwrap();
     let summary = &outcome.summary;
@@ -165,6 +175,17 @@ fn models() -> [(&'static str, ModelConfig); 3] {
 
 /// Trains every network on every device, and compares the results with those on flex.
 fn compare(case: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usize) {
+    compare_with(case, method, batch_size, sweeps, run);
+}
+
+/// The same by another way to run on a device.
+fn compare_with(
+    case: &str,
+    method: &MethodConfig,
+    batch_size: BatchSize,
+    sweeps: usize,
+    run_there: fn(&RunConfig, &Device) -> Figures,
+) {
     for (backend, device) in devices() {
         let Some(device) = device else {
             // Past the test harness, which hides the output of tests that pass.
@@ -181,7 +202,7 @@ fn compare(case: &str, method: &MethodConfig, batch_size: BatchSize, sweeps: usi
                 ..RunConfig::default()
             };
             config.data.limit = Some(96);
-            let (expected, found) = (run(&config, &Device::flex()), run(&config, &device));
+            let (expected, found) = (run(&config, &Device::flex()), run_there(&config, &device));
             let mut worst = 0.0_f64;
             for ((figure, a), (_, b)) in expected.losses.iter().zip(&found.losses) {
                 let off = (a - b).abs() / a.abs();
@@ -223,6 +244,25 @@ fn backprop(optimizer: OptimizerName) -> MethodConfig {
 fn exact_in_full_batch() {
     let method = MethodConfig::Exact(ExactConfig::default());
     compare("exact", &method, BatchSize::Full, 3);
+}
+
+/// Half of the samples on flex, and half on the other device.
+#[test]
+fn exact_with_samples_on_two_devices() {
+    let method = MethodConfig::Exact(ExactConfig {
+        chunk: Some(30),
+        ..ExactConfig::default()
+    });
+    compare_with(
+        "exact on both",
+        &method,
+        BatchSize::Full,
+        3,
+        |config, device| {
+            let shards = Shards::new(vec![Device::flex(), device.clone()], vec![1, 1]);
+            run_on(config, &Device::flex(), Some(&shards.unwrap()))
+        },
+    );
 }
 
 #[test]

@@ -34,6 +34,10 @@ fn flex_is_listed_with_its_precisions_and_every_other_backend_somewhere() {
             .as_u64()
             .is_none_or(|bytes| bytes > 1 << 20)
     );
+    // Workers are named, and not found.
+    let is_listed = names(&listing["not_compiled_in"]).contains(&"remote");
+    assert_eq!(is_listed, !cfg!(feature = "remote"));
+    assert!(!names(&listing["without_device"]).contains(&"remote"));
     let table = layersep(folder.path(), &["devices"]);
     let table = String::from_utf8(table.stdout).unwrap();
     for (backend, is_compiled_in) in [
@@ -52,11 +56,34 @@ fn flex_is_listed_with_its_precisions_and_every_other_backend_somewhere() {
     }
 }
 
+#[test]
+fn workers_need_a_feature_of_the_build() {
+    if cfg!(feature = "remote") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["worker"][..],
+        &["train", "--device", "remote:ws://a:1,flex"],
+    ] {
+        let output = layersep(folder.path(), arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("not compiled in"), "{told}");
+        assert!(told.contains("--features remote"), "{told}");
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
 /// A configuration may be for another machine, but not for a device that none can have.
 #[test]
 fn a_configuration_names_a_device_of_some_build() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, code) in [("cuda:1", 0), ("tpu", 2), ("wgpu:foo", 2)] {
+    for (name, code) in [
+        ("cuda:1", 0),
+        ("tpu", 2),
+        ("wgpu:foo", 2),
+        ("cuda:0,tpu", 2),
+    ] {
         let output = layersep(folder.path(), &["config", "--device", name]);
         assert_eq!(output.status.code(), Some(code), "{name}");
     }

@@ -31,6 +31,32 @@ fn json_holds_the_figures_of_the_table() {
 }
 
 #[test]
+fn sweeps_over_many_devices_are_predicted_from_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["info", "--hidden", "100,50", "--device", "flex"];
+    let output = layersep(folder.path(), &[&arguments[..], &["--json"]].concat());
+    let info: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sweeps = info["sharing"]["sweeps"].as_array().unwrap();
+    let devices: Vec<_> = sweeps
+        .iter()
+        .map(|own| own["devices"].as_u64().unwrap())
+        .collect();
+    assert_eq!(devices, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
+    // The formula of the guide for one trial.
+    let sums = (65 * 100 + 100 * 100 + 50 * 50) + (101 * 50 + 101 * 100) + (51 * 10 + 51 * 50);
+    assert_eq!(
+        sweeps[0]["home_bytes"],
+        4 * (2 * sums + (1 + 3 + 2) * 3823 + 2 * 1797)
+    );
+    let table = layersep(folder.path(), &arguments);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(
+        table.contains("100 Gbit/s") && table.lines().last().unwrap().contains("1024"),
+        "{table}"
+    );
+}
+
+#[test]
 fn a_file_of_stages_is_a_model_and_its_mistakes_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("net.toml");

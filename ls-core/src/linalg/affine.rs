@@ -1,6 +1,8 @@
 //! Kernel and bias of an affine map as one value.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
+
+use crate::shards::OnDevice;
 
 /// Coefficients `V = [W; b]` of an affine map `u = a W + b`, or a direction in their space.
 #[derive(Clone, Debug)]
@@ -59,5 +61,18 @@ impl Affine {
     pub fn inner(&self, other: &Self) -> Tensor<1> {
         (self.kernel.clone() * other.kernel.clone()).sum()
             + (self.bias.clone() * other.bias.clone()).sum()
+    }
+}
+
+impl OnDevice for Affine {
+    fn device(&self) -> Device {
+        self.kernel.device()
+    }
+
+    fn on(self, device: &Device) -> Self {
+        Self {
+            kernel: self.kernel.on(device),
+            bias: self.bias.on(device),
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! Covariances of a stage's inputs, and the preconditioner that follows from them.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use faer::Mat;
 
 use super::Affine;
 use super::read::to_f64;
 use super::ridge_inverse::RidgeInverse;
 use crate::Result;
+use crate::shards::OnDevice;
 
 /// Least ridge, relative to the mean square of the inputs: the variance that rounding to f32 gives to inputs that do not
 /// vary, `(2⁻²⁴)²`, with some room.
@@ -107,6 +108,20 @@ impl Covariance {
             mean: self.mean,
             condition,
         })
+    }
+}
+
+impl OnDevice for Covariance {
+    fn device(&self) -> Device {
+        self.scatter.device()
+    }
+
+    fn on(self, device: &Device) -> Self {
+        Self {
+            scatter: self.scatter.on(device),
+            mean: self.mean.on(device),
+            rows: self.rows,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::to_f64;
 use super::{Affine, Covariance};
+use crate::shards::OnDevice;
 use crate::{Error, Result};
 
 /// Least ridge of [`Ridge::Variance`], relative to the mean square of the inputs: about the error of their variance in f32 sums of
@@ -125,6 +126,20 @@ impl Gram {
             cross[i * d + j] + if i == j { ridge } else { 0.0 }
         });
         Ok(Cholesky::new(&matrix)?.inverse(&device))
+    }
+}
+
+impl OnDevice for Gram {
+    fn device(&self) -> Device {
+        self.cross.device()
+    }
+
+    fn on(self, device: &Device) -> Self {
+        Self {
+            cross: self.cross.on(device),
+            sums: self.sums.on(device),
+            rows: self.rows,
+        }
     }
 }
 

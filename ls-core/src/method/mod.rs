@@ -42,7 +42,7 @@ pub use admm::{Admm, AdmmConfig};
 pub use alternating::{Alternating, AlternatingConfig};
 pub use backprop::{Backprop, BackpropConfig, gradients};
 pub use bcd::{Bcd, BcdConfig, BcdLoss};
-pub use exact::{Exact, ExactConfig, WEIGHT_DECAY};
+pub use exact::{Exact, ExactConfig, Link, StageTraffic, SweepSeconds, SweepTraffic, WEIGHT_DECAY};
 pub(crate) use figures::counts;
 pub use figures::{ACCEPTED, CONDITION, DAMPING, PENALIZED_LOSS, REJECTED, SCALING, STEP};
 pub use foof::{Foof, FoofConfig};

@@ -7,14 +7,18 @@ use super::chunks::{default_chunk, for_each_chunk, wave};
 use super::separation::reported_weights;
 use crate::Result;
 use crate::batch::Batch;
-use crate::network::Network;
+use crate::network::{Network, Replicas};
 use crate::objective::{Measurement, SampleFigures, Weighting, Weights, cross_entropy, measure};
+use crate::shards::for_each_chunk as for_each_chunk_on_shards;
 use crate::update::feasible_pass;
 
 /// Sets the auxiliary variables of a model to the result of one [`feasible_pass`] over a split at its weights, and measures the split
 /// there: `F ≤ C ≤ S ≤ (1+η) F` with self-adaptive weights. A model without auxiliary variables is measured without them.
 ///
 /// The samples pass in chunks of `chunk`, or of a size that suits the network; `known` is `u_1` of each chunk, where a method has kept it.
+///
+/// Of a split in shards the variables are dropped after the measurement, and those of the model stay as they are: they are as many numbers
+/// as all samples together have hidden units, too many to send home after every sweep, and no step depends on them.
 ///
 /// The terms of the separated loss are those that the steps were accepted by, not those of the stored variables: where `ω` is as large as
 /// the inverse of the rounding, another evaluation could find another residual.
@@ -31,25 +35,29 @@ pub(super) fn separate(
     }
     let weights = reported_weights(weighting, network)?;
     let size = chunk.unwrap_or_else(|| default_chunk(network));
-    let chunks: Vec<_> = split.chunks(size).collect();
+    let chunks = split.chunks_on_shards(size);
+    let home = split.inputs.device();
+    let replicas = Replicas::new(network, home.clone());
     let mut figures = Vec::with_capacity(chunks.len());
-    for_each_chunk(
-        chunks.len(),
-        wave(&split.inputs.device()),
-        |c| {
-            let chunk = &chunks[c];
-            let stage = &network.stages()[0];
-            let known = known
-                .zip(stage.affine())
-                .map(|(known, affine)| affine.post(known[c].clone(), &chunk.inputs));
-            Ok((pass(known, network, &weights, chunk), c))
-        },
-        |((own, values), c)| {
+    let compute = |c: usize| {
+        let chunk = &chunks[c];
+        let network = replicas.on(&chunk.inputs.device());
+        let known = known
+            .zip(network.stages()[0].affine())
+            .map(|(known, affine)| affine.post(known[c].clone(), &chunk.inputs));
+        Ok((pass(known, &network, &weights, chunk), c))
+    };
+    if split.is_sharded() {
+        let devices = chunks.iter().map(|chunk| chunk.inputs.device());
+        let devices: Vec<_> = devices.collect();
+        for_each_chunk_on_shards(&devices, compute, |((own, _), _)| figures.push(own))?;
+    } else {
+        for_each_chunk(chunks.len(), wave(&home), compute, |((own, values), c)| {
             figures.push(own);
             model.auxiliary.scatter(&chunks[c].selection, values);
-        },
-    )?;
-    Measurement::new(figures, Some(&weights))
+        })?;
+    }
+    Measurement::new(figures, Some(&weights), &home)
 }
 
 /// Sets the auxiliary variables of a model to those that `values` gives for a chunk of samples, and measures a split there. A model

@@ -1,13 +1,14 @@
 //! The figures of a report, over a whole split.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::output_loss::square_norms;
 use super::{KAPPA, Weights, cross_entropy};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::Batch;
 use crate::linalg::to_f64;
-use crate::network::Network;
+use crate::network::{Network, Replicas};
+use crate::shards::{OnDevice, for_each_chunk, joined};
 use crate::{Error, NoLipschitzConstant, Result};
 
 /// Number of samples in one chunk of a report; bounds the memory of the forward pass.
@@ -150,32 +151,51 @@ pub fn measure(
     auxiliary: Option<(&AuxiliaryStore, &Weights)>,
     split: &Batch,
 ) -> Result<Measurement> {
-    let chunks = split.chunks(CHUNK).map(|chunk| {
+    let home = split.inputs.device();
+    let chunks = split.chunks_on_shards(CHUNK);
+    let replicas = Replicas::new(network, home.clone());
+    let figures = |chunk: &Batch| {
+        let device = chunk.inputs.device();
+        let network = replicas.on(&device);
         let logits = network.forward(chunk.inputs.clone());
         let terms = auxiliary.map_or_else(Vec::new, |(store, _)| {
-            term_rows(network, &store.gather(&chunk.selection), &chunk)
+            let values = store.gather(&chunk.selection).into_iter();
+            let values: Vec<_> = values.map(|value| value.on(&device)).collect();
+            term_rows(&network, &values, chunk)
         });
         let losses = cross_entropy::per_sample(logits.clone(), &chunk.labels);
         let correct = cross_entropy::correct(logits, &chunk.labels);
         SampleFigures::new(losses, correct, terms)
-    });
+    };
+    let mut found = Vec::with_capacity(chunks.len());
+    if split.is_sharded() {
+        let devices = chunks.iter().map(|chunk| chunk.inputs.device());
+        let devices: Vec<_> = devices.collect();
+        for_each_chunk(&devices, |c| Ok(figures(&chunks[c])), |own| found.push(own))?;
+    } else {
+        found.extend(chunks.iter().map(figures));
+    }
     let weights = auxiliary.map(|(_, weights)| weights);
-    Measurement::new(chunks.collect(), weights)
+    Measurement::new(found, weights, &home)
 }
 
 impl Measurement {
-    /// Sums up the figures of the chunks of a split.
+    /// Sums up the figures of the chunks of a split, whose home is a device.
     ///
     /// # Errors
     /// As [`measure`].
-    pub(crate) fn new(chunks: Vec<SampleFigures>, weights: Option<&Weights>) -> Result<Self> {
+    pub(crate) fn new(
+        chunks: Vec<SampleFigures>,
+        weights: Option<&Weights>,
+        home: &Device,
+    ) -> Result<Self> {
         let tables: Vec<_> = chunks
             .into_iter()
             .map(|SampleFigures(table)| table)
             .collect();
         let figures = match tables.is_empty() {
             true => Vec::new(),
-            false => rows(Tensor::cat(tables, 1))?,
+            false => rows(joined(tables, 1, home))?,
         };
         let mut figures = figures.into_iter();
         let mut next = || figures.next().unwrap_or_default();

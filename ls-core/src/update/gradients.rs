@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::WeightBlock;
 use crate::Result;
+use crate::shards::OnDevice;
 use crate::stage::AnyStage;
 
 /// Returns the output of a stage whose parameters are tracked, `[samples, d_l]`, and the gradient of `φ` in them, from one
@@ -78,7 +79,8 @@ impl ModuleVisitor for Add<'_> {
         let Some(term) = self.term.get::<D>(parameter.id) else {
             return;
         };
-        let term = term * self.factor;
+        // The gradient of a copy comes back to its parameter.
+        let term = (term * self.factor).on(&parameter.val().device());
         let sum = match self.sum.remove::<D>(parameter.id) {
             Some(sum) => sum + term,
             None => term,

@@ -12,6 +12,7 @@ mod pull_backs;
 mod starts;
 mod storage;
 
+use burn::tensor::Device;
 use common::differences::slope_at;
 use common::mixed::{moderate, random_layer, shapes};
 use common::reference::{EPSILON, Layer, Matrix, Problem, difference, dot, norm, reach};
@@ -25,6 +26,7 @@ use ls_core::method::{
     Exact, ExactConfig, Form, Method, Objective, Scaling, Separated, Storage, WEIGHT_DECAY,
 };
 use ls_core::objective::{ReportWeighting, Weighting};
+use ls_core::shards::Shards;
 use ls_core::stage::{
     Activation, AnyStage, ConvolutionConfig, DenseConfig, Pooling, ResidualConvolutionConfig,
     ResidualDenseConfig, StageConfig,

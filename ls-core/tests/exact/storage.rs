@@ -79,3 +79,27 @@ fn the_size_of_the_chunks_does_not_matter() {
         }
     }
 }
+
+#[test]
+fn samples_in_shards_give_the_same_bits() {
+    for (name, problem) in kinds() {
+        for storage in [Storage::Stored, Storage::Recomputed] {
+            let config = ExactConfig {
+                storage,
+                chunk: Some(3),
+                ..ExactConfig::default()
+            };
+            let mut runs = [config, config].map(|config| Run::new(problem.clone(), config));
+            let shards = Shards::new(vec![Device::flex(); 3], vec![1, 3, 1]).unwrap();
+            runs[1].batch = runs[1].batch.clone().sharded(shards);
+            for _ in 0..4 {
+                let [plain, shared] = runs.each_mut().map(Run::sweep);
+                assert_eq!(plain, shared, "{name}");
+                let [plain, shared] = runs
+                    .each_mut()
+                    .map(|run| run.method.measure(&mut run.model, &run.batch).unwrap());
+                assert_eq!(plain, shared, "{name}");
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::RunConfig;
 
-/// The first key whose value differs, in words; how long a run may go on is no difference.
+/// The first key whose value differs, in words; how long a run may go on, and where, is no difference.
 pub(crate) fn difference(saved: &RunConfig, given: &RunConfig) -> Option<String> {
     let table = |config: &RunConfig| {
         let ends = RunConfig {
@@ -10,6 +10,9 @@ pub(crate) fn difference(saved: &RunConfig, given: &RunConfig) -> Option<String>
             target_loss: None,
             time_limit: None,
             patience: None,
+            // Chunks and the order of sums are the same wherever they are.
+            device: String::new(),
+            shares: None,
             ..config.clone()
         };
         toml::Table::try_from(ends).unwrap_or_default()
@@ -49,6 +52,7 @@ mod tests {
         let longer = RunConfig {
             sweeps: 99,
             time_limit: Some(1.0),
+            device: "cuda:1".into(),
             ..config.clone()
         };
         assert_eq!(difference(&config, &longer), None);

@@ -4,6 +4,7 @@
 //! [`train`](crate::train) accepts.
 
 mod data;
+mod devices;
 mod difference;
 mod file;
 mod folds;
@@ -86,6 +87,9 @@ pub struct RunConfig {
     /// Name of the device, as the program takes it. Where [`train`](crate::train) is given a device of another backend, the run folder
     /// names that backend.
     pub device: String,
+    /// Shares of the samples of several devices, whose names are a list with commas. Absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shares: Option<Vec<u32>>,
     /// What the device computes in. An application sets its device by [`Precision::set`] too.
     pub precision: Precision,
     /// Which samples.
@@ -109,6 +113,7 @@ impl Default for RunConfig {
             augment: Vec::new(),
             measure_every: 1,
             device: "flex".into(),
+            shares: None,
             precision: Precision::default(),
             data: DataConfig::default(),
             model: RunNetwork::Library(ModelConfig::Mlp(MlpConfig::new(
@@ -226,6 +231,7 @@ impl RunConfig {
         }
         self.check_folds()?;
         self.check_numbers()?;
+        self.check_devices()?;
         if let RunNetwork::Library(ModelConfig::Mlp(mlp)) = &self.model {
             for &width in &mlp.hidden {
                 positive_count("hidden", width)?;

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Int, Tensor};
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::fit::{Augmentation, FitData, ImageChange};
 use ls_core::shape::FeatureShape;
+use ls_core::shards::Shards;
 use ls_datasets::{Dataset, ImageShape, Samples};
 
 pub use application::SampleKind;
@@ -111,6 +112,18 @@ impl Splits {
 }
 
 impl Splits {
+    /// Shares the samples of all splits among several devices, beside the one that has them.
+    #[must_use]
+    pub fn sharded(self, shards: &Shards) -> Self {
+        let shared = |batch: Batch| batch.sharded(shards.clone());
+        Self {
+            train: shared(self.train),
+            validation: self.validation.map(shared),
+            test: shared(self.test),
+            ..self
+        }
+    }
+
     /// Returns the samples in the form that the training loop takes.
     pub fn fit_data(&self) -> FitData {
         FitData {

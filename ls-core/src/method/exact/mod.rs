@@ -26,8 +26,10 @@
 mod batch_start;
 mod config;
 mod penalty_path;
+mod traffic;
 
 pub use config::ExactConfig;
+pub use traffic::{Link, StageTraffic, SweepSeconds, SweepTraffic};
 
 use serde::{Deserialize, Serialize};
 

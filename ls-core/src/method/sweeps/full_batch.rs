@@ -6,6 +6,9 @@
 //! Everything runs over consecutive chunks of samples, so that working memory does not grow with their number; what does
 //! is decided by [`Storage`]. On the CPU the chunks of a pass run in parallel; what they sum up is added in their order, so
 //! that a result does not depend on the number of threads.
+//!
+//! Chunks may be on several devices ([`crate::shards`]), and then responses and gradients are where their chunk is. Coefficients and sums
+//! are at home, the device of the batch; each pass has copies of the coefficients where it needs them.
 
 mod fits;
 mod gradients;
@@ -15,7 +18,7 @@ mod work;
 pub(super) use gradients::{Gradients, SumsOf};
 pub(super) use inputs::FirstStage;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +28,9 @@ use crate::linalg::{Affine, Ridge, to_f64};
 use crate::method::backward::{output, response};
 use crate::method::chunks::{for_each_chunk, wave};
 use crate::method::stage_role::{MethodStage, StageRole};
-use crate::network::Network;
+use crate::network::{Network, Replicas};
 use crate::objective::cross_entropy;
+use crate::shards::{self, OnDevice, joined};
 use crate::stage::AffineStage;
 
 /// What a full-batch sweep keeps of its samples.
@@ -63,17 +67,27 @@ type Losses = Vec<Tensor<1>>;
 /// A network with its samples in chunks.
 pub(super) struct FullBatch<'a> {
     stages: Vec<MethodStage<'a>>,
+    replicas: Replicas<'a>,
     chunks: Vec<Batch>,
+    /// Devices of the chunks; empty where all are at home.
+    devices: Vec<Device>,
+    /// Device of the weights and the sums.
+    home: Device,
     samples: usize,
     settings: FullBatchSettings,
-    /// Chunks that are worked on at the same time.
+    /// Chunks that are worked on at the same time at home.
     wave: usize,
 }
+
+/// Copies of a value where the chunks are, by device.
+type Copies<T> = Vec<(Device, T)>;
 
 /// An iterate in the space of weights, with what a forward pass found there.
 pub(super) struct Iterate {
     /// `V_1, …, V_L`; `None` for a stage that is not fitted, whose weights are those of the network.
     pub coefficients: Vec<Option<Affine>>,
+    /// The coefficients on the other devices that have chunks.
+    copies: Copies<Vec<Option<Affine>>>,
     /// `u_l`, or `h_l` of a stage that is not fitted, by stage and chunk; empty when recomputed.
     responses: Vec<Chunks>,
     /// `F + λ/2 Σ ‖W_l‖²`, the loss that sweeps lower.
@@ -89,6 +103,16 @@ impl Iterate {
         let coefficients = self.coefficients.first()?.as_ref()?;
         Some((coefficients, self.responses.first()?))
     }
+
+    /// The coefficients on a device.
+    fn coefficients_on(&self, device: &Device) -> &[Option<Affine>] {
+        found_on(&self.copies, device).unwrap_or(&self.coefficients)
+    }
+}
+
+fn found_on<'c, T>(copies: &'c Copies<T>, device: &Device) -> Option<&'c T> {
+    let found = copies.iter().find(|(own, _)| own == device);
+    found.map(|(_, copy)| copy)
 }
 
 impl<'a> FullBatch<'a> {
@@ -98,11 +122,18 @@ impl<'a> FullBatch<'a> {
         batch: &Batch,
         settings: FullBatchSettings,
     ) -> Self {
+        let home = batch.inputs.device();
+        let chunks = batch.chunks_on_shards(settings.chunk);
+        let devices = chunks.iter().map(|chunk| chunk.inputs.device());
+        let devices = devices.filter(|_| batch.is_sharded()).collect();
         Self {
             stages: MethodStage::all(network, roles),
-            chunks: batch.chunks(settings.chunk).collect(),
+            replicas: Replicas::new(network, home.clone()),
+            chunks,
+            devices,
             samples: batch.len(),
-            wave: wave(&batch.inputs.device()),
+            wave: wave(&home),
+            home,
             settings,
         }
     }
@@ -112,9 +143,39 @@ impl<'a> FullBatch<'a> {
         let roles: Vec<_> = self.stages.iter().map(|part| part.role).collect();
         FullBatch {
             stages: MethodStage::all(network, &roles),
+            replicas: Replicas::new(network, self.home.clone()),
             chunks: self.chunks.clone(),
+            devices: self.devices.clone(),
+            home: self.home.clone(),
             ..*self
         }
+    }
+
+    /// The device of a chunk.
+    fn device(&self, c: usize) -> &Device {
+        self.devices.get(c).unwrap_or(&self.home)
+    }
+
+    /// The network on the device of a chunk.
+    fn network(&self, c: usize) -> Network {
+        self.replicas.on(self.device(c))
+    }
+
+    /// The stages of a network with the roles of these.
+    fn parts<'n>(&self, network: &'n Network) -> Vec<MethodStage<'n>> {
+        let roles = self.stages.iter().map(|part| part.role);
+        MethodStage::all(network, &roles.collect::<Vec<_>>())
+    }
+
+    /// Copies of a value on all other devices that have chunks.
+    fn copies<T>(&self, copy: impl Fn(&Device) -> T) -> Copies<T> {
+        let mut copies = Copies::new();
+        for device in &self.devices {
+            if *device != self.home && found_on(&copies, device).is_none() {
+                copies.push((device.clone(), copy(device)));
+            }
+        }
+        copies
     }
 
     /// Forward pass at the network's own weights.
@@ -143,9 +204,15 @@ impl<'a> FullBatch<'a> {
             Storage::Recomputed => Vec::new(),
         };
         let mut losses = Losses::new();
+        let copies = self.copies(|device| {
+            let stages = coefficients.iter().cloned();
+            stages.map(|own| Some(own?.on(device))).collect::<Vec<_>>()
+        });
         self.for_each_chunk(
             |c| {
-                let (responses, logits) = self.pass(&coefficients, c, known);
+                let own = found_on(&copies, self.device(c));
+                let own = own.unwrap_or(&coefficients);
+                let (responses, logits) = self.pass(own, c, known);
                 Ok((responses, self.losses(logits, c)))
             },
             |(own, loss)| {
@@ -158,6 +225,7 @@ impl<'a> FullBatch<'a> {
         Ok(Iterate {
             loss: self.loss(losses, &coefficients)?,
             coefficients,
+            copies,
             responses,
             conditions,
         })
@@ -171,7 +239,12 @@ impl<'a> FullBatch<'a> {
             .filter(|_| decay > 0.0)
             .map(|kernel| (kernel.clone() * kernel.clone()).sum());
         // Leaves the device once per trial: the loss decides whether the step is taken.
-        let mut figures = to_f64(Tensor::cat(losses.into_iter().chain(squares).collect(), 0))?;
+        let losses = joined(losses, 0, &self.home);
+        let mut figures = to_f64(joined(
+            [losses].into_iter().chain(squares).collect(),
+            0,
+            &self.home,
+        ))?;
         let squares: f64 = figures.split_off(self.samples).iter().sum();
         let chunks = figures.chunks(self.settings.chunk.max(1));
         let sum: f64 = chunks.map(|chunk| chunk.iter().sum::<f64>()).sum();
@@ -186,7 +259,10 @@ impl<'a> FullBatch<'a> {
                 .iter()
                 .map(|chunks| chunks[c].clone())
                 .collect(),
-            Storage::Recomputed => self.pass(&iterate.coefficients, c, &[]).0,
+            Storage::Recomputed => {
+                let coefficients = iterate.coefficients_on(self.device(c));
+                self.pass(coefficients, c, &[]).0
+            }
         }
     }
 
@@ -198,7 +274,9 @@ impl<'a> FullBatch<'a> {
         known: &[Chunks],
     ) -> (Vec<Tensor<2>>, Tensor<2>) {
         let mut h = self.chunks[c].inputs.clone();
-        let parts = self.stages.iter().zip(coefficients).enumerate();
+        let network = self.network(c);
+        let parts = self.parts(&network);
+        let parts = parts.iter().zip(coefficients).enumerate();
         let responses = parts.map(|(l, (part, coefficients))| {
             let response = match known.get(l) {
                 Some(chunks) => chunks[c].clone(),
@@ -227,25 +305,31 @@ impl<'a> FullBatch<'a> {
         compute: impl Fn(usize) -> Result<T> + Sync,
         take: impl FnMut(T),
     ) -> Result<()> {
-        for_each_chunk(self.chunks.len(), self.wave, compute, take)
+        match self.devices.is_empty() {
+            true => for_each_chunk(self.chunks.len(), self.wave, compute, take),
+            false => shards::for_each_chunk(&self.devices, compute, take),
+        }
+    }
+
+    /// Adds the part of a chunk to a sum.
+    fn add<T: OnDevice>(&self, sum: &mut Option<T>, part: T, plus: impl FnOnce(T, T) -> T) {
+        shards::add(sum, part, &self.home, plus);
+    }
+
+    fn add_some<T: OnDevice>(
+        &self,
+        sum: &mut Option<T>,
+        part: Option<T>,
+        plus: impl FnOnce(T, T) -> T,
+    ) {
+        if let Some(part) = part {
+            self.add(sum, part, plus);
+        }
     }
 
     /// The cross-entropies of a chunk, still on the device.
     fn losses(&self, logits: Tensor<2>, c: usize) -> Tensor<1> {
         cross_entropy::per_sample(logits, &self.chunks[c].labels)
-    }
-}
-
-fn add<T>(sum: &mut Option<T>, part: T, plus: impl FnOnce(T, T) -> T) {
-    *sum = Some(match sum.take() {
-        Some(sum) => plus(sum, part),
-        None => part,
-    });
-}
-
-fn add_some<T>(sum: &mut Option<T>, part: Option<T>, plus: impl FnOnce(T, T) -> T) {
-    if let Some(part) = part {
-        add(sum, part, plus);
     }
 }
 

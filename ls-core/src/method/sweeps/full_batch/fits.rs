@@ -4,10 +4,11 @@ use burn::tensor::Tensor;
 
 use super::gradients::Displacement;
 use super::inputs::{FirstStage, no_samples};
-use super::{Chunks, FullBatch, Gradients, Iterate, Losses, Storage, add};
+use super::{Chunks, FullBatch, Gradients, Iterate, Losses, Storage, found_on};
 use crate::linalg::{Affine, Gram};
 use crate::method::backward::{output, response};
 use crate::method::sweeps::control::{Candidate, Form};
+use crate::shards::OnDevice;
 use crate::stage::AffineStage;
 use crate::{Error, Result};
 
@@ -33,6 +34,7 @@ impl FullBatch<'_> {
         let count = self.stages.len();
         let mut fitted = Iterate {
             coefficients: Vec::with_capacity(count),
+            copies: self.copies(|_| Vec::with_capacity(count)),
             responses: Vec::with_capacity(count),
             loss: 0.0,
             conditions: Vec::with_capacity(count),
@@ -62,6 +64,9 @@ impl FullBatch<'_> {
                 Err(Error::NotPositiveDefinite(_)) => return Ok(None),
                 Err(error) => return Err(error),
             };
+            for (device, copies) in &mut fitted.copies {
+                copies.push(coefficients.clone().map(|own| own.on(device)));
+            }
             fitted.coefficients.push(coefficients);
             fitted.conditions.push(condition);
             losses = self.propagate(l, &mut fitted, &mut inputs)?;
@@ -120,28 +125,33 @@ impl FullBatch<'_> {
     ) -> Result<(Affine, f64)> {
         let mut cross: Option<Affine> = None;
         let mut gram: Option<Gram> = None;
+        let displacement = &aim.displacements[l];
+        let copies = self.copies(|device| displacement.clone().on(device));
         self.for_each_chunk(
             |c| {
                 let rows = stage.rows(self.input(l, c, fitted, inputs));
                 let (u, g) = self.at(l, c, aim.iterate, aim.gradients);
-                let mut residual = aim.displacements[l].of(g);
-                if aim.form == Form::Corrected {
+                let own = found_on(&copies, self.device(c));
+                let mut residual = own.unwrap_or(displacement).of(g);
+                let old = aim.iterate.coefficients_on(self.device(c));
+                if let (Form::Corrected, Some(old)) = (aim.form, &old[l]) {
                     residual = residual + u - stage.pre_activations(old, rows.clone());
                 }
                 let part = Affine::pull_back(rows.clone(), residual);
                 Ok((part, Gram::from_rows(self.subset(l, c, stage, rows))))
             },
             |(part, own)| {
-                add(&mut cross, part, |sum, part| sum.plus(&part));
-                add(&mut gram, own, Gram::plus);
+                self.add(&mut cross, part, |sum, part| sum.plus(&part));
+                self.add(&mut gram, own, Gram::plus);
             },
         )?;
         let (Some(cross), Some(gram)) = (cross, gram) else {
             return Err(no_samples());
         };
+        let (cross, gram) = (cross.on(&self.home), gram.on(&self.home));
         let factor = gram.factor(aim.damping, self.settings.ridge)?;
         let mean = cross.scaled(1.0 / self.rows(stage) as f64);
-        let right = self.decayed(stage, old, mean, &aim.displacements[l]);
+        let right = self.decayed(stage, old, mean, displacement);
         Ok((factor.solve(&right)?, factor.condition()))
     }
 
@@ -172,14 +182,16 @@ impl FullBatch<'_> {
         if !stored && !is_last {
             return Ok(Losses::new());
         }
-        let part = &self.stages[l];
         let mut responses = Chunks::new();
         let mut outputs = Chunks::new();
         let mut losses = Losses::new();
         self.for_each_chunk(
             |c| {
                 let input = self.input(l, c, fitted, inputs);
-                let response = response(part, fitted.coefficients[l].as_ref(), &input);
+                let network = self.network(c);
+                let part = &self.parts(&network)[l];
+                let coefficients = fitted.coefficients_on(self.device(c));
+                let response = response(part, coefficients[l].as_ref(), &input);
                 let output = output(part, response.clone(), &input);
                 let losses = is_last.then(|| self.losses(output.clone(), c));
                 Ok((response, output, losses))
@@ -204,7 +216,10 @@ impl FullBatch<'_> {
         match self.settings.storage {
             Storage::Stored => inputs[c].clone(),
             Storage::Recomputed => {
-                let parts = self.stages.iter().zip(&fitted.coefficients).take(l);
+                let network = self.network(c);
+                let parts = self.parts(&network);
+                let coefficients = fitted.coefficients_on(self.device(c));
+                let parts = parts.iter().zip(coefficients).take(l);
                 parts.fold(inputs[c].clone(), |h, (part, coefficients)| {
                     output(part, response(part, coefficients.as_ref(), &h), &h)
                 })

@@ -1,14 +1,15 @@
 //! The backward pass of a full-batch sweep, and the displacements that its gradients give.
 
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-use super::{Chunks, FullBatch, Iterate, Storage, add_some};
+use super::{Chunks, FullBatch, Iterate, Storage};
 use crate::Result;
 use crate::linalg::{Affine, OutputCurvature, OutputMetric, to_f64};
 use crate::method::backward::{Backward, Parameters, Regularization, backward, response};
 use crate::method::stage_role::MethodStage;
 use crate::method::sweeps::control::Candidate;
+use crate::shards::{OnDevice, joined};
 use crate::update::add_gradients;
 
 /// `∂ce_n/∂u_l` at an iterate, or `∂ce_n/∂h_l` of a stage that is not fitted.
@@ -58,6 +59,14 @@ pub(in crate::method::sweeps) struct Displacement {
 }
 
 impl Displacement {
+    /// The same on a device.
+    pub(super) fn on(self, device: &Device) -> Self {
+        Self {
+            metric: self.metric.map(|metric| metric.on(device)),
+            ..self
+        }
+    }
+
     /// The displacements of rows with the gradients `g`, `[rows, d_out]`.
     pub(super) fn of(&self, g: Tensor<2>) -> Tensor<2> {
         match &self.metric {
@@ -124,7 +133,7 @@ impl FullBatch<'_> {
     ) -> Result<Gradients> {
         let count = self.stages.len();
         let mut stored = vec![Chunks::new(); count];
-        let mut squares: Vec<Tensor<1>> = Vec::new();
+        let mut squares: Vec<Tensor<2>> = Vec::new();
         let mut dims = vec![[0, 0]; count];
         let mut sums: Vec<Option<Affine>> = vec![None; count];
         let mut moments: Vec<Option<Tensor<2>>> = vec![None; count];
@@ -132,12 +141,12 @@ impl FullBatch<'_> {
             |c| Ok(self.chunk_gradients(iterate, c, sums_of)),
             |chunk| {
                 for (sum, own) in sums.iter_mut().zip(chunk.sums) {
-                    add_some(sum, own, |sum, own| sum.plus(&own));
+                    self.add_some(sum, own, |sum, own| sum.plus(&own));
                 }
                 for (moment, own) in moments.iter_mut().zip(chunk.moments) {
-                    add_some(moment, own, |sum, own| sum + own);
+                    self.add_some(moment, own, |sum, own| sum + own);
                 }
-                squares.push(chunk.squares);
+                squares.push(chunk.squares.unsqueeze());
                 for (l, gradient) in chunk.gradients.into_iter().enumerate() {
                     let [rows, columns] = gradient.dims();
                     dims[l] = [dims[l][0] + rows, columns];
@@ -148,18 +157,19 @@ impl FullBatch<'_> {
             },
         )?;
         // Leaves the device once per sweep: a number for each stage and chunk.
-        let squares = to_f64(Tensor::stack::<2>(squares, 0))?;
+        let squares = to_f64(joined(squares, 0, &self.home))?;
         let total = |l: usize| squares.iter().skip(l).step_by(count).sum();
         let curvature = |moment: Option<Tensor<2>>| match moment {
-            Some(moment) => OutputCurvature::new(moment),
+            Some(moment) => OutputCurvature::new(moment.on(&self.home)),
             None => Ok(None),
         };
+        let at_home = |sum: Option<Affine>| Some(sum?.on(&self.home));
         Ok(Gradients {
             stored,
             squares: (0..count).map(total).collect(),
             dims,
             fitted: self.stages.iter().map(MethodStage::is_fitted).collect(),
-            sums,
+            sums: sums.into_iter().map(at_home).collect(),
             sums_of,
             curvatures: moments.into_iter().map(curvature).collect::<Result<_>>()?,
         })
@@ -252,15 +262,17 @@ impl FullBatch<'_> {
         parameters: Parameters,
         see: impl FnMut(&Tensor<2>, &Tensor<2>),
     ) -> Backward {
+        let network = self.network(c);
+        let parts = self.parts(&network);
         let pre_activation = |l: usize, input: &Tensor<2>| match self.settings.storage {
             Storage::Stored => iterate.responses[l][c].clone(),
             Storage::Recomputed => {
-                let coefficients = iterate.coefficients[l].as_ref();
-                response(&self.stages[l], coefficients, input)
+                let coefficients = iterate.coefficients_on(self.device(c));
+                response(&parts[l], coefficients[l].as_ref(), input)
             }
         };
         let chunk = &self.chunks[c];
         let plain = Regularization::default();
-        backward(&self.stages, chunk, parameters, plain, pre_activation, see)
+        backward(&parts, chunk, parameters, plain, pre_activation, see)
     }
 }

@@ -4,10 +4,11 @@ use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
-use super::{FullBatch, Iterate, add, add_some};
+use super::{FullBatch, Iterate};
 use crate::batch::index_tensor;
 use crate::linalg::{Cholesky, Covariance, Gram, Preconditioner, Ridge};
 use crate::method::backward::output;
+use crate::shards::OnDevice;
 use crate::stage::AffineStage;
 use crate::{Error, Result};
 
@@ -97,7 +98,9 @@ impl FullBatch<'_> {
     pub(super) fn inputs(&self, iterate: &Iterate, c: usize) -> Vec<Tensor<2>> {
         let mut h = self.chunks[c].inputs.clone();
         let responses = self.responses(iterate, c);
-        let pairs = self.stages.iter().zip(responses);
+        let network = self.network(c);
+        let parts = self.parts(&network);
+        let pairs = parts.iter().zip(responses);
         pairs
             .map(|(part, response)| {
                 let next = output(part, response, &h);
@@ -130,11 +133,14 @@ impl FullBatch<'_> {
             },
             |parts| {
                 for (sum, part) in sums.iter_mut().skip(1).zip(parts) {
-                    add_some(sum, part, Covariance::plus);
+                    self.add_some(sum, part, Covariance::plus);
                 }
             },
         )?;
-        let precondition = |sum: Option<Covariance>| sum.map(|sum| sum.precondition(damping));
+        let precondition = |sum: Option<Covariance>| {
+            let sum = sum.map(|sum| sum.on(&self.home));
+            sum.map(|sum| sum.precondition(damping))
+        };
         let found = sums.into_iter().map(|sum| precondition(sum).transpose());
         let mut found: Vec<_> = found.collect::<Result<_>>()?;
         if let Some(stage) = self.stages[0].affine() {
@@ -151,9 +157,10 @@ impl FullBatch<'_> {
                 let rows = stage.rows(self.chunks[c].inputs.clone());
                 Ok(Gram::from_rows(self.subset(0, c, stage, rows)))
             },
-            |part| add(&mut sum, part, Gram::plus),
+            |part| self.add(&mut sum, part, Gram::plus),
         )?;
-        sum.ok_or_else(no_samples)
+        let sum: Gram = sum.ok_or_else(no_samples)?;
+        Ok(sum.on(&self.home))
     }
 }
 

@@ -1,5 +1,8 @@
 //! `layersep info`: the needs of a network before anything is trained.
 
+mod sharing;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,6 +14,7 @@ use ls_datasets::{Facts, Source};
 use ls_train::config::{Precision, RunConfig};
 use ls_train::memory::MemoryNeed;
 
+use self::sharing::Sharing;
 use super::support::{Context, ensure_fits};
 use crate::args::values::named;
 use crate::args::{ModelArgs, WeightingArgs};
@@ -27,7 +31,9 @@ use crate::ui::format::{bytes, count};
     after_help = "\
 Examples:
   layersep info --model cnn --dataset mnist
-  layersep info --hidden 64x30 --activation tanh --init orthogonal"
+  layersep info --hidden 64x30 --activation tanh --init orthogonal
+  layersep info --hidden 1024x4 --dataset mnist --device flex
+      predicts the time of a sweep over many machines like this one"
 )]
 pub(crate) struct InfoArgs {
     /// Data set whose shapes to assume
@@ -40,6 +46,12 @@ pub(crate) struct InfoArgs {
     model: ModelArgs,
     #[command(flatten)]
     weighting: WeightingArgs,
+    /// Devices that would share the samples in `exact`, as for `train`: predicts the time of a sweep for 2 to 1,024 like the first of them
+    #[arg(long)]
+    device: Option<String>,
+    /// File with the token that the workers of `--device remote:…` ask for
+    #[arg(long, value_name = "FILE", requires = "device")]
+    token_file: Option<PathBuf>,
     /// Seed of the initial weights
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -79,7 +91,13 @@ impl InfoArgs {
             usize::try_from(limit).map_or(samples, |limit| limit.min(samples))
         });
         let info = Info::new(model, &network, weighting, shape, samples);
-        Ok(info.map_err(ls_train::Error::from)?)
+        let mut info = info.map_err(ls_train::Error::from)?;
+        if let Some(name) = &self.device {
+            let token = self.token_file.as_deref();
+            let samples = [samples, facts.test_samples];
+            info.sharing = Some(Sharing::predict(name, token, &network, samples)?);
+        }
+        Ok(info)
     }
 
     /// Returns the shape and the numbers of samples of the data set, which only some state before they are read.
@@ -106,6 +124,9 @@ struct Info {
     auxiliary_bytes: u64,
     training_bytes: u64,
     stages: Vec<StageInfo>,
+    /// Prediction for several devices, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sharing: Option<Sharing>,
 }
 
 /// A stage as a program reads it.
@@ -153,6 +174,7 @@ impl Info {
             auxiliary_bytes: need.auxiliary_sum(),
             training_bytes: need.total(),
             stages: stages.collect(),
+            sharing: None,
         })
     }
 
@@ -179,9 +201,11 @@ impl Info {
         text += "\nK: Lipschitz constant of the stage; Π: product of those after it, by which a change of its output can grow;\nω: weight of its residual in the separated loss\n";
         text += &format!("\nparameters            {}\n", count(self.parameters));
         text += &format!("auxiliary variables   {}\n", bytes(self.auxiliary_bytes));
-        text + &format!(
+        text += &format!(
             "training, full batch  about {}\n",
             bytes(self.training_bytes)
-        )
+        );
+        let sharing = self.sharing.as_ref().map(Sharing::table);
+        text + &sharing.unwrap_or_default()
     }
 }
