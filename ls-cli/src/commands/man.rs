@@ -15,7 +15,7 @@ Examples:
   layersep man | man -l -
   layersep man --dir ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// Folder for the pages of all commands; it is made if it does not exist
+    /// Folder for the pages of all commands; it is made if it does not exist, and pages of another version are replaced
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

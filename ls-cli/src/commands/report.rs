@@ -1,5 +1,7 @@
 //! `layersep report`: a page about runs.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -39,10 +41,10 @@ pub(crate) struct ReportArgs {
     /// Folder with the files of the data set, or with a folder of its name [default: that of the run]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Replace a file that is no earlier report
+    /// Replace a file that is no earlier report, and charts in the folder of --plots
     #[arg(long)]
     overwrite: bool,
-    /// Also write every chart as SVG and PNG into this folder
+    /// Also write every chart as SVG and PNG into this folder, which is new or empty unless --overwrite is given
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
     /// Device to classify the test images on
@@ -81,6 +83,9 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
     };
     // Before the test images are classified, which takes longer.
     let path = destination(args)?;
+    if let Some(folder) = &args.plots {
+        ensure_empty(folder, args.overwrite)?;
+    }
     let start = Instant::now();
     let mut progress = |text: &str| {
         if start.elapsed() > PATIENCE {
@@ -106,6 +111,21 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
     }
     show(args, path, plots, notes, ui)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a folder for charts that holds files, which charts of their names would replace.
+///
+/// # Errors
+/// Exit code 2, with the way on.
+fn ensure_empty(folder: &Path, overwrite: bool) -> Result<(), Failure> {
+    let shown = folder.display();
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::new(format!("cannot write to {shown}: {error}"))),
+        Ok(mut files) if overwrite || files.next().is_none() => Ok(()),
+        Ok(_) => Err(Failure::new(format!("{shown} holds files already"))
+            .hint("name a new folder with --plots, or add --overwrite")),
+    }
 }
 
 /// Returns the file of the page; `None` for standard output.

@@ -166,6 +166,13 @@ fn several_runs_are_compared_and_their_charts_can_be_written_to_files() {
             "{plot}"
         );
     }
+    // A chart would replace any file of its name.
+    let again = layersep(folder.path(), &arguments);
+    assert_eq!(again.status.code(), Some(2));
+    let error = String::from_utf8(again.stderr).unwrap();
+    assert!(error.contains("plots holds files already"), "{error}");
+    let replaced = layersep(folder.path(), &[&arguments[..], &["--overwrite"]].concat());
+    assert!(replaced.status.success());
     let page = fs::read_to_string(folder.path().join("both.html")).unwrap();
     assert_eq!(charts(&page)[0], ("overlay".into(), 2));
     assert_eq!(charts(&page).len(), 1 + 7 + 4);
