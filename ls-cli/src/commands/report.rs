@@ -119,11 +119,14 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
 /// Exit code 2, with the way on.
 fn ensure_empty(folder: &Path, overwrite: bool) -> Result<(), Failure> {
     let shown = folder.display();
-    match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Failure::new(format!("cannot write to {shown}: {error}"))),
-        Ok(mut files) if overwrite || files.next().is_none() => Ok(()),
-        Ok(_) => Err(Failure::new(format!("{shown} holds files already"))
+    let is_free = match fs::read_dir(folder) {
+        Ok(mut files) => files.next().is_none(),
+        Err(error) if error.kind() == ErrorKind::NotFound => true,
+        Err(error) => return Err(Failure::new(format!("cannot write to {shown}: {error}"))),
+    };
+    match is_free || overwrite {
+        true => Ok(()),
+        false => Err(Failure::new(format!("{shown} holds files already"))
             .hint("name a new folder with --plots, or add --overwrite")),
     }
 }
