@@ -155,7 +155,7 @@ impl Batch {
     pub fn to_device(&self, device: &Device) -> Self {
         Self {
             inputs: self.inputs.clone().to_device(device),
-            labels: self.labels.clone().to_device(device),
+            labels: labels_on(&self.labels, device),
             identity: BatchIdentity::new(),
             shards: None,
             ..self.clone()
@@ -241,4 +241,11 @@ pub fn index_tensor(indices: &[usize], device: &Device) -> Tensor<1, Int> {
     let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
     let count = indices.len();
     Tensor::from_data(TensorData::new(indices, [count]), device)
+}
+
+/// Labels on a device, in the integers of its backend: a tensor that moves keeps those of the backend that it came from, and backends
+/// refuse to compare integers of two sizes.
+fn labels_on(labels: &Tensor<1, Int>, device: &Device) -> Tensor<1, Int> {
+    let own = Tensor::<1, Int>::zeros([1], device).dtype();
+    labels.clone().to_device(device).cast(own)
 }
