@@ -5,7 +5,7 @@ use ls_core::method::{ExactConfig, SweepTraffic};
 use ls_core::model::{MlpConfig, ModelConfig};
 use ls_core::network::Network;
 use ls_core::shape::FeatureShape;
-use ls_core::stage::{Activation, Init};
+use ls_core::stage::Activation;
 
 use crate::proxy::Proxy;
 use crate::worker::Worker;
