@@ -15,7 +15,7 @@ use super::{
 };
 use crate::Result;
 use crate::error::ensure;
-use crate::linalg::{Affine, Operator, binarized};
+use crate::linalg::{Affine, Operator};
 use crate::shape::FeatureShape;
 
 /// Settings of a [`Dense`] stage.
@@ -152,10 +152,7 @@ impl Dense {
 
     /// Returns the kernel that multiplies inputs.
     pub(super) fn kernel(&self) -> Tensor<2> {
-        match self.binary_weights {
-            true => binarized(self.weight.val()),
-            false => self.weight.val(),
-        }
+        self.used_kernel(self.weight.val())
     }
 
     /// Returns `s(u)`, or `s(n(u))`.

@@ -198,14 +198,19 @@ pub trait AffineStage: Stage {
 
     /// Returns the pre-activations `u = Â V`, `[rows, d_out]`, at any coefficients; with binary weights, those of the binary kernel.
     fn pre_activations(&self, coefficients: &Affine, rows: Tensor<2>) -> Tensor<2> {
-        if !self.has_binary_weights() {
-            return coefficients.apply(rows);
-        }
-        let binary = Affine {
-            kernel: binarized(coefficients.kernel.clone()),
+        let used = Affine {
+            kernel: self.used_kernel(coefficients.kernel.clone()),
             bias: coefficients.bias.clone(),
         };
-        binary.apply(rows)
+        used.apply(rows)
+    }
+
+    /// Returns the kernel that multiplies rows where the coefficients have the kernel `W`, `[d_in, d_out]`: `W`, or its binary kernel.
+    fn used_kernel(&self, kernel: Tensor<2>) -> Tensor<2> {
+        match self.has_binary_weights() {
+            true => binarized(kernel),
+            false => kernel,
+        }
     }
 
     /// Maps pre-activations `u = Â V`, `[rows, d_out]`, to the stage's output.

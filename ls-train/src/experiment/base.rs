@@ -4,7 +4,8 @@ use ls_core::model::{CnnConfig, MlpConfig, ModelConfig};
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use crate::config::{AlternatingConfig, MethodConfig, RunConfig};
+use super::{Case, Choice, Contender};
+use crate::config::{AlternatingConfig, MethodConfig, OptimizerName, RunConfig};
 
 /// Returns the configuration of a fully connected network on the embedded digits.
 pub(super) fn digits(hidden: &[usize], activation: Activation, init: Init) -> RunConfig {
@@ -47,4 +48,21 @@ pub(super) fn first_samples(mut base: RunConfig, source: Source, samples: usize)
     base.data.dataset = source.name().into();
     base.data.limit = Some(samples);
     base
+}
+
+/// Rates of Adam with the straight-through estimator.
+const RATES: [f64; 4] = [3e-4, 1e-3, 3e-3, 1e-2];
+
+/// Samples of a batch.
+const BATCH: usize = 128;
+
+/// Compares `exact` and `foof` with Adam and the straight-through estimator on one problem, for a multiple of the experiment's seconds.
+pub(super) fn straight_through(name: &str, base: RunConfig, times: f64) -> Case {
+    let adam = Contender::falling(&base, BATCH, OptimizerName::Adam, &RATES, &[0.0]);
+    let contenders = vec![Contender::exact(&base), Contender::foof(&base, BATCH), adam];
+    Case {
+        choice: Choice::TestAccuracy,
+        times,
+        ..Case::new(name, contenders)
+    }
 }

@@ -4,9 +4,9 @@ use ls_core::model::ModelConfig;
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::base::{cnn, digits, first_samples};
-use super::{Case, Choice, Contender, Experiment};
-use crate::config::{OptimizerName, RunConfig, RunNetwork};
+use super::base::{cnn, digits, first_samples, straight_through as case};
+use super::{Case, Experiment};
+use crate::config::{RunConfig, RunNetwork};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "binary-weights",
@@ -14,12 +14,6 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     seconds: 20.0,
     cases,
 };
-
-/// Rates of Adam.
-const RATES: [f64; 4] = [3e-4, 1e-3, 3e-3, 1e-2];
-
-/// Samples of a batch.
-const BATCH: usize = 128;
 
 fn cases() -> Vec<Case> {
     let dense = |hidden: &[usize], activation| binary(digits(hidden, activation, Init::Kaiming));
@@ -48,19 +42,4 @@ fn binary(mut base: RunConfig) -> RunConfig {
         }
     }
     base
-}
-
-/// The methods and the baseline on one problem, for a multiple of the experiment's seconds.
-fn case(name: &str, base: RunConfig, times: f64) -> Case {
-    let straight_through = Contender::falling(&base, BATCH, OptimizerName::Adam, &RATES, &[0.0]);
-    let contenders = vec![
-        Contender::exact(&base),
-        Contender::foof(&base, BATCH),
-        straight_through,
-    ];
-    Case {
-        choice: Choice::TestAccuracy,
-        times,
-        ..Case::new(name, contenders)
-    }
 }

@@ -3,9 +3,8 @@
 use ls_core::stage::{Activation, Init};
 use ls_datasets::Source;
 
-use super::base::{cnn, digits, first_samples};
-use super::{Case, Choice, Contender, Experiment};
-use crate::config::{OptimizerName, RunConfig};
+use super::base::{cnn, digits, first_samples, straight_through as case};
+use super::{Case, Experiment};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "sign",
@@ -13,12 +12,6 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     seconds: 20.0,
     cases,
 };
-
-/// Rates of Adam.
-const RATES: [f64; 4] = [3e-4, 1e-3, 3e-3, 1e-2];
-
-/// Samples of a batch.
-const BATCH: usize = 128;
 
 fn cases() -> Vec<Case> {
     let dense = |hidden: &[usize]| digits(hidden, Activation::Sign, Init::Kaiming);
@@ -38,19 +31,4 @@ fn cases() -> Vec<Case> {
             3.0,
         ),
     ]
-}
-
-/// The methods and the baseline on one problem, for a multiple of the experiment's seconds.
-fn case(name: &str, base: RunConfig, times: f64) -> Case {
-    let straight_through = Contender::falling(&base, BATCH, OptimizerName::Adam, &RATES, &[0.0]);
-    let contenders = vec![
-        Contender::exact(&base),
-        Contender::foof(&base, BATCH),
-        straight_through,
-    ];
-    Case {
-        choice: Choice::TestAccuracy,
-        times,
-        ..Case::new(name, contenders)
-    }
 }

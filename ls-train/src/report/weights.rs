@@ -1,6 +1,6 @@
 //! The weights of the first stage as small pictures.
 
-use ls_core::linalg::{binarized, to_f64};
+use ls_core::linalg::to_f64;
 use serde::Serialize;
 
 use super::pictures;
@@ -37,10 +37,7 @@ impl WeightPictures {
             return Ok(None);
         };
         let weight_shape = affine.pytorch_weight_shape();
-        let kernel = match affine.has_binary_weights() {
-            true => binarized(affine.coefficients().kernel),
-            false => affine.coefficients().kernel,
-        };
+        let kernel = affine.used_kernel(affine.coefficients().kernel);
         let [d_in, d_out] = kernel.dims();
         // The only read from the device.
         let weights = to_f64(kernel.transpose())?;
