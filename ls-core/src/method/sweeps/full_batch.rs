@@ -18,6 +18,8 @@ mod work;
 pub(super) use gradients::{Gradients, SumsOf};
 pub(super) use inputs::FirstStage;
 
+use std::borrow::Cow;
+
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -156,15 +158,19 @@ impl<'a> FullBatch<'a> {
         self.devices.get(c).unwrap_or(&self.home)
     }
 
-    /// The network on the device of a chunk.
-    fn network(&self, c: usize) -> Network {
-        self.replicas.on(self.device(c))
+    /// The network on the device of a chunk; `None` at home, where the stages are those of the value.
+    fn network(&self, c: usize) -> Option<Network> {
+        let device = self.devices.get(c).filter(|own| **own != self.home)?;
+        Some(self.replicas.on(device))
     }
 
-    /// The stages of a network with the roles of these.
-    fn parts<'n>(&self, network: &'n Network) -> Vec<MethodStage<'n>> {
+    /// The stages of a network that [`network`](Self::network) gave, with the roles of these.
+    fn parts<'n>(&'n self, network: &'n Option<Network>) -> Cow<'n, [MethodStage<'n>]> {
+        let Some(network) = network else {
+            return Cow::Borrowed(&self.stages);
+        };
         let roles = self.stages.iter().map(|part| part.role);
-        MethodStage::all(network, &roles.collect::<Vec<_>>())
+        Cow::Owned(MethodStage::all(network, &roles.collect::<Vec<_>>()))
     }
 
     /// Copies of a value on all other devices that have chunks.
