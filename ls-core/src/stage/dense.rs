@@ -87,7 +87,8 @@ impl StageSettings for DenseConfig {
     }
 }
 
-/// `f(a) = s(a W + b)`, or `s(n(a W + b))` with a [`Normalization`] `n`; with binary weights, [`binarized`] takes the place of `W`.
+/// `f(a) = s(a W + b)`, or `s(n(a W + b))` with a [`Normalization`] `n`; with binary weights, [`binarized`](crate::linalg::binarized) takes
+/// the place of `W`.
 #[derive(Module, Debug)]
 pub struct Dense {
     /// `W`, `[d_in, d_out]`.
