@@ -403,9 +403,9 @@ fn lipschitz_constants_of_pooling_are_the_exact_ones() {
         let largest = Pooling::Max { size };
         geometry.config.pooling = Some(largest);
         let pooled = |h: &[f64]| {
-            let images = tensor(&vec![h.to_vec()]).reshape([1, 1, height, width]);
+            let images = tensor(&vec![h.to_vec()]).reshape([1, height, width, 1]);
             let pooled: Tensor<4> = largest.apply(images);
-            let features = pooled.dims()[2] * pooled.dims()[3];
+            let features = pooled.dims()[1] * pooled.dims()[2];
             rows(pooled.reshape([1, features])).concat()
         };
         let mut random = Random::new(7);

@@ -99,7 +99,8 @@ impl Activation {
     /// with `tanh(t u)`; the steeper loss does better here).
     pub fn pull_back(self, u: Tensor<2>, h: Tensor<2>, cotangent: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Relu => cotangent.mask_fill(u.lower_equal_scalar(0.0), 0.0),
+            // On the CPU a product is many times faster than a mask that fills in place.
+            Self::Relu => cotangent * u.greater_elem(0.0).float(),
             Self::LeakyRelu => {
                 let leaked = cotangent.clone() * LEAK;
                 cotangent.mask_where(u.lower_equal_scalar(0.0), leaked)
@@ -155,6 +156,15 @@ impl Activation {
             Self::LeakyRelu => Some(LEAK),
             Self::Identity => Some(1.0),
             Self::Tanh | Self::Sigmoid | Self::Gelu | Self::Silu | Self::Sign | Self::Step => None,
+        }
+    }
+
+    /// Returns whether `s(max(u, v)) = max(s(u), s(v))`, so that the activation may follow max pooling. Activations that jump commute as
+    /// well, but their entries that are equally large learn together: they go first.
+    pub fn commutes_with_max(self) -> bool {
+        match self {
+            Self::Relu | Self::LeakyRelu | Self::Tanh | Self::Sigmoid | Self::Identity => true,
+            Self::Gelu | Self::Silu | Self::Sign | Self::Step => false,
         }
     }
 

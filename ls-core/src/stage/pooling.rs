@@ -39,65 +39,141 @@ impl Pooling {
         }
     }
 
-    /// Pools images `[samples, channels, height, width]`.
+    /// Pools images `[samples, height, width, channels]`.
     pub fn apply(self, images: Tensor<4>) -> Tensor<4> {
-        let [samples, channels, height, width] = images.dims();
-        let (rows, columns) = (height / self.size(), width / self.size());
-        let windows = self.windows(images);
-        let pooled = match self {
-            Self::Max { .. } => windows.max_dim(5).max_dim(3),
-            Self::Average { .. } => windows.mean_dim(5).mean_dim(3),
-        };
-        pooled.reshape([samples, channels, rows, columns])
+        self.pooled(&self.places(images))
     }
 
-    /// Pulls a cotangent of the pooled images back to the images. Several largest entries of one window share its cotangent
-    /// evenly, which gives a subgradient.
-    pub fn pull_back(
-        self,
-        images: Tensor<4>,
-        pooled: Tensor<4>,
-        cotangent: Tensor<4>,
-    ) -> Tensor<4> {
+    /// Pools images as [`apply`](Self::apply) does, and returns the map that pulls a cotangent of the result back to them. Several largest
+    /// entries of one window share its cotangent evenly, which gives a subgradient.
+    pub fn linearize(self, images: Tensor<4>) -> (Tensor<4>, impl FnOnce(Tensor<4>) -> Tensor<4>) {
+        let dims = images.dims();
+        let places = self.places(images);
+        let pooled = self.pooled(&places);
+        let output = pooled.clone();
+        let pull_back = move |cotangent: Tensor<4>| {
+            let shares = match self {
+                Self::Max { .. } => max_shares(&places, &pooled, cotangent),
+                Self::Average { .. } => {
+                    let count = places.len();
+                    vec![cotangent / count as f64; count]
+                }
+            };
+            self.spread(shares, dims)
+        };
+        (output, pull_back)
+    }
+
+    /// Returns the entries of each place of a window in all windows, `size²` tensors `[samples, rows, columns, channels]`. After this one
+    /// copy all that follows runs over consecutive entries.
+    fn places(self, images: Tensor<4>) -> Vec<Tensor<4>> {
         let size = self.size();
-        let [samples, channels, height, width] = images.dims();
-        let [_, _, rows, columns] = pooled.dims();
-        let shape = [samples, channels, rows, size, columns, size];
-        let one_per_window = [samples, channels, rows, 1, columns, 1];
-        let spread = |tensor: Tensor<4>| tensor.reshape(one_per_window).expand(shape);
-        let windows = match self {
-            Self::Max { .. } => {
-                let largest = self.windows(images).equal(spread(pooled)).float();
-                let count = largest.clone().sum_dim(5).sum_dim(3);
-                largest * (cotangent.reshape(one_per_window) / count)
+        let [samples, height, width, channels] = images.dims();
+        let (rows, columns) = (height / size, width / size);
+        let places = images
+            .narrow(1, 0, rows * size)
+            .narrow(2, 0, columns * size)
+            .reshape([samples, rows, size, columns, size, channels])
+            .permute([2, 4, 0, 1, 3, 5])
+            .reshape([size * size, samples, rows, columns, channels]);
+        let place = |i| places.clone().narrow(0, i, 1).squeeze_dim(0);
+        (0..size * size).map(place).collect()
+    }
+
+    fn pooled(self, places: &[Tensor<4>]) -> Tensor<4> {
+        let (first, others) = (places[0].clone(), places[1..].iter().cloned());
+        match self {
+            Self::Max { .. } => others.fold(first, Tensor::max_pair),
+            Self::Average { .. } => {
+                others.fold(first, |sum, place| sum + place) / places.len() as f64
             }
-            Self::Average { .. } => spread(cotangent / (size * size) as f64),
-        };
-        let covered = windows.reshape([samples, channels, rows * size, columns * size]);
-        // The cotangent of rows and columns that fill no window is zero.
-        let device = covered.device();
-        let beside = [samples, channels, rows * size, width - columns * size];
-        let below = [samples, channels, height - rows * size, width];
-        let padded = if beside[3] == 0 {
-            covered
-        } else {
-            Tensor::cat(vec![covered, Tensor::zeros(beside, &device)], 3)
-        };
-        if below[2] == 0 {
-            padded
-        } else {
-            Tensor::cat(vec![padded, Tensor::zeros(below, &device)], 2)
         }
     }
 
-    /// Returns the windows, `[samples, channels, rows, size, columns, size]`. They do not overlap, so a reshape suffices.
-    fn windows(self, images: Tensor<4>) -> Tensor<6> {
+    /// The inverse of [`places`](Self::places); rows and columns that fill no window are zero.
+    fn spread(
+        self,
+        places: Vec<Tensor<4>>,
+        [samples, height, width, channels]: [usize; 4],
+    ) -> Tensor<4> {
         let size = self.size();
-        let [samples, channels, height, width] = images.dims();
         let (rows, columns) = (height / size, width / size);
-        images
-            .narrow(2, 0, rows * size)
-            .narrow(3, 0, columns * size)
-            .reshape([samples, channels, rows, size, columns, size])
+        let places: Tensor<5> = Tensor::stack(places, 0);
+        let covered = places
+            .reshape([size, size, samples, rows, columns, channels])
+            .permute([2, 3, 0, 4, 1, 5])
+            .reshape([samples, rows * size, columns * size, channels]);
+        let beside = [samples, rows * size, width - columns * size, channels];
+        let below = [samples, height - rows * size, width, channels];
+        with_zeros(with_zeros(covered, beside, 2), below, 1)
+    }
+}
+
+/// The shares of a cotangent of the largest entries of windows, place by place.
+fn max_shares(places: &[Tensor<4>], pooled: &Tensor<4>, cotangent: Tensor<4>) -> Vec<Tensor<4>> {
+    let is_largest = |place: &Tensor<4>| place.clone().equal(pooled.clone()).float();
+    let mut largest: Vec<_> = places.iter().map(is_largest).collect();
+    let count = largest.iter().cloned().reduce(|count, own| count + own);
+    let Some(count) = count else { return largest };
+    let share = cotangent / count;
+    for own in &mut largest {
+        *own = own.clone() * share.clone();
+    }
+    largest
+}
+
+/// Appends zeros of a shape along a dimension.
+fn with_zeros(images: Tensor<4>, zeros: [usize; 4], dimension: usize) -> Tensor<4> {
+    if zeros[dimension] == 0 {
+        return images;
+    }
+    let zeros = Tensor::zeros(zeros, &images.device());
+    Tensor::cat(vec![images, zeros], dimension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    /// An image of three rows and five columns, of two channels, the second of them the first with the opposite sign.
+    fn image() -> Tensor<4> {
+        let plane = [
+            [1.0, 2.0, 7.0, 7.0, 9.0],
+            [4.0, 3.0, 0.0, 7.0, 9.0],
+            [9.0, 9.0, 9.0, 9.0, 9.0],
+        ];
+        let plane = Tensor::<2>::from_data(plane, &Device::flex()).reshape([1, 3, 5, 1]);
+        Tensor::cat(vec![plane.clone(), -plane], 3)
+    }
+
+    fn values(images: Tensor<4>) -> Vec<f32> {
+        images.into_data().to_vec().unwrap()
+    }
+
+    #[test]
+    fn windows_are_pooled_channel_by_channel_and_what_fills_none_is_left_out() {
+        let pool = |pooling: Pooling| values(pooling.apply(image()));
+        assert_eq!(pool(Pooling::Max { size: 2 }), [4.0, -1.0, 7.0, 0.0]);
+        assert_eq!(pool(Pooling::Average { size: 2 }), [2.5, -2.5, 5.25, -5.25]);
+        assert_eq!(pool(Pooling::Max { size: 3 }), [9.0, 0.0]);
+    }
+
+    #[test]
+    fn a_cotangent_goes_to_the_largest_entries_in_equal_shares_or_to_all() {
+        let pull = |pooling: Pooling| {
+            let (_, pull_back) = pooling.linearize(image());
+            let cotangent = [[[[3.0, 0.0], [6.0, 0.0]]]];
+            let pulled = pull_back(Tensor::from_data(cotangent, &Device::flex()));
+            values(pulled.narrow(3, 0, 1))
+        };
+        let zero = [0.0; 5];
+        let largest = [[0.0, 0.0, 2.0, 2.0, 0.0], [3.0, 0.0, 0.0, 2.0, 0.0], zero];
+        assert_eq!(pull(Pooling::Max { size: 2 }), largest.concat());
+        let all = [0.75, 0.75, 1.5, 1.5, 0.0];
+        assert_eq!(
+            pull(Pooling::Average { size: 2 }),
+            [all, all, zero].concat()
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Convolution stage: cross-correlation, activation, optional pooling.
 
 mod config;
+mod post;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use rand::Rng;
 pub use self::config::ConvolutionConfig;
 pub(super) use self::config::image;
 
+use self::post::{channels_first, channels_last};
 use super::{Activation, AffineStage, Init, Lipschitz, Pooling, PullBack, Stage, StageSettings};
 use crate::Result;
 use crate::batch::index_tensor;
@@ -98,33 +100,6 @@ impl Convolution {
         input.reshape([samples, self.sizes.inputs, height, width])
     }
 
-    /// Turns `[samples · positions, c_out]`, the layout of an affine stage's pre-activations, into images.
-    fn channels_first(&self, u: Tensor<2>) -> Tensor<4> {
-        let [height, width] = self.sizes.positions;
-        let [rows, channels] = u.dims();
-        let samples = rows / (height * width);
-        u.reshape([samples, height * width, channels])
-            .swap_dims(1, 2)
-            .reshape([samples, channels, height, width])
-    }
-
-    /// Applies normalization, activation and pooling to `[samples, c_out, height, width]`, and flattens the result.
-    fn activate(&self, u: Tensor<4>) -> Tensor<2> {
-        let [samples, channels, height, width] = u.dims();
-        let flat = u.reshape([samples, channels * height * width]);
-        let normalized = match self.config.normalization {
-            Some(normalization) => normalization.apply(flat),
-            None => flat,
-        };
-        let active = self.config.activation.apply(normalized);
-        match self.config.pooling {
-            None => active,
-            Some(pooling) => pooling
-                .apply(active.reshape([samples, channels, height, width]))
-                .reshape([samples, self.output.features()]),
-        }
-    }
-
     /// Returns the index in the flattened image of every entry of every patch; `d_in` stands for padding.
     fn patch_indices(&self) -> Vec<usize> {
         let ConvolutionSizes {
@@ -185,7 +160,7 @@ impl Stage for Convolution {
             Some(self.bias.val()),
             options,
         );
-        self.activate(u)
+        self.response(channels_last(u))
     }
 
     fn input_shape(&self) -> FeatureShape {
@@ -254,35 +229,10 @@ impl AffineStage for Convolution {
     }
 
     fn linearize_post(&self, u: Tensor<2>, _input: &Tensor<2>) -> (Tensor<2>, PullBack) {
-        let images = self.channels_first(u);
-        let [samples, channels, height, width] = images.dims();
-        let flat = [samples, channels * height * width];
-        let ConvolutionConfig {
-            activation,
-            normalization,
-            ..
-        } = self.config;
-        let (h, to_pre_activations) =
-            activation.linearize_after(normalization, images.reshape(flat));
-        let rows = move |cotangent: Tensor<2>| {
-            cotangent
-                .reshape([samples, channels, height * width])
-                .swap_dims(1, 2)
-                .reshape([samples * height * width, channels])
-        };
-        let Some(pooling) = self.config.pooling else {
-            let pull_back = move |cotangent| rows(to_pre_activations(cotangent));
-            return (h, Box::new(pull_back));
-        };
-        let shape = [samples, channels, height, width];
-        let pooled = pooling.apply(h.clone().reshape(shape));
-        let output = pooled.clone().reshape([samples, self.output.features()]);
-        let pull_back = move |cotangent: Tensor<2>| {
-            let cotangent = cotangent.reshape(pooled.dims());
-            let spread = pooling.pull_back(h.clone().reshape(shape), pooled, cotangent);
-            rows(to_pre_activations(spread.reshape(flat)))
-        };
-        (output, Box::new(pull_back))
+        let size = u.dims();
+        let (output, pull_back) = self.linearize_response(self.pixels(u));
+        let to_rows = move |cotangent| pull_back(cotangent).reshape(size);
+        (output, Box::new(to_rows))
     }
 
     fn pytorch_weight_shape(&self) -> Option<Vec<usize>> {
@@ -299,7 +249,7 @@ impl AffineStage for Convolution {
     }
 
     fn post(&self, u: Tensor<2>, _input: &Tensor<2>) -> Tensor<2> {
-        self.activate(self.channels_first(u))
+        self.response(self.pixels(u))
     }
 
     fn entrywise_activation(&self) -> Option<Activation> {
@@ -312,7 +262,7 @@ impl AffineStage for Convolution {
     }
 
     fn pull_to_input(&self, u_cotangent: Tensor<2>, _output_cotangent: Tensor<2>) -> Tensor<2> {
-        let cotangent = self.channels_first(u_cotangent);
+        let cotangent = channels_first(self.pixels(u_cotangent));
         let ConvolutionSizes {
             inputs: channels,
             kernel,
