@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn values(images: Tensor<4>) -> Vec<f32> {
-        images.into_data().to_vec().unwrap()
+        images.into_data().try_to_vec().unwrap()
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// | `step` | `τ` | found in every sweep | above 0, at most 1e8 |
 /// | `damping` | `μ` | found in every sweep | 1e-9 to 1e6 |
 /// | `output-curvature` | whether the displacements of hidden stages take the metric `M_l` | `true` | |
-/// | `output-damping` | `ν` | 0.3 | 1e-6 to 1e6 |
+/// | `output-damping` | `ν` | found in every sweep | 1e-6 to 1e6 |
 /// | `scaling` | factors `c_l` of the displacements | found in every sweep | `none`, `rms`, `norm` |
 /// | `history` | pairs of the L-BFGS steps between the fits; 0 for fits alone | 20 | 0 to 1000 |
 /// | `batch-sweeps` | first sweeps that are epochs in batches; 0 for none | by samples and network | 0 to 1000 |
@@ -44,7 +44,7 @@ pub struct ExactConfig {
     pub damping: Option<f64>,
     /// Whether displacements are transformed by the curvature of the output side [default: true]
     pub output_curvature: bool,
-    /// Damping ν of the output side's curvature [default: 0.3]
+    /// Damping ν of the output side's curvature, in place of the one found in every sweep
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_damping: Option<f64>,
     /// Scaling of the displacements, in place of the one found in every sweep

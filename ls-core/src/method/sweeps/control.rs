@@ -1,11 +1,11 @@
-//! The controller of full-batch sweeps: it chooses the length `τ` and the damping `μ` of each sweep by trials.
+//! The controller of full-batch sweeps: it chooses the length `τ` and the dampings `μ` and `ν` of each sweep by trials.
 //!
 //! A sweep tries candidates from one or more *arms*, the pairs of a [`Form`] and a [`Scaling`], and keeps the one that
 //! lowers the loss most. The loss is the original one, with weight decay that with its penalty. The controller accepts
 //! decreases alone, so the law of the method does not depend on its proposals.
 //!
-//! * Each arm remembers its `τ` and `μ`. It first tries twice the `τ` of its last success, and walks `μ` by factors of two
-//!   in the direction in which the relative decrease last improved; after a rejection `τ` falls by three. In most sweeps
+//! * Each arm remembers its `τ`, `μ` and `ν`. It first tries twice the `τ` of its last success, and walks `μ` and `ν` in turn by factors
+//!   of two in the direction in which the relative decrease last improved; after a rejection `τ` falls by three. In most sweeps
 //!   the first trial is accepted, and the sweep costs one pass of fits.
 //! * When the leading arm lowers the loss by less than [`SLOW`], it looks around: from the same weights it tries larger and
 //!   smaller `μ` and `τ`. If that is still slow, the other arms are tried, and the best result of all is taken.
@@ -19,8 +19,8 @@ pub use candidate::{Candidate, Form};
 
 use serde::{Deserialize, Serialize};
 
-use arm::Arm;
 pub(super) use arm::Patience;
+use arm::{Arm, Walk};
 use candidate::Accepted;
 use depth::DepthPreset;
 
@@ -62,7 +62,7 @@ const STEPS: Backtracking = Backtracking {
     lengths: [0.0, 1e8],
 };
 
-/// `ν`: less stops deep relu networks early, more lowers the loss less in a sweep.
+/// `ν` of the first trial.
 const USUAL_OUTPUT_DAMPING: f64 = 0.3;
 
 /// Trials of the leading arm before the sweep turns to the others.
@@ -104,16 +104,22 @@ impl Controller {
             Some(scaling) => vec![scaling],
             None => preset.scalings.to_vec(),
         };
-        let output_damping = fixed.output_damping.unwrap_or(USUAL_OUTPUT_DAMPING);
+        let damping = match fixed.damping {
+            Some(damping) => Walk::fixed(damping),
+            None => Walk::within(first_damping, preset.dampings),
+        };
+        let output_damping = match fixed.output_damping {
+            Some(damping) => Walk::fixed(damping),
+            None => Walk::within(USUAL_OUTPUT_DAMPING, preset.output_dampings),
+        };
         let forms = [Form::Corrected, Form::Descent];
         let arm = |(form, scaling)| Arm {
             form,
             scaling,
             step: fixed.step.unwrap_or(FIRST_STEP),
-            damping: first_damping,
+            damping,
             output_damping: fixed.output_curvature.then_some(output_damping),
-            walk: if fixed.damping.is_some() { 1.0 } else { 2.0 },
-            dampings: preset.dampings,
+            walks_output: false,
             gain: 0.0,
             look: Patience::default(),
             challenge: Patience::default(),
@@ -132,7 +138,7 @@ impl Controller {
     /// The candidate of the leading arm's last success.
     pub(super) fn leading(&self) -> Candidate {
         let arm = &self.arms[self.leader];
-        arm.candidate(arm.step, arm.damping)
+        arm.candidate(arm.step)
     }
 
     /// Makes a few trials of the leading arm alone: a turn of the fits between steps of another kind.
@@ -185,7 +191,8 @@ impl Controller {
         if best.is_none() {
             // The memory led here; a step that had become too short must be able to grow again.
             for arm in &mut self.arms {
-                (arm.step, arm.damping) = (FIRST_STEP, self.first_damping);
+                arm.step = FIRST_STEP;
+                arm.damping.value = self.first_damping;
             }
         }
         Ok(best)
@@ -247,13 +254,13 @@ impl<T: FnMut(Candidate) -> Result<f64>> Trials<'_, T> {
             before: self.before,
         };
         // The walk may be at fault where the first trial fails: the others take the damping of the last success.
-        let mut walked = Some(arm.damped(arm.damping * arm.walk));
+        let mut walked = Some(arm.walked(first));
         let found = search.run(first, condition, |step| {
-            let candidate = arm.candidate(step, walked.take().unwrap_or(arm.damping));
+            let candidate = walked.take().unwrap_or_else(|| arm.candidate(step));
             Ok(((self.trial)(candidate)?, candidate))
         })?;
         if found.trials > 1 {
-            arm.walk = arm.walk.recip();
+            arm.turn();
         }
         let accepted = found.best.map(|best| Accepted {
             candidate: best.payload,
@@ -263,6 +270,7 @@ impl<T: FnMut(Candidate) -> Result<f64>> Trials<'_, T> {
             Some(accepted) => arm.succeed(accepted, self.before),
             None => (arm.gain, arm.step) = (0.0, found.next),
         }
+        arm.walks_output = !arm.walks_output;
         Ok(accepted)
     }
 
@@ -272,14 +280,11 @@ impl<T: FnMut(Candidate) -> Result<f64>> Trials<'_, T> {
         let [_, longest] = STEPS.lengths;
         let mut best = start;
         for [step, damping] in NEIGHBOURS {
-            let Candidate {
-                step: from_step,
-                damping: from_damping,
-                ..
-            } = start.candidate;
+            let from = start.candidate.step;
             let candidate = Candidate {
-                step: self.fixed_step.unwrap_or((from_step * step).min(longest)),
-                damping: arm.damped(from_damping * damping),
+                step: self.fixed_step.unwrap_or((from * step).min(longest)),
+                // The arm remembers the dampings of `start`.
+                damping: arm.damping.at(damping),
                 ..start.candidate
             };
             if candidate == start.candidate {
@@ -292,8 +297,7 @@ impl<T: FnMut(Candidate) -> Result<f64>> Trials<'_, T> {
         }
         let gains = [start, best].map(|accepted| accepted.gain(self.before));
         arm.look.learn(gains[1] > WORTHWHILE * gains[0]);
-        arm.gain = gains[1];
-        (arm.step, arm.damping) = (best.candidate.step, best.candidate.damping);
+        arm.remember(best.candidate, gains[1]);
         Ok(Some(best))
     }
 }

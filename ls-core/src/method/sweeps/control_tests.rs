@@ -137,6 +137,60 @@ fn the_damping_walks_to_where_steps_gain_most_and_stays_within_its_limits() {
 }
 
 #[test]
+fn both_dampings_walk_in_turn_without_a_trial_more() {
+    let with_output = Fixed {
+        output_curvature: true,
+        ..Fixed::default()
+    };
+    let DepthPreset {
+        dampings,
+        output_dampings,
+        ..
+    } = DepthPreset::SHALLOW;
+    for (best, best_output) in [
+        (dampings[0], output_dampings[1]),
+        (dampings[1], output_dampings[0]),
+    ] {
+        let mut controller = Controller::new(with_output, 3);
+        for i in 0..60 {
+            let loss = |candidate: Candidate| {
+                let distance = (candidate.damping / best).log2();
+                let output = (candidate.output_damping.unwrap() / best_output).log2();
+                (-0.2 - 1.0 / (1.0 + distance * distance + output * output)).exp()
+            };
+            let (accepted, tried) = sweep(&mut controller, loss);
+            assert_eq!(tried.len(), 1);
+            let found = accepted.unwrap().candidate;
+            let output = found.output_damping.unwrap();
+            assert!((output_dampings[0]..=output_dampings[1]).contains(&output));
+            // They start seven and two factors of two away, and each has every second sweep.
+            let is_near = |found: f64, best: f64| (found / best).log2().abs() <= 2.0;
+            let near = is_near(found.damping, best) && is_near(output, best_output);
+            assert!(i < 30 || near, "{found:?} in sweep {i}");
+        }
+    }
+}
+
+#[test]
+fn a_damping_that_is_fixed_leaves_every_sweep_to_the_other() {
+    let fixed = Fixed {
+        damping: Some(0.1),
+        output_curvature: true,
+        ..Fixed::default()
+    };
+    let mut controller = Controller::new(fixed, 3);
+    let [_, most] = DepthPreset::SHALLOW.output_dampings;
+    // Every sweep gains less than the one before, so that the walk turns in each.
+    let mut seen = Vec::new();
+    for i in 1..=5 {
+        let (_, tried) = sweep(&mut controller, |_| (-1.0 / f64::from(i)).exp());
+        assert!(tried.iter().all(|candidate| candidate.damping == 0.1));
+        seen.push(tried[0].output_damping.unwrap());
+    }
+    assert_eq!(seen, [most, most, most / 2.0, most, most / 2.0]);
+}
+
+#[test]
 fn after_a_rejection_the_step_shrinks_and_the_damping_returns_to_what_worked() {
     let mut controller = Controller::new(Fixed::default(), 3);
     let (accepted, _) = sweep(&mut controller, |_| 0.5);

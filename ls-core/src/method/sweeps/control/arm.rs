@@ -44,6 +44,54 @@ impl Patience {
     }
 }
 
+/// A number that walks by factors of two within a range, in the direction in which sweeps gained more.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Walk {
+    /// The number at the last success.
+    pub value: f64,
+    /// Next factor, 2 or ½.
+    factor: f64,
+    /// Least and largest value.
+    range: [f64; 2],
+}
+
+impl Walk {
+    /// Starts at a value, upwards.
+    pub(super) fn within(value: f64, range: [f64; 2]) -> Self {
+        let factor = 2.0;
+        Self {
+            value,
+            factor,
+            range,
+        }
+    }
+
+    /// Stays at a value.
+    pub(super) fn fixed(value: f64) -> Self {
+        Self::within(value, [value; 2])
+    }
+
+    fn is_fixed(&self) -> bool {
+        let [least, most] = self.range;
+        least == most
+    }
+
+    /// Returns the next value.
+    pub(super) fn next(&self) -> f64 {
+        self.at(self.factor)
+    }
+
+    /// Returns a multiple of the value within the range.
+    pub(super) fn at(&self, factor: f64) -> f64 {
+        let [least, most] = self.range;
+        (self.value * factor).clamp(least, most)
+    }
+
+    fn turn(&mut self) {
+        self.factor = self.factor.recip();
+    }
+}
+
 /// One form and scaling with the memory of their trials.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Arm {
@@ -51,15 +99,13 @@ pub(super) struct Arm {
     pub scaling: Scaling,
     /// `τ` of the last success.
     pub step: f64,
-    /// `μ` of the last success.
-    pub damping: f64,
+    /// `μ`.
+    pub damping: Walk,
     /// `ν`; `None` without the output side's curvature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_damping: Option<f64>,
-    /// Next factor of `μ`: 2, ½, or 1 when it is fixed.
-    pub walk: f64,
-    /// Least and largest `μ` of the walk.
-    pub dampings: [f64; 2],
+    pub output_damping: Option<Walk>,
+    /// Whether `ν` walks next, and not `μ`: a sweep that gains less shows which of them to turn.
+    pub walks_output: bool,
     /// Decrease of `ln F` at the last success.
     pub gain: f64,
     /// Wait until the arm looks around.
@@ -69,23 +115,39 @@ pub(super) struct Arm {
 }
 
 impl Arm {
-    /// Returns the candidate of a `τ` and a `μ`.
-    pub(super) fn candidate(&self, step: f64, damping: f64) -> Candidate {
+    /// Returns the candidate of a `τ`, with the dampings of the last success.
+    pub(super) fn candidate(&self, step: f64) -> Candidate {
         Candidate {
             form: self.form,
             scaling: self.scaling,
             step,
-            damping,
-            output_damping: self.output_damping,
+            damping: self.damping.value,
+            output_damping: self.output_damping.map(|walk| walk.value),
         }
     }
 
-    /// Returns `μ` within its range, or the fixed one.
-    pub(super) fn damped(&self, damping: f64) -> f64 {
-        if self.walk == 1.0 {
-            self.damping
-        } else {
-            damping.clamp(self.dampings[0], self.dampings[1])
+    /// Whether it is the turn of `ν` and not of `μ`; a number that is fixed has none.
+    fn is_turn_of_output(&self) -> bool {
+        let is_free = self.output_damping.is_some_and(|walk| !walk.is_fixed());
+        is_free && (self.walks_output || self.damping.is_fixed())
+    }
+
+    /// Returns the candidate of a `τ` after one step of the walk whose turn it is.
+    pub(super) fn walked(&self, step: f64) -> Candidate {
+        let mut candidate = self.candidate(step);
+        match &self.output_damping {
+            Some(walk) if self.is_turn_of_output() => candidate.output_damping = Some(walk.next()),
+            _ => candidate.damping = self.damping.next(),
+        }
+        candidate
+    }
+
+    /// Turns the walk whose turn it was.
+    pub(super) fn turn(&mut self) {
+        let is_turn_of_output = self.is_turn_of_output();
+        match &mut self.output_damping {
+            Some(walk) if is_turn_of_output => walk.turn(),
+            _ => self.damping.turn(),
         }
     }
 
@@ -93,9 +155,18 @@ impl Arm {
     pub(super) fn succeed(&mut self, accepted: Accepted, before: f64) {
         let gain = accepted.gain(before);
         if gain < self.gain {
-            self.walk = self.walk.recip();
+            self.turn();
         }
+        self.remember(accepted.candidate, gain);
+    }
+
+    /// Remembers the numbers of a candidate, and what it gained.
+    pub(super) fn remember(&mut self, candidate: Candidate, gain: f64) {
         self.gain = gain;
-        (self.step, self.damping) = (accepted.candidate.step, accepted.candidate.damping);
+        self.step = candidate.step;
+        self.damping.value = candidate.damping;
+        if let (Some(walk), Some(value)) = (&mut self.output_damping, candidate.output_damping) {
+            walk.value = value;
+        }
     }
 }

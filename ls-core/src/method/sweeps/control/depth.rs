@@ -17,6 +17,8 @@ pub(super) struct DepthPreset {
     /// gradient step: it still lowers the loss, so that a search for decrease alone drifts there, and then creeps (30 stages of
     /// relu).
     pub dampings: [f64; 2],
+    /// Least and largest `ν`: less stops deep relu networks early, more lowers the loss less in a sweep.
+    pub output_dampings: [f64; 2],
 }
 
 impl DepthPreset {
@@ -24,12 +26,14 @@ impl DepthPreset {
         scalings: [Scaling::Rms, Scaling::Norm],
         damping: 0.3,
         dampings: [0.01, 1.0],
+        output_dampings: [0.1, 0.3],
     };
 
     pub(super) const DEEP: Self = Self {
         scalings: [Scaling::Norm, Scaling::Rms],
         damping: 0.01,
         dampings: [0.01, 0.3],
+        output_dampings: [0.1, 0.3],
     };
 
     /// Less damping leaves a hundred relu stages stuck at once from some seeds, more has not been needed.
@@ -37,6 +41,7 @@ impl DepthPreset {
         scalings: [Scaling::Norm, Scaling::Rms],
         damping: 0.3,
         dampings: [0.3, 0.3],
+        output_dampings: [0.3, 0.3],
     };
 
     /// Returns the preset for a network of so many stages.
