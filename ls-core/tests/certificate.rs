@@ -64,7 +64,7 @@ struct Allowance {
     /// Of `F` above `C`: the logits `z` and `ẑ` carry the rounding of all stages, also where they should be equal.
     below: f64,
     /// Of `S` above `(1+η) F`, as a share of it: the blocks are accepted on sums of two f32 terms, each with three roundings, and both
-    /// sums over 16 samples have 15.
+    /// sums over 32 samples have ten.
     above: f64,
 }
 
@@ -79,7 +79,7 @@ impl Allowance {
         });
         Self {
             below: spread,
-            above: 4.0 * EPSILON * (problem.hidden() + 1) as f64 + 15.0 * EPSILON,
+            above: 4.0 * EPSILON * (problem.hidden() + 1) as f64 + 10.0 * EPSILON,
         }
     }
 }
