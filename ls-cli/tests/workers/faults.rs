@@ -214,7 +214,7 @@ fn devices_that_cannot_share_are_refused_in_one_line() {
             "shares = 1 is not possible",
         ),
         (
-            &["--device", "flex,flex", "--batch-size", "10"],
+            &["--device", "flex,flex", "--method", "alternating"],
             "device = flex,flex is not possible",
         ),
         (

@@ -10,7 +10,8 @@ pub(crate) fn sample_sum_count(samples: usize) -> usize {
     samples.div_ceil(GROUP)
 }
 
-/// Returns sums over groups of at most 32 samples, `[rows, ⌈samples/32⌉]`, for rows of terms, `[rows, samples]`, of at least one sample. What is left is added in f64 at home.
+/// Returns sums over groups of at most 32 samples, `[rows, ⌈samples/32⌉]`, for rows of terms, `[rows, samples]`, of at least one sample.
+/// What is left is added in f64 at home.
 ///
 /// All terms must be of one sign. Then nothing cancels, and however small they are, the relative error of a sum is at most ten roundings.
 /// Which samples make up a group follows from their number alone, and not from the device.
