@@ -173,12 +173,33 @@ fn a_token_is_asked_for_and_a_wrong_one_is_refused() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(output.status.code(), Some(2), "{error}");
     }
-    let output = run(&["--token-file", "right"]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = run(&["--token-file", "right", "--run", "own"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    // Commands that read a run, and those that make several.
+    let others: [&[&str]; 2] = [
+        &["eval", "--run", "own"],
+        &[
+            "compare",
+            "--methods",
+            "exact",
+            "--seeds",
+            "1",
+            "--sweeps",
+            "1",
+            "--hidden",
+            "4",
+        ],
+    ];
+    for command in others {
+        let device = ["--device", &worker.name];
+        let error = one_error(&layersep(folder, &[command, &device].concat()));
+        assert!(error.contains("asks for a token"), "{error}");
+        let token = ["--token-file", "right"];
+        let output = layersep(folder, &[command, &device, &token].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+    }
 }
 
 #[test]
