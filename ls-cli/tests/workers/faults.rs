@@ -173,10 +173,24 @@ fn a_token_is_asked_for_and_a_wrong_one_is_refused() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(output.status.code(), Some(2), "{error}");
     }
-    let output = run(&["--token-file", "right", "--run", "own"]);
+    let output = run(&["--token-file", "right"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
-    // Commands that read a run, and those that make several.
+}
+
+#[test]
+fn commands_that_read_runs_or_make_several_take_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("right"), "4711").unwrap();
+    let right = folder.join("right");
+    let worker = Worker::start(&["--token-file", right.to_str().unwrap()]);
+    train(
+        folder,
+        "own",
+        "flex",
+        &["--hidden", "4", "--limit", "40", "--sweeps", "1"],
+    );
     let others: [&[&str]; 2] = [
         &["eval", "--run", "own"],
         &[

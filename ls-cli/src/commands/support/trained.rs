@@ -11,8 +11,8 @@ use crate::device;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
-/// Loads the network of a run onto the device of a name, which a worker may lend for a token, in the precision of the run. A note names the checkpoint of a run that has not
-/// ended.
+/// Loads the network of a run onto the device of a name, which a worker may lend for a token, in the precision of the run. A note names the
+/// checkpoint of a run that has not ended.
 ///
 /// # Errors
 /// Exit code 2 for a folder without a run that has weights, and for a device that cannot be opened.

@@ -107,14 +107,14 @@ impl Pass {
             |i| {
                 let network = replicas.on(&devices[i]);
                 let parts = MethodStage::all(&network, roles);
-                let place = Place {
+                let position = PartPosition {
                     before: before(i),
                     samples,
                 };
                 Ok(ShardSums::new(
                     &parts,
                     &shards[i],
-                    place,
+                    position,
                     regularization,
                     &wanted,
                 ))
@@ -184,9 +184,9 @@ fn add_means(
     }
 }
 
-/// The place of a part in its batch.
+/// Where a part of a batch stands in it.
 #[derive(Clone, Copy)]
-struct Place {
+struct PartPosition {
     /// Samples before it.
     before: usize,
     /// Samples of the batch.
@@ -206,13 +206,13 @@ impl ShardSums {
     fn new(
         parts: &[MethodStage<'_>],
         shard: &Batch,
-        place: Place,
+        position: PartPosition,
         regularization: Regularization,
         wanted: &impl Fn(usize, [usize; 3]) -> Wanted,
     ) -> Self {
         let dropout = regularization.dropout;
         let regularization = Regularization {
-            dropout: dropout.map(|own: Dropout| own.after(place.before)),
+            dropout: dropout.map(|own: Dropout| own.after(position.before)),
             ..regularization
         };
         let (stages, found) = passed(parts, shard, regularization);
@@ -224,11 +224,11 @@ impl ShardSums {
                 let rows = stage.rows(inputs);
                 let per_sample = stage.rows_per_sample();
                 let dims = [
-                    place.samples * per_sample,
+                    position.samples * per_sample,
                     rows.dims()[1],
                     outputs.dims()[1],
                 ];
-                let from = place.before * per_sample;
+                let from = position.before * per_sample;
                 Some(RowSums::new([rows, outputs], wanted(l, dims), from, l == 0))
             });
         let losses = cross_entropy::per_sample(found.logits, &shard.labels);
