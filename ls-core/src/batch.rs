@@ -2,7 +2,8 @@
 
 use core::str::FromStr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -94,15 +95,44 @@ pub struct Batch {
     pub labels: Tensor<1, Int>,
     identity: BatchIdentity,
     /// The devices that share the samples; `None` where they are all at home.
-    shards: Option<Arc<ShardedChunks>>,
+    shards: Option<Arc<ShardedSamples>>,
 }
 
-/// The chunks of a split on the devices that share it.
+/// Samples on the devices that share them. What was asked for once stays where it is.
 #[derive(Debug)]
-struct ShardedChunks {
+struct ShardedSamples {
     shards: Shards,
-    /// By the size of the chunks: a sweep and a report may ask for different ones.
-    kept: Mutex<Vec<(usize, Vec<Batch>)>>,
+    /// Chunks by their size: a sweep and a report may ask for different ones.
+    chunks: Mutex<Vec<(usize, Vec<Batch>)>>,
+    /// The parts of all devices.
+    parts: OnceLock<Vec<Batch>>,
+    blocks: Mutex<Blocks>,
+}
+
+/// The blocks that were picked last under their numbers, with their members.
+type Blocks = HashMap<usize, (Vec<usize>, Arc<ShardedSamples>)>;
+
+impl ShardedSamples {
+    fn new(shards: Shards) -> Arc<Self> {
+        Arc::new(Self {
+            shards,
+            chunks: Mutex::default(),
+            parts: OnceLock::new(),
+            blocks: Mutex::default(),
+        })
+    }
+
+    /// Those of a block; the same as last time if its members are.
+    fn block(&self, block: usize, members: &[usize]) -> Arc<Self> {
+        // A panic of a device in another thread leaves no half of an entry behind.
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, own)) = blocks.get(&block).filter(|(known, _)| known == members) {
+            return own.clone();
+        }
+        let own = Self::new(self.shards.clone());
+        blocks.insert(block, (members.to_vec(), own.clone()));
+        own
+    }
 }
 
 /// The identity of the samples of a batch: clones share it, and no other batch has it. By it a method finds out whether what it
@@ -130,18 +160,26 @@ impl Batch {
         }
     }
 
-    /// Returns the same samples with their chunks on several devices in full-batch passes of method `exact` and in measurements. The
-    /// samples stay at home as well. Chunks go to their devices when they are first needed, and stay there.
+    /// Returns the same samples on several devices in full-batch passes of method `exact`, in steps of `foof`, and in measurements. They
+    /// stay at home as well. Parts go to their devices when they are first needed, and stay there; blocks that are picked of the samples
+    /// are in shards, too.
     #[must_use]
     pub fn sharded(self, shards: Shards) -> Self {
-        let kept = Mutex::default();
         Self {
-            shards: Some(Arc::new(ShardedChunks { shards, kept })),
+            shards: Some(ShardedSamples::new(shards)),
             ..self
         }
     }
 
-    /// Tells whether the chunks are on several devices.
+    /// Returns the same samples at home alone.
+    pub(crate) fn at_home(&self) -> Self {
+        Self {
+            shards: None,
+            ..self.clone()
+        }
+    }
+
+    /// Tells whether the samples are on several devices.
     pub fn is_sharded(&self) -> bool {
         self.shards.is_some()
     }
@@ -174,6 +212,8 @@ impl Batch {
 
     /// The members of one block, picked from a whole split.
     pub fn pick(&self, block: usize, indices: &[usize]) -> Self {
+        let shards = self.shards.as_ref();
+        let shards = shards.map(|own| own.block(block, indices));
         let indices = index_tensor(indices, &self.inputs.device());
         Self {
             block,
@@ -181,16 +221,17 @@ impl Batch {
             labels: self.labels.clone().select(0, indices.clone()),
             selection: Selection::Indices(indices),
             identity: BatchIdentity::new(),
-            shards: None,
+            shards,
         }
     }
 
     /// Returns the samples with other inputs, such as changed images.
     pub(crate) fn with_inputs(&self, inputs: Tensor<2>) -> Self {
+        let shards = self.shards.as_ref();
         Self {
             inputs: inputs.inner(),
             identity: BatchIdentity::new(),
-            shards: None,
+            shards: shards.map(|own| ShardedSamples::new(own.shards.clone())),
             ..self.clone()
         }
     }
@@ -223,7 +264,7 @@ impl Batch {
             return self.chunks(size).collect();
         };
         // A panic of a device in another thread leaves no half of an entry behind.
-        let mut kept = own.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = own.chunks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, chunks)) = kept.iter().find(|(known, _)| *known == size) {
             return chunks.clone();
         }
@@ -233,6 +274,27 @@ impl Batch {
         let placed: Vec<_> = chunks.into_iter().enumerate().map(place).collect();
         kept.push((size, placed.clone()));
         placed
+    }
+
+    /// Returns the part of each device that shares the samples, in order; `None` where they are all at home.
+    pub(crate) fn parts_on_shards(&self) -> Option<&[Self]> {
+        let own = self.shards.as_ref()?;
+        let place = |(device, range): (&Device, core::ops::Range<usize>)| {
+            let part = Self {
+                inputs: self.inputs.clone().slice([range.clone()]),
+                labels: self.labels.clone().slice([range]),
+                ..self.at_home()
+            };
+            part.to_device(device)
+        };
+        let parts = || {
+            own.shards
+                .parts(self.len())
+                .into_iter()
+                .map(place)
+                .collect()
+        };
+        Some(own.parts.get_or_init(parts))
     }
 }
 

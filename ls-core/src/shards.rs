@@ -1,9 +1,11 @@
 //! Samples over several devices: where their chunks are, and how sums over them come back.
 //!
-//! A split in shards ([`Batch::sharded`](crate::batch::Batch::sharded)) keeps its home, the device on which weights and small systems
-//! are. Full-batch passes work on its chunks where they are, with copies of the weights, and sums over chunks are formed in the order of
-//! the chunks. So neither the devices nor their number change a bit of the result, as long as the devices round alike.
+//! A split in shards ([`Batch::sharded`](crate::batch::Batch::sharded)) keeps its home, the device on which weights and small systems are.
+//! Full-batch passes of `exact` and measurements work on its chunks where they are, with copies of the weights, and sums over chunks are
+//! formed in the order of the chunks. So neither the devices nor their number change a bit of the result, as long as the devices round
+//! alike. A batch of `foof` has one part for each device instead.
 
+use core::ops::Range;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -14,7 +16,7 @@ use crate::device::runs_on_host;
 use crate::error::ensure;
 use crate::{Error, Result};
 
-/// Devices that share the chunks of a split.
+/// Devices that share the samples of a split.
 #[derive(Clone, Debug)]
 pub struct Shards {
     devices: Vec<Device>,
@@ -22,7 +24,7 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Gives every device a share of the chunks, relative to the sum of all shares.
+    /// Gives every device a share of the samples, relative to the sum of all shares.
     ///
     /// # Errors
     /// [`Error::InvalidConfig`] without a device, for another number of shares than devices, and for a share of 0.
@@ -56,6 +58,22 @@ impl Shards {
             middle < 2 * end * count as u64
         });
         &self.devices[place.unwrap_or(self.devices.len() - 1)]
+    }
+}
+
+impl Shards {
+    /// Parts samples among the devices by their shares. Returns the devices that get any, in order, with the consecutive ones of each.
+    pub(crate) fn parts(&self, samples: usize) -> Vec<(&Device, Range<usize>)> {
+        let total: u128 = self.shares.iter().copied().map(u128::from).sum();
+        let (mut given, mut start) = (0, 0);
+        let pairs = self.devices.iter().zip(&self.shares);
+        let parts = pairs.map(|(device, &share)| {
+            given += u128::from(share);
+            // No more than the number of samples.
+            let end = (samples as u128 * given / total) as usize;
+            (device, core::mem::replace(&mut start, end)..end)
+        });
+        parts.filter(|(_, part)| !part.is_empty()).collect()
     }
 }
 
@@ -106,6 +124,23 @@ pub(crate) fn joined<const D: usize>(
     let runs = parts.chunk_by(|a, b| Tensor::device(a) == Tensor::device(b));
     let runs = runs.map(|run| cat(run.to_vec(), dimension).on(home));
     cat(runs.collect(), dimension)
+}
+
+/// Brings tensors of one device home in a single transfer.
+pub(crate) fn at_once(tensors: Vec<Tensor<2>>, home: &Device) -> Vec<Tensor<2>> {
+    if tensors.iter().all(|own| Tensor::device(own) == *home) {
+        return tensors;
+    }
+    let dims: Vec<_> = tensors.iter().map(Tensor::dims).collect();
+    let flat: Vec<Tensor<1>> = tensors.into_iter().map(|own| own.flatten(0, 1)).collect();
+    let all = cat(flat, 0).on(home);
+    let mut start = 0;
+    let tensors = dims.into_iter().map(|[rows, columns]| {
+        let own = all.clone().narrow(0, start, rows * columns);
+        start += rows * columns;
+        own.reshape([rows, columns])
+    });
+    tensors.collect()
 }
 
 fn cat<const D: usize>(mut parts: Vec<Tensor<D>>, dimension: usize) -> Tensor<D> {
@@ -188,6 +223,20 @@ mod tests {
         assert_eq!(places(&[1, 1, 1, 1], 2), [1, 3]);
         assert_eq!(places(&[1, 3], 1), [1]);
         assert_eq!(places(&[u32::MAX, u32::MAX], 2), [0, 1]);
+    }
+
+    #[test]
+    fn samples_are_parted_in_order_and_by_share() {
+        let parts = |shares: &[u32], samples| {
+            let shards = Shards::new(flex(shares.len()), shares.to_vec()).unwrap();
+            let parts = shards.parts(samples).into_iter();
+            parts.map(|(_, part)| part).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&[1, 1], 7), [0..3, 3..7]);
+        assert_eq!(parts(&[2, 1], 6), [0..4, 4..6]);
+        // Two of four have none of so few.
+        assert_eq!(parts(&[1, 1, 1, 1], 2), [0..1, 1..2]);
+        assert_eq!(parts(&[u32::MAX, u32::MAX], 4), [0..2, 2..4]);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use burn::tensor::{Int, Tensor};
 use common::geometry::Layout;
 use common::matrices::{KINDS, orthogonal, special_matrix};
 use common::reference::{
-    self, EPSILON, Layer, Matrix, Problem, dot, matrix_norm, norm, reach, singular_values,
+    self, EPSILON, Layer, Matrix, Problem, ROUNDING_OF_BOUNDS, dot, matrix_norm, norm, reach,
+    singular_values,
 };
 use common::{Random, Shape, assert_close, cases, device, rows, single, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
@@ -93,8 +94,7 @@ proptest! {
         };
         let digits = 16.0 * EPSILON;
 
-        // S and C are both made in f64 from the same terms: no allowance but f64's own.
-        prop_assert!(separated >= certificate * (1.0 - 1e-12), "S {separated} < C {certificate}");
+        prop_assert!(separated >= certificate * (1.0 - ROUNDING_OF_BOUNDS), "S {separated} < C {certificate}");
         // The bound itself, within what f32 can know of either side.
         let up = problem.mean(|n| at(n, plain(n)));
         let down = problem.mean(|n| at(n, -split(n)));

@@ -5,7 +5,7 @@
 mod common;
 
 use common::mixed::{MixedShape, moderate, shapes};
-use common::reference::{EPSILON, Problem, reach};
+use common::reference::{EPSILON, Problem, ROUNDING_OF_BOUNDS, reach};
 use common::sweeps::{Values, sweep};
 use common::{Shape, assert_close, cases};
 use ls_core::batch::{Batch, Selection};
@@ -63,7 +63,8 @@ fn measured(method: &dyn Method, model: &mut Separated, batch: &Batch) -> Found 
 struct Allowance {
     /// Of `F` above `C`: the logits `z` and `ẑ` carry the rounding of all stages, also where they should be equal.
     below: f64,
-    /// Of `S` above `(1+η) F`, as a share of it: the blocks are accepted on sums of two f32 terms, each with three roundings.
+    /// Of `S` above `(1+η) F`, as a share of it: the blocks are accepted on sums of two f32 terms, each with three roundings, and both
+    /// sums over 32 samples have ten.
     above: f64,
 }
 
@@ -78,7 +79,7 @@ impl Allowance {
         });
         Self {
             below: spread,
-            above: 4.0 * EPSILON * (problem.hidden() + 1) as f64,
+            above: 4.0 * EPSILON * (problem.hidden() + 1) as f64 + 10.0 * EPSILON,
         }
     }
 }
@@ -92,8 +93,10 @@ fn assert_law(found: &Found, eta: f64, allowance: &Allowance, what: &str) {
         ..
     } = *found;
     assert!(f <= c + allowance.below, "{what}: F {f} above C {c}");
-    // Both are made in f64 from the same terms.
-    assert!(c <= s * (1.0 + 1e-12), "{what}: C {c} above S {s}");
+    assert!(
+        c <= s * (1.0 + ROUNDING_OF_BOUNDS),
+        "{what}: C {c} above S {s}"
+    );
     let highest = (1.0 + eta) * f * (1.0 + allowance.above);
     assert!(s <= highest, "{what}: S {s} above {highest}");
 }

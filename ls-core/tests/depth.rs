@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::reference::EPSILON;
+use common::reference::{EPSILON, ROUNDING_OF_BOUNDS};
 use common::{Random, device, tensor};
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::linalg::Norm;
@@ -117,7 +117,7 @@ fn certificate_of_the_same_network_never_lies_with_self_adaptive_weights() {
                     "{what}: {original} > {certificate}"
                 );
                 assert!(
-                    certificate <= separated * (1.0 + 1e-12),
+                    certificate <= separated * (1.0 + ROUNDING_OF_BOUNDS),
                     "{what}: {certificate} > {separated}"
                 );
             }

@@ -9,13 +9,17 @@ use burn::module::Module;
 use burn::tensor::{FloatDType, Tensor};
 use common::block::Block;
 use common::differences;
+use common::hidden::Hidden;
 use common::mixed::moderate;
 use common::reference::{Problem, difference, norm};
+use common::report::Report;
+use common::sweeps::{Values, sweep};
 use common::{Shape, WEIGHTINGS, assert_close, device, pairs, rows};
 use ls_core::batch::Batch;
-use ls_core::method::{Alternating, Exact, ExactConfig, Method};
+use ls_core::method::{Alternating, Exact, ExactConfig, Foof, FoofConfig, Method, Separated};
 use ls_core::network::Network;
 use ls_core::objective::{Weighting, cross_entropy};
+use ls_core::shards::Shards;
 use ls_core::stage::{Activation, AnyStage};
 use ls_core::update::feasible_pass;
 
@@ -198,4 +202,60 @@ fn gradient(network: &Network, l: usize, output: Tensor<2>, batch: &Batch) -> Te
     let cotangent = cross_entropy::gradient(logits.clone().inner(), &batch.labels);
     let gradients = (logits * cotangent).sum().backward();
     leaf.grad(&gradients).unwrap()
+}
+
+/// Weights after three sweeps of `foof` in blocks of 12, and before them.
+fn foof_weights(network: &Network, split: &Batch) -> [Values; 2] {
+    let config = FoofConfig {
+        dropout: 0.2,
+        label_smoothing: 0.1,
+        ..FoofConfig::default()
+    };
+    let mut model = Separated::new(network.clone());
+    let mut method = Foof::new(config, network, Some(20)).unwrap();
+    for _ in 0..3 {
+        let figures = sweep(&mut method, &mut model, split, Some(12));
+        assert_eq!(figures.rejected(), 0);
+    }
+    [&model.network, network].map(Values::read)
+}
+
+/// The network with a first stage of which the method sees the forward pass alone.
+fn with_hidden_stage(problem: &Problem) -> Network {
+    let mut stages = problem.network().stages().to_vec();
+    let AnyStage::Dense(inner) = stages[0].clone() else {
+        panic!("the first stage is dense");
+    };
+    stages[0] = AnyStage::custom(Hidden { inner });
+    Network::new(stages).unwrap()
+}
+
+/// Dense and convolution stages, pooling, skips, and a stage without the affine view, in blocks that the devices have kept when they meet
+/// them again.
+#[test]
+fn steps_of_foof_on_the_devices_of_a_list_are_those_of_a_run_at_home() {
+    LazyLock::force(&DOUBLE);
+    for &activation in Activation::CONTINUOUS {
+        let dense = Shape::moderate(activation, 71).problem();
+        let mixed = moderate(activation, 72).map(|shape| shape.problem());
+        let mut cases = vec![("hidden", with_hidden_stage(&dense), dense.batch())];
+        for (name, problem) in ["dense", "pooling", "stride"]
+            .into_iter()
+            .zip([dense].into_iter().chain(mixed))
+        {
+            cases.push((name, problem.network(), problem.batch()));
+        }
+        for (name, network, split) in cases {
+            let [home, start] = foof_weights(&network, &split);
+            let shards = Shards::new(vec![device(); 3], vec![1, 3, 1]).unwrap();
+            let [shared, _] = foof_weights(&network, &split.sharded(shards));
+            let [moved, error] = [start, shared].map(|other| {
+                let pairs = home.0.concat().into_iter().zip(other.0.concat());
+                pairs.fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()))
+            });
+            // Steps make thousands of times as much of their rounding, where gradients vanish.
+            assert!(moved > 0.1, "{name}, {activation}: {moved}");
+            assert!(error < 1e-8, "{name}, {activation}: {error}");
+        }
+    }
 }

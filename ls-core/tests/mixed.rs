@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use common::differences::{GRAM_STEP, gram_step, line_search};
 use common::mixed::{moderate, output_shape, shapes};
-use common::reference::{EPSILON, Problem, reach};
+use common::reference::{EPSILON, Problem, ROUNDING_OF_BOUNDS, reach};
 use common::{cases, device, image, pairs, rows, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::linalg::Norm;
@@ -41,8 +41,7 @@ proptest! {
         let certificate = figures.certificate_mean.unwrap();
         let growth = weights.growth.as_ref().unwrap();
 
-        // S and C are both made in f64 from the same terms: no allowance but f64's own.
-        prop_assert!(separated >= certificate * (1.0 - 1e-12), "S {separated} < C {certificate}");
+        prop_assert!(separated >= certificate * (1.0 - ROUNDING_OF_BOUNDS), "S {separated} < C {certificate}");
         let at = |n: usize, d: f64| reach(problem.head_loss(n), problem.distance(n, growth) + d);
         let roundings: Vec<[f64; 2]> = (0..problem.inputs.len())
             .map(|n| problem.distance_roundings(n, growth))
@@ -217,7 +216,7 @@ fn eight_sweeps_over_a_mixed_network_never_raise_the_separated_loss() {
             if let Weighting::SelfAdaptive { .. } = weighting {
                 let separated = figures.separated_loss_mean;
                 assert!(
-                    certificate <= separated * (1.0 + 1e-12),
+                    certificate <= separated * (1.0 + ROUNDING_OF_BOUNDS),
                     "{what}: C above S"
                 );
             }

@@ -3,6 +3,7 @@
 mod common;
 
 use burn::tensor::{Int, Tensor, TensorData};
+use common::reference::ROUNDING_OF_BOUNDS;
 use common::{Random, cases, device, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::batch::Batch;
@@ -173,7 +174,7 @@ proptest! {
         // Logits of size 1 and a few hundred products in f32.
         let allowance = 1e-4 * (1.0 + certificate);
         prop_assert!(measured.original_loss_mean <= certificate + allowance);
-        prop_assert!(certificate <= separated.separated_loss_mean * (1.0 + 1e-12));
+        prop_assert!(certificate <= separated.separated_loss_mean * (1.0 + ROUNDING_OF_BOUNDS));
     }
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use common::differences::line_search;
-use common::reference::{EPSILON, Layer, Matrix, Problem, map};
+use common::reference::{EPSILON, Layer, Matrix, Problem, ROUNDING_OF_BOUNDS, map};
 use common::report::Report;
 use common::{Shape, WEIGHTINGS, device, pairs, rows};
 use ls_core::batch::Selection;
@@ -66,7 +66,7 @@ fn fifteen_sweeps_never_raise_the_separated_loss_and_keep_the_certificate_betwee
             );
             if let Weighting::SelfAdaptive { .. } = weighting {
                 assert!(
-                    certificate <= figures.separated_loss_mean * (1.0 + 1e-12),
+                    certificate <= figures.separated_loss_mean * (1.0 + ROUNDING_OF_BOUNDS),
                     "{what}: C above S"
                 );
             }

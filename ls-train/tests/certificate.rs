@@ -119,10 +119,7 @@ fn every_row_of_every_history_holds_the_law() {
         for (sweep, &[f, c, s]) in rows.iter().enumerate() {
             let up = 1.0 + ROUNDING;
             assert!(f <= c * up, "{what}, row {sweep}: F {f} above C {c}");
-            assert!(
-                c <= s * (1.0 + 1e-12),
-                "{what}, row {sweep}: C {c} above S {s}"
-            );
+            assert!(c <= s * up, "{what}, row {sweep}: C {c} above S {s}");
             let highest = (1.0 + eta(&config)) * f;
             assert!(
                 s <= highest * up,

@@ -26,7 +26,7 @@ mod weighting;
 
 pub(crate) use model::ModelArgs;
 pub(crate) use overrides::SetArgs;
-pub(crate) use run::{ComputeArgs, RunArgs};
+pub(crate) use run::{ComputeArgs, RunArgs, TokenArgs};
 pub(crate) use samples::SampleArgs;
 pub(crate) use session::{Display, SessionArgs};
 pub(crate) use weighting::WeightingArgs;

@@ -34,6 +34,21 @@ impl ComputeArgs {
     }
 }
 
+/// The option that opens the workers among devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct TokenArgs {
+    /// File with the token that the workers of `--device remote:…` ask for
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl TokenArgs {
+    /// Returns the file.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
+}
+
 /// The options that choose the devices of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Run")]
@@ -44,9 +59,8 @@ pub(crate) struct DeviceArgs {
     /// measured once [default: equal shares]
     #[arg(long, value_name = "N,...|measured")]
     shares: Option<SharesArg>,
-    /// File with the token that the workers of `--device remote:…` ask for
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Seconds for which a worker may be silent before the run ends [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = count::<u64>())]
     worker_timeout: Option<u64>,
@@ -136,7 +150,7 @@ pub(crate) struct RunArgs {
 impl RunArgs {
     /// Returns the file with the token of the workers.
     pub(crate) fn token_file(&self) -> Option<&Path> {
-        self.devices.token_file.as_deref()
+        self.devices.token.file()
     }
 
     /// Returns whether shares are to be measured.

@@ -16,7 +16,7 @@ use strum::VariantArray;
 
 use super::support::{Context, new_folder, run_all, stop_on_signal};
 use crate::args::values::{count, finite};
-use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs};
+use crate::args::{ComputeArgs, ModelArgs, SampleArgs, SetArgs, TokenArgs};
 use crate::device;
 use crate::failure::{Failure, INTERRUPTED};
 
@@ -74,6 +74,8 @@ pub(crate) struct CompareArgs {
     model: ModelArgs,
     #[command(flatten)]
     compute: ComputeArgs,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Folder to make [default: a new one under runs/]
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     run: Option<PathBuf>,
@@ -174,7 +176,7 @@ pub(super) fn run(args: &CompareArgs, context: &Context<'_>) -> Result<ExitCode,
     let ui = context.ui;
     let base = args.base()?;
     let case = args.case(&base)?;
-    let device = device::find(&base.device, base.precision)?.device;
+    let device = device::find_with_token(&base.device, base.precision, args.token.file())?.device;
     let signal = StopSignal::new();
     stop_on_signal(&signal)?;
     let folder = match &args.run {

@@ -12,6 +12,7 @@ use ls_train::run_dir::RunDir;
 use serde::Serialize;
 
 use super::support::{Context, load, runs_of_comparison};
+use crate::args::TokenArgs;
 use crate::failure::Failure;
 
 /// Measure the network of a run on labelled samples
@@ -34,6 +35,8 @@ pub(crate) struct EvalArgs {
     /// Device to compute on, in the precision of the run
     #[arg(long, default_value = "flex")]
     device: String,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -70,7 +73,7 @@ pub(super) fn run(args: &EvalArgs, context: &Context<'_>) -> Result<ExitCode, Fa
             "name one of its runs, such as {first}; `layersep report {folder}` shows all of them"
         )));
     }
-    let (trained, device) = load(&args.run, &args.device, ui)?;
+    let (trained, device) = load(&args.run, &args.device, args.token.file(), ui)?;
     let mut config = trained.config.clone();
     if args.data_dir.is_some() {
         config.data.folder.clone_from(&args.data_dir);

@@ -42,7 +42,7 @@ pub(crate) struct ExportArgs {
 /// Runs the command.
 pub(super) fn run(args: &ExportArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, _) = load(&args.run, "flex", ui)?;
+    let (trained, _) = load(&args.run, "flex", None, ui)?;
     if args.output.as_deref().is_some_and(is_stdout) {
         let write = |file: &Path| Ok(args.format.write(&trained, file)?);
         write_to_stdout(ui, args.json, write)?;

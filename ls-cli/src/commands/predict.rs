@@ -10,6 +10,7 @@ use ls_train::{Prediction, Trained};
 use serde::Serialize;
 
 use super::support::{Context, load};
+use crate::args::TokenArgs;
 use crate::args::values::count;
 use crate::failure::Failure;
 
@@ -45,6 +46,8 @@ pub(crate) struct PredictArgs {
     /// Device to compute on, in the precision of the run
     #[arg(long, default_value = "flex")]
     device: String,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Print a line of JSON per image
     #[arg(long)]
     json: bool,
@@ -75,7 +78,7 @@ struct RankedClass<'a> {
 /// Runs the command.
 pub(super) fn run(args: &PredictArgs, context: &Context<'_>) -> Result<ExitCode, Failure> {
     let ui = context.ui;
-    let (trained, device) = load(&args.run, &args.device, ui)?;
+    let (trained, device) = load(&args.run, &args.device, args.token.file(), ui)?;
     let classes = &trained.preprocessing.classes;
     for path in &args.files {
         let mut images = read(args, &trained, path)?;

@@ -13,6 +13,7 @@ use ls_train::run_dir::REPORT_FILE;
 use serde::Serialize;
 
 use super::support::{Context, ensure_replaceable, is_stdout, precision_of, run_folders};
+use crate::args::TokenArgs;
 use crate::device;
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -50,6 +51,8 @@ pub(crate) struct ReportArgs {
     /// Device to classify the test images on
     #[arg(long, default_value = "flex")]
     device: String,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Print the paths of all files as JSON
     #[arg(long)]
     json: bool,
@@ -75,7 +78,7 @@ pub(super) fn run(args: &ReportArgs, context: &Context<'_>) -> Result<ExitCode, 
         true => Precision::F64,
         false => Precision::F32,
     };
-    let device = device::find(&args.device, precision)?.device;
+    let device = device::find_with_token(&args.device, precision, args.token.file())?.device;
     let options = ReportOptions {
         runs: &runs,
         data: args.data_dir.as_deref(),

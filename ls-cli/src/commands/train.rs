@@ -166,7 +166,7 @@ impl TrainArgs {
     /// Ends the process when a worker hangs. The run folder is as whole as after a power cut.
     fn watch(&self, devices: &DeviceSet, ui: Ui) {
         let limit = self.run.worker_timeout();
-        device::watch(devices.workers(), limit, move |name| {
+        device::watch(devices.silent_workers(), limit, move |name| {
             LossesDashboard::restore_terminal();
             terminal::restore();
             let reason = format!("has not answered for {} seconds", limit.as_secs());

@@ -1,6 +1,6 @@
 //! `layersep worker`: this machine's device for runs on other machines.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,13 +13,18 @@ use crate::failure::Failure;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The first line of the output is the name for --device on the other machine. A connection is not encrypted, and a client may compute
-anything on the device: listen on an address of a network that you trust, or pass the port on through ssh.
+anything on the device: listen on an address of a network that you trust, or pass the port on through ssh. Over Iroh connections are
+encrypted, and the name of a worker proves its identity.
 
 Examples:
   layersep worker
       lends the processors to this machine itself, on 127.0.0.1:3000
   layersep worker --device cuda:1 --listen 10.0.0.7:3000 --token-file token.txt
       lends a graphics card to whoever in the network has the token
+  layersep worker --iroh worker.key --token-file token.txt
+      lends the processors across any network, found through the public relays of n0
+  layersep worker --iroh worker.key --direct 10.0.0.7:4433 --token-file token.txt
+      without relays, on UDP port 4433
   layersep train --device remote:ws://10.0.0.7:3000,remote:ws://10.0.0.8:3000 --token-file token.txt
       trains on two workers")]
 pub(crate) struct WorkerArgs {
@@ -29,7 +34,13 @@ pub(crate) struct WorkerArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// File with a token that clients must have; needed where --listen is not a loopback address
+    /// Serve over Iroh: encrypted, with the identity in a file, which is made if it is not there
+    #[arg(long, value_name = "KEYFILE", conflicts_with = "listen")]
+    iroh: Option<PathBuf>,
+    /// With --iroh: let clients dial this address of the machine, without relays; the port is open on its other addresses, too
+    #[arg(long, value_name = "IP:PORT", requires = "iroh")]
+    direct: Option<SocketAddrV4>,
+    /// File with a token that clients must have; needed with --iroh, and where --listen is not a loopback address
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -50,9 +61,11 @@ pub(super) fn run(args: &WorkerArgs, context: &Context<'_>) -> Result<ExitCode, 
 #[cfg(feature = "remote")]
 mod serving {
     use std::net::TcpListener;
+    use std::path::Path;
 
     use burn::server::{
-        AuthorizationRequest, PeerAuthorizer, RemoteServer, TokenAuthorizer, WebSocketTransport,
+        AuthorizationRequest, IrohIdentity, IrohRelays, IrohTransport, PeerAuthorizer,
+        RemoteServer, TokenAuthorizer, Transport, WebSocketTransport,
     };
 
     use super::*;
@@ -86,36 +99,68 @@ mod serving {
         let token = args.token()?;
         log_errors_alone();
         let lent = device::present(&args.device)?;
-        let failed = |error: &dyn std::fmt::Display| {
-            Failure::new(format!("cannot listen on {}: {error}", args.listen))
+        let (name, transport) = match &args.iroh {
+            Some(file) => over_iroh(file, args.direct)?,
+            None => over_websocket(args.listen)?,
         };
-        let listener = TcpListener::bind(args.listen).map_err(|error| failed(&error))?;
-        let address = listener.local_addr().map_err(|error| failed(&error))?;
         // Before the address is known: whoever reads it may end the worker at once. Burn's own handler is not there before it serves.
         ctrlc::set_handler(move || {
             ui.progress("the worker has ended");
             std::process::exit(0);
         })
         .map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
-        ui.text(&format!("remote:ws://{address}\n"))?;
+        ui.text(&format!("{name}\n"))?;
         let server = RemoteServer::new([lent.device]).with_authorizer(Gate { token, ui });
-        let served = server.serve(WebSocketTransport::from_listener(listener));
-        served.map_err(|error| failed(&error))?;
+        let served = server.serve(transport);
+        served.map_err(|error| Failure::new(format!("cannot serve as {name}: {error}")))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Listens on an address. Returns the name of the worker there.
+    fn over_websocket(listen: SocketAddr) -> Result<(String, Transport), Failure> {
+        let failed =
+            |error: std::io::Error| Failure::new(format!("cannot listen on {listen}: {error}"));
+        let listener = TcpListener::bind(listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let transport = WebSocketTransport::from_listener(listener);
+        Ok((format!("remote:ws://{address}"), transport.into()))
+    }
+
+    /// Takes the identity in a file, which is made if it is not there. Returns the name of the worker with that identity.
+    fn over_iroh(
+        file: &Path,
+        direct: Option<SocketAddrV4>,
+    ) -> Result<(String, Transport), Failure> {
+        let identity = IrohIdentity::load_or_create(file).map_err(|error| {
+            let file = file.display();
+            Failure::new(format!("cannot take the identity in {file}: {error}"))
+        })?;
+        let transport = IrohTransport::new(identity);
+        let name = format!("remote:iroh:{}", transport.id());
+        Ok(match direct {
+            None => (name, transport.into()),
+            Some(address) => {
+                let transport = transport
+                    .with_relays(IrohRelays::Disabled)
+                    .with_port(address.port());
+                (format!("{name}@{address}"), transport.into())
+            }
+        })
     }
 
     impl WorkerArgs {
         /// Reads the token that clients must have.
         fn token(&self) -> Result<Option<TokenAuthorizer>, Failure> {
             let Some(file) = &self.token_file else {
-                return match self.listen.ip().is_loopback() {
-                    true => Ok(None),
-                    false => Err(Failure::new(format!(
-                        "--listen {} lets other machines in, and so needs --token-file FILE",
-                        self.listen
-                    ))
-                    .hint("`openssl rand -hex 32 > token.txt` makes a token")),
+                let open = match &self.iroh {
+                    Some(key) => format!("--iroh {}", key.display()),
+                    None if self.listen.ip().is_loopback() => return Ok(None),
+                    None => format!("--listen {}", self.listen),
                 };
+                return Err(Failure::new(format!(
+                    "{open} lets other machines in, and so needs --token-file FILE"
+                ))
+                .hint("`openssl rand -hex 32 > token.txt` makes a token"));
             };
             let token = TokenAuthorizer::new(device::read_token(file)?);
             token

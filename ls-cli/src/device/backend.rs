@@ -1,5 +1,6 @@
 //! The facts that a backend states about itself, and the devices that it finds.
 
+use std::net::Ipv4Addr;
 use std::panic::catch_unwind;
 
 use burn::tensor::Device;
@@ -101,7 +102,7 @@ impl Identity {
 pub(crate) struct Backend {
     /// Name, and the feature of the build that adds it.
     pub(crate) name: &'static str,
-    /// Forms of the names of its devices; `N` is an index, `HOST` a name or an IPv4 address.
+    /// Forms of the names of its devices; `N` is an index, `HOST` a name or an IPv4 address, `IP` such an address.
     pub(super) forms: &'static [&'static str],
     /// Whether it compiles its kernels when they are first needed.
     pub(crate) compiles_kernels: bool,
@@ -138,6 +139,10 @@ impl Backend {
         let fits = |(form, given): (&str, &str)| match form {
             "N" => given.parse().is_ok_and(|n: usize| n.to_string() == given),
             "PORT" => given.parse().is_ok_and(|n: u16| n.to_string() == given),
+            "ID" => !given.is_empty() && !given.contains('@'),
+            "ID@IP" => given
+                .split_once('@')
+                .is_some_and(|(id, ip)| !id.is_empty() && ip.parse::<Ipv4Addr>().is_ok()),
             "//HOST" => given.len() > 2 && given.starts_with("//"),
             _ => form == given,
         };

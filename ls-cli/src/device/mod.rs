@@ -13,6 +13,8 @@ mod set;
 mod watch;
 mod wgpu;
 
+use std::path::Path;
+
 use ls_train::config::Precision;
 
 pub(crate) use backend::{Backend, Identity, Present};
@@ -20,6 +22,7 @@ pub(crate) use rate::rate;
 pub(crate) use set::DeviceSet;
 #[cfg(feature = "remote")]
 pub(crate) use set::read_token;
+use set::token;
 pub(crate) use watch::watch;
 
 use crate::failure::Failure;
@@ -84,16 +87,29 @@ pub(crate) fn backend(name: &str) -> Result<&'static Backend, Failure> {
 /// Exit code 2, with the alternatives, for an unknown or malformed name, a backend that is not compiled in, a device that is not on
 /// this machine, a worker that cannot be reached, and a precision that the device does not have.
 pub(crate) fn find(name: &str, precision: Precision) -> Result<Present, Failure> {
+    find_with_token(name, precision, None)
+}
+
+/// The same with a file that holds the token of a worker.
+///
+/// # Errors
+/// As [`find`], and exit code 2 for a token that cannot be read or that no worker asks for.
+pub(crate) fn find_with_token(
+    name: &str,
+    precision: Precision,
+    token_file: Option<&Path>,
+) -> Result<Present, Failure> {
     if name.contains(',') {
         return Err(Failure::new(format!(
             "device = `{name}` is not possible here: only `layersep train` takes a list of devices"
         )));
     }
-    find_with(name, precision, None)
+    let token = token(name, &[backend(name)?], token_file)?;
+    open(name, precision, token.as_deref())
 }
 
-/// The same with the token of a worker.
-fn find_with(name: &str, precision: Precision, token: Option<&str>) -> Result<Present, Failure> {
+/// Opens a device with the token of its owner.
+fn open(name: &str, precision: Precision, token: Option<&str>) -> Result<Present, Failure> {
     let backend = backend(name)?;
     let mut found = match backend.connect {
         Some(connect) => connect(name, token)?,

@@ -11,9 +11,10 @@ use burn::tensor::Device;
 use ls_core::shards::Shards;
 use ls_train::config::RunConfig;
 
-use super::backend::Present;
+use super::backend::{Backend, Present};
 use super::rate::shares;
-use super::{backend, find_with, make_default, rate};
+use super::remote;
+use super::{backend, make_default, open, rate};
 use crate::failure::Failure;
 
 /// Time that a worker has to answer the question whether it is still there.
@@ -51,15 +52,9 @@ impl DeviceSet {
         }
         let backends = names.iter().map(|name| backend(name));
         let backends = backends.collect::<Result<Vec<_>, _>>()?;
-        let token = token_file.map(read_token).transpose()?;
-        if token.is_some() && !backends.iter().any(|backend| backend.is_remote()) {
-            return Err(Failure::new(format!(
-                "--token-file has no meaning with device `{}`: tokens are for workers",
-                config.device
-            )));
-        }
+        let token = token(&config.device, &backends, token_file)?;
         make_default(&config.device);
-        let find = |name: &str| find_with(name, config.precision, token.as_deref());
+        let find = |name: &str| open(name, config.precision, token.as_deref());
         let mut found = names
             .iter()
             .map(|name| find(name))
@@ -90,9 +85,10 @@ impl DeviceSet {
         })
     }
 
-    /// Returns the names of the workers.
-    pub(crate) fn workers(&self) -> Vec<String> {
-        self.workers.iter().map(|(name, _)| name.clone()).collect()
+    /// Returns the names of the workers whose connections say nothing when they hang; those over Iroh break by themselves.
+    pub(crate) fn silent_workers(&self) -> Vec<String> {
+        let names = self.workers.iter().map(|(name, _)| name.clone());
+        names.filter(|name| !remote::is_iroh(name)).collect()
     }
 
     /// Returns the failure of a run that ended because a worker is gone; `None` where all workers answer.
@@ -112,6 +108,24 @@ fn answers(device: &Device) -> bool {
         let _ = sender.send(matches!(answer, Ok(Ok(()))));
     });
     receiver.recv_timeout(ANSWER).unwrap_or(false)
+}
+
+/// Reads the token of the workers among named devices, where a file is given.
+///
+/// # Errors
+/// As [`read_token`], and exit code 2 where none of the devices is a worker's.
+pub(super) fn token(
+    devices: &str,
+    backends: &[&Backend],
+    file: Option<&Path>,
+) -> Result<Option<String>, Failure> {
+    let token = file.map(read_token).transpose()?;
+    if token.is_some() && !backends.iter().any(|backend| backend.is_remote()) {
+        return Err(Failure::new(format!(
+            "--token-file has no meaning with device `{devices}`: tokens are for workers"
+        )));
+    }
+    Ok(token)
 }
 
 /// Reads a token without the white space around it.

@@ -265,17 +265,36 @@ fn exact_with_samples_on_two_devices() {
     );
 }
 
-#[test]
-fn foof_in_batches() {
+/// Settings of `foof` whose steps backends agree in.
+fn foof() -> MethodConfig {
     // A decay moves weights along inputs that do not vary as well. Which eigenvectors span them is chance, and steps that divide by the size
     // of each entry then differ: with it the losses agree to 1e-5, and the weights of the convolution to a percent.
-    let method = MethodConfig::Foof(FoofConfig {
+    MethodConfig::Foof(FoofConfig {
         weight_decay: Some(0.0),
         ..FoofConfig::default()
-    });
+    })
+}
+
+#[test]
+fn foof_in_batches() {
     // The first steps of Adam divide gradients by their own size: those that are near to rounding move weights by parts of a step, and
     // after three sweeps the paths are 3.2e-4 apart.
-    compare("foof", &method, BatchSize::Samples(32), 1);
+    compare("foof", &foof(), BatchSize::Samples(32), 1);
+}
+
+/// Half of each batch on flex, and half on the other device.
+#[test]
+fn foof_with_samples_on_two_devices() {
+    compare_with(
+        "foof on both",
+        &foof(),
+        BatchSize::Samples(32),
+        1,
+        |config, device| {
+            let shards = Shards::new(vec![Device::flex(), device.clone()], vec![1, 1]);
+            run_on(config, &Device::flex(), Some(&shards.unwrap()))
+        },
+    );
 }
 
 #[test]

@@ -44,9 +44,11 @@ fn sweeps_over_many_devices_are_predicted_from_one() {
     assert_eq!(devices, [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
     // The formula of the guide for one trial.
     let sums = (65 * 100 + 100 * 100 + 50 * 50) + (101 * 50 + 101 * 100) + (51 * 10 + 51 * 50);
+    // Groups of at most 32 samples, of the training split in chunks of 2048.
+    let groups = 2048 / 32 + 56;
     assert_eq!(
         sweeps[0]["home_bytes"],
-        4 * (2 * sums + (1 + 3 + 2) * 3823 + 2 * 1797)
+        4 * (2 * sums + (1 + 3 + 3) * groups + 2 * 57)
     );
     let table = layersep(folder.path(), &arguments);
     let table = String::from_utf8(table.stdout).unwrap();

@@ -174,11 +174,46 @@ fn a_token_is_asked_for_and_a_wrong_one_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{error}");
     }
     let output = run(&["--token-file", "right"]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+}
+
+#[test]
+fn commands_that_read_runs_or_make_several_take_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("right"), "4711").unwrap();
+    let right = folder.join("right");
+    let worker = Worker::start(&["--token-file", right.to_str().unwrap()]);
+    train(
+        folder,
+        "own",
+        "flex",
+        &["--hidden", "4", "--limit", "40", "--sweeps", "1"],
     );
+    let others: [&[&str]; 2] = [
+        &["eval", "--run", "own"],
+        &[
+            "compare",
+            "--methods",
+            "exact",
+            "--seeds",
+            "1",
+            "--sweeps",
+            "1",
+            "--hidden",
+            "4",
+        ],
+    ];
+    for command in others {
+        let device = ["--device", &worker.name];
+        let error = one_error(&layersep(folder, &[command, &device].concat()));
+        assert!(error.contains("asks for a token"), "{error}");
+        let token = ["--token-file", "right"];
+        let output = layersep(folder, &[command, &device, &token].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+    }
 }
 
 #[test]
@@ -214,7 +249,7 @@ fn devices_that_cannot_share_are_refused_in_one_line() {
             "shares = 1 is not possible",
         ),
         (
-            &["--device", "flex,flex", "--batch-size", "10"],
+            &["--device", "flex,flex", "--method", "alternating"],
             "device = flex,flex is not possible",
         ),
         (

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod faults;
+mod iroh;
 mod own_stage;
 mod proxy;
 mod results;

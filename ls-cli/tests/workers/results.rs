@@ -145,6 +145,56 @@ fn other_methods_on_one_worker_have_the_history_of_a_local_run_to_the_bit() {
     }
 }
 
+/// Losses of the training split.
+fn losses(folder: &Path, run: &str) -> Vec<f64> {
+    let rows = history(folder, run);
+    let name = "train_original_loss";
+    let column = rows[0].iter().position(|own| own == name).unwrap();
+    let losses = rows[1..].iter().map(|row| row[column].parse().unwrap());
+    losses.collect()
+}
+
+/// A batch has as many parts as devices, wherever they are, and another number of them rounds otherwise.
+#[test]
+fn batches_on_workers_have_the_history_of_a_list_at_home_to_the_bit_and_of_one_device_up_to_rounding()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("stages.toml"), STAGES).unwrap();
+    let workers = Worker::several(2);
+    let short = ["--limit", "120", "--sweeps", "3", "--batch-size", "30"];
+    // A decay would move weights along directions that few samples leave without a second moment, where any basis is one of
+    // eigenvectors.
+    let plain = ["--precision", "f64", "--weight-decay", "0"];
+    let cases = [
+        [&["--hidden", "9,8"], &plain[..]].concat(),
+        [&["--model", "stages.toml", "--dropout", "0.1"], &plain[..]].concat(),
+        vec!["--model", "cnn", "--augment", "shift"],
+    ];
+    for (i, case) in cases.iter().enumerate() {
+        let settings = [case, &short[..]].concat();
+        let shared = [&settings[..], &["--shares", "2,1"]].concat();
+        let [here, remote, one] = ["here", "remote", "one"].map(|name| format!("{name}-{i}"));
+        train(folder, &here, "flex,flex", &shared);
+        train(folder, &remote, &list(&workers), &shared);
+        assert_eq!(history(folder, &here), history(folder, &remote), "{case:?}");
+        assert_eq!(weights(folder, &here), weights(folder, &remote), "{case:?}");
+        if case.contains(&"f64") {
+            train(folder, &one, "flex", &settings);
+            let pairs = losses(folder, &one).into_iter().zip(losses(folder, &here));
+            for (one, here) in pairs {
+                // Steps make some thousand times as much of their rounding.
+                assert!((here / one - 1.0).abs() < 1e-11, "{case:?}: {one}, {here}");
+            }
+            assert_ne!(
+                weights(folder, &one),
+                weights(folder, &here),
+                "{case:?}: nothing was shared"
+            );
+        }
+    }
+}
+
 #[test]
 fn measured_shares_stand_in_the_run_folder_and_change_no_bit() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,9 +13,17 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker with further arguments, and waits until it listens.
+    /// Starts a worker on a free port with further arguments, and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let own = ["worker", "--listen", "127.0.0.1:0", "--quiet"];
+        let worker = Self::with(&[&["--listen", "127.0.0.1:0"], arguments].concat());
+        let name = &worker.name;
+        assert!(name.starts_with("remote:ws://127.0.0.1:"), "{name}");
+        worker
+    }
+
+    /// Starts a worker with arguments, and waits until it has said its name.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        let own = ["worker", "--quiet"];
         let mut process = command(&std::env::temp_dir(), &[&own, arguments].concat())
             .env("RAYON_NUM_THREADS", "1")
             .stdout(Stdio::piped())
@@ -25,7 +33,6 @@ impl Worker {
         let output = process.stdout.take().unwrap();
         BufReader::new(output).read_line(&mut name).unwrap();
         let name = name.trim().to_owned();
-        assert!(name.starts_with("remote:ws://127.0.0.1:"), "{name}");
         Self { process, name }
     }
 

@@ -21,12 +21,24 @@ pub(super) struct Dropout {
     seed: u64,
     /// Steps that were taken before.
     step: usize,
+    /// Samples of the batch before those at hand.
+    before: usize,
 }
 
 impl Dropout {
     /// Dropout in one step; `None` at a rate of 0.
     pub(super) fn at(step: usize, rate: f64, seed: u64) -> Option<Self> {
-        (rate > 0.0).then_some(Self { rate, seed, step })
+        (rate > 0.0).then_some(Self {
+            rate,
+            seed,
+            step,
+            before: 0,
+        })
+    }
+
+    /// The same for a part of the batch that begins after so many samples.
+    pub(super) fn after(self, before: usize) -> Self {
+        Self { before, ..self }
     }
 
     /// The factors of the outputs of hidden stage `l`, counted from 0: 0 or `1/(1-p)`. `None` for a stage whose outputs stay.
@@ -51,7 +63,8 @@ impl Dropout {
             true => 0.0,
             false => kept,
         };
-        let factors: Vec<f32> = (0..shape[0] * shape[1]).map(draw).collect();
+        let [before, all] = [self.before, self.before + shape[0]].map(|rows| rows * shape[1]);
+        let factors: Vec<f32> = (0..all).map(draw).skip(before).collect();
         Some(Tensor::from_data(
             TensorData::new(factors, shape),
             &output.device().inner(),
@@ -102,6 +115,15 @@ mod tests {
         assert_eq!(factors(3, 1, &stage), factors(3, 1, &stage));
         assert_ne!(factors(3, 1, &stage), factors(4, 1, &stage));
         assert_ne!(factors(3, 1, &stage), factors(3, 2, &stage));
+    }
+
+    #[test]
+    fn a_part_of_a_batch_has_the_draws_of_its_samples() {
+        let stage = dense(40).into();
+        let dropout = Dropout::at(3, 0.25, 7).unwrap().after(60);
+        let output = Tensor::ones([40, 40], &Device::flex());
+        let part = to_f64(dropout.factors(1, &stage, &output).unwrap()).unwrap();
+        assert_eq!(part, factors(3, 1, &stage).unwrap()[60 * 40..]);
     }
 
     #[test]

@@ -92,5 +92,6 @@ fn pass(
     // The loss of the head comes first.
     terms.rotate_right(1);
     let correct = cross_entropy::correct(pass.logits, &chunk.labels);
-    (SampleFigures::new(pass.losses, correct, terms), pass.values)
+    let figures = SampleFigures::new(pass.losses, correct, Some((terms, weights)));
+    (figures, pass.values)
 }

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::output_loss::square_norms;
+use super::sample_sums::sample_sums;
 use super::{KAPPA, Weights, cross_entropy};
 use crate::auxiliary::AuxiliaryStore;
 use crate::batch::Batch;
@@ -12,7 +13,7 @@ use crate::shards::{OnDevice, for_each_chunk, joined};
 use crate::{Error, NoLipschitzConstant, Result};
 
 /// Number of samples in one chunk of a report; bounds the memory of the forward pass.
-const CHUNK: usize = 8192;
+pub(crate) const CHUNK: usize = 8192;
 
 /// Figures of one split.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +41,25 @@ pub struct SeparatedFigures {
     pub residual_square_means: Vec<f64>,
 }
 
+impl SeparatedFigures {
+    /// Takes the means over samples of the separated terms: of the head's losses, of each stage's `r²`, and of the certificate where there
+    /// is one.
+    fn new(mut means: impl Iterator<Item = f64>, weights: &Weights) -> Self {
+        let head_loss_mean = means.next().unwrap_or(f64::NAN);
+        let residual_square_means: Vec<f64> = means.by_ref().take(weights.omega.len()).collect();
+        let pairs = weights.omega.iter().zip(&residual_square_means);
+        let penalty: f64 = pairs
+            .map(|(&omega, &residual)| scaled(omega, residual))
+            .sum();
+        Self {
+            separated_loss_mean: weights.head * head_loss_mean + penalty,
+            certificate_mean: means.next(),
+            no_certificate: weights.growth.as_ref().err().cloned(),
+            residual_square_means,
+        }
+    }
+}
+
 /// The separated terms of single samples.
 #[derive(Clone, Debug, Default)]
 pub struct SampleTerms {
@@ -47,45 +67,6 @@ pub struct SampleTerms {
     pub head_loss: Vec<f64>,
     /// `r_{l,n}²`, one vector per hidden stage.
     pub residual_squares: Vec<Vec<f64>>,
-}
-
-impl SampleTerms {
-    /// Returns separated loss, certificate and residuals of these samples, summed in f64.
-    ///
-    /// `C = 1/N Σ_n min(ce(ẑ_n) + √2 d_n, (√ce(ẑ_n) + κ d_n)²)` with `d_n = Σ_l Π_l r_{l,n}`.
-    pub fn figures(&self, weights: &Weights) -> SeparatedFigures {
-        let residual_square_means: Vec<f64> = self
-            .residual_squares
-            .iter()
-            .map(|squares| mean(squares))
-            .collect();
-        let penalty: f64 = weights
-            .omega
-            .iter()
-            .zip(&residual_square_means)
-            .map(|(&omega, &residual)| scaled(omega, residual))
-            .sum();
-        let certificate = weights.growth.as_ref().ok().map(|growth| {
-            let bounds = self.head_loss.iter().enumerate().map(|(n, &head)| {
-                let distance = growth
-                    .iter()
-                    .zip(&self.residual_squares)
-                    .map(|(&growth, squares)| scaled(growth, squares[n].sqrt()))
-                    .sum::<f64>();
-                // (√ce + κ d)² expanded, so that it is never below ce by a rounding of its root.
-                let linear = core::f64::consts::SQRT_2 * distance;
-                let square = KAPPA * distance * (2.0 * head.sqrt() + KAPPA * distance);
-                head + linear.min(square)
-            });
-            mean(&bounds.collect::<Vec<_>>())
-        });
-        SeparatedFigures {
-            separated_loss_mean: weights.head * mean(&self.head_loss) + penalty,
-            certificate_mean: certificate,
-            no_certificate: weights.growth.as_ref().err().cloned(),
-            residual_square_means,
-        }
-    }
 }
 
 /// Returns the separated terms of a batch for given auxiliary variables, `[samples, d_l]` each.
@@ -120,23 +101,56 @@ fn term_rows(network: &Network, auxiliary: &[Tensor<2>], batch: &Batch) -> Vec<T
         .collect()
 }
 
-/// Returns the rows of a table with a column for each sample.
+/// Returns the rows of a table.
 fn rows(table: Tensor<2>) -> Result<Vec<Vec<f64>>> {
-    let samples = table.dims()[1];
-    // Leaves the device once per report: the certificate mixes all stages sample by sample, in f64.
+    let columns = table.dims()[1];
     let values = to_f64(table)?;
-    Ok(values.chunks(samples.max(1)).map(<[f64]>::to_vec).collect())
+    Ok(values.chunks(columns.max(1)).map(<[f64]>::to_vec).collect())
 }
 
-/// The figures of some samples, a column for each, still on the device.
-pub(crate) struct SampleFigures(Tensor<2>);
+/// Returns the terms of the certificate, `[samples]`: `min(ce(ẑ_n) + √2 d_n, (√ce(ẑ_n) + κ d_n)²)` with `d_n = Σ_l Π_l r_{l,n}`.
+fn certificates(head: &Tensor<1>, residual_squares: &[Tensor<1>], growth: &[f64]) -> Tensor<1> {
+    let residuals = growth.iter().zip(residual_squares);
+    let distance = residuals.fold(head.zeros_like(), |distance, (&growth, square)| {
+        let residual = square.clone().sqrt();
+        // Factors of very deep networks may be infinite; where nothing has moved they count for nothing.
+        let unmoved = residual.clone().equal_elem(0.0);
+        distance + (residual * growth).mask_fill(unmoved, 0.0)
+    });
+    // (√ce + κ d)² expanded, so that it is never below ce by a rounding of its root.
+    let linear = distance.clone() * core::f64::consts::SQRT_2;
+    let reach = distance * KAPPA;
+    let square = reach.clone() * (head.clone().sqrt() * 2.0 + reach);
+    head.clone() + linear.min_pair(square)
+}
+
+/// The figures of some samples, still on the device: sums over small groups of them, which are a small part of what a network between
+/// devices would carry otherwise.
+pub(crate) struct SampleFigures {
+    samples: usize,
+    sums: Tensor<2>,
+}
 
 impl SampleFigures {
-    /// Cross-entropies of a plain forward pass, 1 for each correct sample and 0 for the others, and the separated terms: the head's losses,
-    /// then each stage's `r²`; none of a split without auxiliary variables.
-    pub(crate) fn new(losses: Tensor<1>, correct: Tensor<1>, terms: Vec<Tensor<1>>) -> Self {
-        let rows = [losses, correct].into_iter().chain(terms);
-        Self(Tensor::stack(rows.collect(), 0))
+    /// Takes cross-entropies of a plain forward pass, 1 for each correct sample and 0 for the others, and of a split with auxiliary
+    /// variables the separated terms, the head's losses and then each stage's `r²`, with their weights.
+    pub(crate) fn new(
+        losses: Tensor<1>,
+        correct: Tensor<1>,
+        separated: Option<(Vec<Tensor<1>>, &Weights)>,
+    ) -> Self {
+        let samples = losses.dims()[0];
+        let mut rows = vec![losses, correct];
+        if let Some((terms, weights)) = separated {
+            let growth = weights.growth.as_ref().ok();
+            let certified = growth
+                .zip(terms.split_first())
+                .map(|(growth, (head, squares))| certificates(head, squares, growth));
+            rows.extend(terms);
+            rows.extend(certified);
+        }
+        let sums = sample_sums(Tensor::stack(rows, 0));
+        Self { samples, sums }
     }
 }
 
@@ -158,14 +172,14 @@ pub fn measure(
         let device = chunk.inputs.device();
         let network = replicas.on(&device);
         let logits = network.forward(chunk.inputs.clone());
-        let terms = auxiliary.map_or_else(Vec::new, |(store, _)| {
+        let separated = auxiliary.map(|(store, weights)| {
             let values = store.gather(&chunk.selection).into_iter();
             let values: Vec<_> = values.map(|value| value.on(&device)).collect();
-            term_rows(&network, &values, chunk)
+            (term_rows(&network, &values, chunk), weights)
         });
         let losses = cross_entropy::per_sample(logits.clone(), &chunk.labels);
         let correct = cross_entropy::correct(logits, &chunk.labels);
-        SampleFigures::new(losses, correct, terms)
+        SampleFigures::new(losses, correct, separated)
     };
     let mut found = Vec::with_capacity(chunks.len());
     if split.is_sharded() {
@@ -189,26 +203,22 @@ impl Measurement {
         weights: Option<&Weights>,
         home: &Device,
     ) -> Result<Self> {
-        let tables: Vec<_> = chunks
-            .into_iter()
-            .map(|SampleFigures(table)| table)
-            .collect();
-        let figures = match tables.is_empty() {
+        let samples = chunks.iter().map(|chunk| chunk.samples).sum();
+        let tables: Vec<_> = chunks.into_iter().map(|chunk| chunk.sums).collect();
+        // Leaves the device once per report.
+        let sums = match tables.is_empty() {
             true => Vec::new(),
             false => rows(joined(tables, 1, home))?,
         };
-        let mut figures = figures.into_iter();
-        let mut next = || figures.next().unwrap_or_default();
-        let (losses, correct, head_loss) = (next(), next(), next());
-        let terms = SampleTerms {
-            head_loss,
-            residual_squares: figures.collect(),
-        };
+        let mut means = sums
+            .iter()
+            .map(|row| row.iter().sum::<f64>() / samples as f64);
+        let mut next = || means.next().unwrap_or(f64::NAN);
         let measurement = Self {
-            samples: losses.len(),
-            original_loss_mean: mean(&losses),
-            accuracy: mean(&correct),
-            separated: weights.map(|weights| terms.figures(weights)),
+            samples,
+            original_loss_mean: next(),
+            accuracy: next(),
+            separated: weights.map(|weights| SeparatedFigures::new(means, weights)),
         };
         finite("original loss", measurement.original_loss_mean)?;
         if let Some(separated) = &measurement.separated {
@@ -227,10 +237,6 @@ fn scaled(factor: f64, residual: f64) -> f64 {
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
 fn finite(quantity: &str, value: f64) -> Result<()> {
     if value.is_finite() {
         Ok(())
@@ -239,5 +245,45 @@ fn finite(quantity: &str, value: f64) -> Result<()> {
             quantity: quantity.into(),
             value,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: &[f32]) -> Tensor<1> {
+        Tensor::from_data(values, &Device::flex())
+    }
+
+    #[test]
+    fn certificates_keep_their_digits_at_losses_and_residuals_of_any_size() {
+        let growth = [1e6, 3.0];
+        let cases = [
+            [1e-20, 1e-36, 1e-26],
+            [1e-3, 0.0, 1e-12],
+            [2.0, 1e-14, 0.5],
+            [1e20, 1e20, 1e20],
+        ];
+        let column = |j: usize| tensor(&cases.map(|own| own[j] as f32));
+        let found = certificates(&column(0), &[column(1), column(2)], &growth);
+        for ([head, first, second], found) in cases.into_iter().zip(to_f64(found).unwrap()) {
+            let distance = growth[0] * f64::sqrt(first) + growth[1] * f64::sqrt(second);
+            let square = (head.sqrt() + KAPPA * distance).powi(2);
+            let expected = square.min(head + core::f64::consts::SQRT_2 * distance);
+            // A dozen roundings of f32.
+            assert!((found / expected - 1.0).abs() < 1e-6, "{found} {expected}");
+            assert!(found >= f64::from(head as f32), "{found} below {head}");
+        }
+    }
+
+    /// Growth factors of very deep networks exceed f32 and even f64.
+    #[test]
+    fn where_nothing_moved_factors_beyond_all_numbers_count_for_nothing() {
+        let (head, squares) = (tensor(&[0.5, 0.5]), tensor(&[0.0, 1e-6]));
+        for growth in [1e60, f64::INFINITY] {
+            let found = certificates(&head, core::slice::from_ref(&squares), &[growth]);
+            assert_eq!(to_f64(found).unwrap(), [0.5, f64::INFINITY]);
+        }
     }
 }

@@ -7,10 +7,12 @@
 pub mod cross_entropy;
 mod measure;
 mod output_loss;
+mod sample_sums;
 mod weighting;
 
-pub(crate) use measure::SampleFigures;
+pub(crate) use measure::{CHUNK, SampleFigures};
 pub use measure::{Measurement, SampleTerms, SeparatedFigures, measure, sample_terms};
 pub use output_loss::OutputLoss;
 pub(crate) use output_loss::square_norms;
+pub(crate) use sample_sums::{sample_sum_count, sample_sums};
 pub use weighting::{KAPPA, ReportWeighting, Weighting, Weights};

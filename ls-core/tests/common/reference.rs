@@ -14,6 +14,10 @@ pub(crate) const KAPPA: f64 = 0.4513;
 /// f32's `ε = 2⁻²³`, twice its unit of rounding.
 pub(crate) const EPSILON: f64 = f32::EPSILON as f64;
 
+/// What `C` may exceed `S` by, as a share of it: some ten roundings of f32 in the certificate of a sample, and as many in each sum over
+/// 32 samples; a rounding is half an `ε`.
+pub(crate) const ROUNDING_OF_BOUNDS: f64 = 15.0 * EPSILON;
+
 /// One stage; dense unless its layout says otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {

@@ -9,6 +9,7 @@ use ls_core::network::Network;
 use ls_core::stage::{Activation, AnyStage};
 
 use crate::common::hidden::Hidden;
+use crate::common::reference::ROUNDING_OF_BOUNDS;
 use crate::common::sweeps::{Values, sweep};
 use crate::common::{Shape, mixed};
 use crate::{METHODS, start};
@@ -80,7 +81,10 @@ fn a_restored_method_goes_on_bit_for_bit_and_moves_stages_of_every_kind() {
             );
             // The rounding of f32 sums of logits.
             assert!(measured.original_loss_mean <= certificate * (1.0 + 1e-5) + 1e-6);
-            assert!(certificate <= bound * (1.0 + 1e-9), "{name}, {kind}");
+            assert!(
+                certificate <= bound * (1.0 + ROUNDING_OF_BOUNDS),
+                "{name}, {kind}"
+            );
         }
     }
 }

@@ -37,12 +37,15 @@ impl RunConfig {
                 return refused("every share must be 1 or more");
             }
         }
-        let shares_samples = matches!(self.method.library(), Some(MethodConfig::Exact(_)));
+        let shares_samples = matches!(
+            self.method.library(),
+            Some(MethodConfig::Exact(_) | MethodConfig::Foof(_))
+        );
         if count > 1 && !shares_samples {
             return Err(Error::InvalidConfig {
                 field: "device",
                 value: self.device.clone(),
-                allowed: "method `exact` alone shares its samples among several devices; name one device",
+                allowed: "methods `exact` and `foof` alone share their samples among several devices; name one device",
             });
         }
         Ok(())
@@ -52,7 +55,7 @@ impl RunConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::FoofConfig;
+    use crate::config::AlternatingConfig;
 
     fn config(device: &str, shares: Option<&[u32]>) -> RunConfig {
         RunConfig {
@@ -77,12 +80,11 @@ mod tests {
             let refused = config(device, Some(&shares)).check().unwrap_err();
             assert!(refused.to_string().starts_with("shares = "), "{refused}");
         }
-        let foof = RunConfig {
-            method: MethodConfig::Foof(FoofConfig::default()).into(),
-            batch_size: crate::config::BatchSize::Samples(10),
+        let alternating = RunConfig {
+            method: MethodConfig::Alternating(AlternatingConfig::default()).into(),
             ..config("a,b", None)
         };
-        let refused = foof.check().unwrap_err().to_string();
+        let refused = alternating.check().unwrap_err().to_string();
         assert!(
             refused.starts_with("device = a,b is not possible"),
             "{refused}"

@@ -11,17 +11,18 @@ use crate::device;
 use crate::failure::Failure;
 use crate::ui::Ui;
 
-/// Loads the network of a run onto the device of a name, in the precision of the run. A note names the checkpoint of a run that has not
-/// ended.
+/// Loads the network of a run onto the device of a name, which a worker may lend for a token, in the precision of the run. A note names the
+/// checkpoint of a run that has not ended.
 ///
 /// # Errors
-/// Exit code 2 for a folder without a run that has weights, and for an unknown device.
+/// Exit code 2 for a folder without a run that has weights, and for a device that cannot be opened.
 pub(in crate::commands) fn load(
     run: &Path,
     name: &str,
+    token_file: Option<&Path>,
     ui: &Ui,
 ) -> Result<(Trained, Device), Failure> {
-    let device = device::find(name, precision_of(run)?)?.device;
+    let device = device::find_with_token(name, precision_of(run)?, token_file)?.device;
     let trained = Trained::load(run, &device)?;
     if let Some(sweep) = trained.checkpoint {
         ui.note(&format!(

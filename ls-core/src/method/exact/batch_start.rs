@@ -143,6 +143,8 @@ impl BatchStart {
         random.set_stream(STREAM << 40 | self.numbers.done as u64);
         let mut order: Vec<usize> = (0..batch.len()).collect();
         order.shuffle(&mut random);
+        // Batches so small would wait for other devices longer than they take; and what a step sums up must not depend on their number.
+        let batch = batch.at_home();
         // The rest of an epoch is too small for second moments, and another one in every epoch.
         let size = BATCH.min(batch.len());
         for (block, members) in order.chunks_exact(size).enumerate() {

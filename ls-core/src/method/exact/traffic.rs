@@ -3,6 +3,7 @@
 use super::ExactConfig;
 use crate::method::chunks::default_chunk;
 use crate::network::Network;
+use crate::objective::{CHUNK as REPORT_CHUNK, sample_sum_count};
 
 /// Bytes of the messages that name the operations on a chunk in one stage, in a sweep of one trial with its report: counted on dense
 /// networks.
@@ -36,12 +37,19 @@ pub struct StageTraffic {
 pub struct SweepTraffic {
     /// The stages in order. One without the affine view, which moves by gradients, counts for its parameters alone.
     pub stages: Vec<StageTraffic>,
-    /// Training samples.
-    pub samples: u64,
-    /// Test samples.
-    pub test_samples: u64,
+    /// Sums over groups of at most 32 samples that stand for one number of each training sample.
+    pub sample_sums: u64,
+    /// The same of the test samples.
+    pub test_sample_sums: u64,
     /// Chunks of the training samples.
     pub chunks: u64,
+}
+
+/// Returns the sums over groups of samples in chunks.
+fn sums(samples: u64, chunk: usize) -> u64 {
+    let (samples, chunk) = (samples as usize, chunk.max(1));
+    let whole = samples / chunk * sample_sum_count(chunk);
+    (whole + sample_sum_count(samples % chunk)) as u64
 }
 
 impl SweepTraffic {
@@ -89,8 +97,8 @@ impl SweepTraffic {
         });
         Self {
             stages: stages.collect(),
-            samples,
-            test_samples,
+            sample_sums: sums(samples, chunk),
+            test_sample_sums: sums(test_samples, REPORT_CHUNK),
             chunks: samples.div_ceil(chunk.max(1) as u64),
         }
     }
@@ -104,14 +112,14 @@ impl SweepTraffic {
         self.stages.iter().map(of).sum()
     }
 
-    /// Returns the numbers that come home in a sweep with so many trials: each of `devices` sends its sums, and every sample has a loss in
-    /// each trial, and in the report loss, hit, and a term of every stage:
+    /// Returns the numbers that come home in a sweep with so many trials: each of `devices` sends its sums, and every group of samples has
+    /// a loss in each trial, and in the report loss, hits, a term of every stage, and the certificate. With `G` groups:
     ///
-    /// `devices (Σ backward + trials Σ fit) + (trials + L + 2) N + 2 N_test`.
+    /// `devices (Σ backward + trials Σ fit) + (trials + L + 3) G + 2 G_test`.
     pub fn home(&self, devices: u64, trials: u64) -> u64 {
         let stages = self.stages.len() as u64;
         let sums = self.sum(|own| own.backward) + trials * self.sum(|own| own.fit);
-        devices * sums + (trials + stages + 2) * self.samples + 2 * self.test_samples
+        devices * sums + (trials + stages + 3) * self.sample_sums + 2 * self.test_sample_sums
     }
 
     /// Returns the numbers that leave home: weights for the sweep and the reports of both splits, coefficients and metrics of every trial,
@@ -198,11 +206,24 @@ mod tests {
         let fits = (6 * 4 + 30) + (5 * 3 + 20);
         assert_eq!(
             traffic.home(2, 3),
-            2 * (backward + 3 * fits) + (3 + 3 + 2) * 100 + 2 * 10
+            // Four groups of at most 32 of the 100 samples, and one of the ten.
+            2 * (backward + 3 * fits) + (3 + 3 + 3) * 4 + 2
         );
         let weights = 8 * 5 + 6 * 4 + 5 * 3;
         let sent = 2 * (6 * weights + 3 * 16) + backward + 3 * fits;
         assert_eq!(traffic.out(2, 3), sent);
+    }
+
+    #[test]
+    fn two_devices_send_home_less_than_two_megabytes_in_a_sweep_over_mnist() {
+        let mlp = MlpConfig::new(vec![100, 100], Activation::Relu);
+        let network = mlp.init(FeatureShape::Flat(784), 10, 1, &Device::flex());
+        let traffic =
+            SweepTraffic::of(&network.unwrap(), [60_000, 10_000], &ExactConfig::default());
+        for (trials, megabytes) in [(1, 1.09), (2, 1.35)] {
+            let bytes = 4.0 * traffic.home(2, trials) as f64;
+            assert!((bytes / 1e6 - megabytes).abs() < 0.01, "{bytes}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::FoofConfig;
+use super::gradient::{Gradient, Sampling, Wanted};
 use super::moments::{Directions, Moments};
 use crate::Result;
 use crate::linalg::{Affine, Covariance, eigenvectors, leading_eigenvectors};
@@ -52,15 +53,11 @@ pub(super) struct MemoryValues {
 }
 
 impl Memory {
-    /// Takes in the rows of a batch, `[m, d_in]`, and the gradients of their outputs, `[m, d_out]`. Returns whether directions are known;
-    /// where a second moment is not finite they are not, and the memory starts anew.
-    pub(super) fn take_in(
-        &mut self,
-        config: &FoofConfig,
-        rows: &Tensor<2>,
-        gradients: &Tensor<2>,
-        is_first: bool,
-    ) -> bool {
+    /// Takes in the second moments of a batch. Returns whether directions are known; where a second moment is not finite they are not, and
+    /// the memory starts anew.
+    pub(super) fn take_in(&mut self, config: &FoofConfig, gradient: &Gradient) -> bool {
+        let is_first = gradient.is_data;
+        let wanted = self.wanted(config, gradient.dims(), is_first);
         let was_open = self.is_open();
         // Averages change much while a run is young: after as many batches again.
         let interval = config.refresh.min(self.refreshed);
@@ -68,8 +65,8 @@ impl Memory {
         if refresh {
             self.refreshed = self.batches;
         }
-        let settles = self.take_in_inputs(config, rows, is_first);
-        self.take_in_outputs(config, gradients);
+        let settles = self.take_in_inputs(config, gradient, wanted.inputs);
+        self.take_in_outputs(config, gradient, wanted.outputs);
         self.batches += 1;
         let known = match refresh || settles {
             true => self.refresh(config.rank, is_first, !is_first || was_open),
@@ -108,23 +105,44 @@ impl Memory {
         seen < FIRST_STAGE_ROWS
     }
 
-    /// Returns whether the inputs of the first stage are known from now on: they are the samples.
-    fn take_in_inputs(&mut self, config: &FoofConfig, rows: &Tensor<2>, is_first: bool) -> bool {
-        if is_first && !self.is_open() {
-            return false;
+    /// Returns which second moments of a batch the next step takes in, of so many rows with inputs and outputs of given widths.
+    pub(super) fn wanted(
+        &self,
+        config: &FoofConfig,
+        [rows, width, outputs]: [usize; 3],
+        is_first: bool,
+    ) -> Wanted {
+        let sampling = |width: usize| {
+            let kept = LEAST_ROWS.max(ROWS_PER_COLUMN * width);
+            Sampling::of(rows, kept, self.batches)
+        };
+        let is_skipped = !self.batches.is_multiple_of(WIDE_INTERVAL) && self.inputs.is_some();
+        let is_known = match is_first {
+            true => !self.is_open(),
+            false => is_wide(config, width) && is_skipped,
+        };
+        Wanted {
+            inputs: (!is_known).then(|| sampling(width)),
+            outputs: (outputs <= WIDEST_OUTPUT).then(|| sampling(outputs)),
         }
-        let [_, width] = rows.dims();
-        let is_wide = width > 2 * config.rank;
-        let past = match (is_first, is_wide) {
+    }
+
+    /// Returns whether the inputs of the first stage are known from now on: they are the samples.
+    fn take_in_inputs(
+        &mut self,
+        config: &FoofConfig,
+        gradient: &Gradient,
+        wanted: Option<Sampling>,
+    ) -> bool {
+        let Some(own) = wanted.and_then(|sampling| gradient.covariance(sampling)) else {
+            return false;
+        };
+        let (is_first, [_, width, _]) = (gradient.is_data, gradient.dims());
+        let past = match (is_first, is_wide(config, width)) {
             (true, _) => 1.0,
             (false, false) => config.average,
             (false, true) => config.average.powi(WIDE_INTERVAL as i32),
         };
-        let is_skipped = !self.batches.is_multiple_of(WIDE_INTERVAL) && self.inputs.is_some();
-        if is_wide && !is_first && is_skipped {
-            return false;
-        }
-        let own = Covariance::from_rows(self.sampled(rows));
         self.inputs = Some(match self.inputs.take() {
             Some(average) => average.scaled(past).plus(own),
             None => own,
@@ -132,31 +150,19 @@ impl Memory {
         is_first && !self.is_open()
     }
 
-    fn take_in_outputs(&mut self, config: &FoofConfig, gradients: &Tensor<2>) {
-        let [_, width] = gradients.dims();
-        if width > WIDEST_OUTPUT {
+    fn take_in_outputs(
+        &mut self,
+        config: &FoofConfig,
+        gradient: &Gradient,
+        wanted: Option<Sampling>,
+    ) {
+        let Some(own) = wanted.and_then(|sampling| gradient.output_moment(sampling)) else {
             return;
-        }
-        let gradients = self.sampled(gradients);
-        let rows = gradients.dims()[0] as f64;
-        let own = gradients.clone().transpose().matmul(gradients) / rows;
+        };
         self.outputs = Some(match self.outputs.take() {
             Some(average) => average * config.average + own * (1.0 - config.average),
             None => own,
         });
-    }
-
-    /// Every k-th row, from another one in each batch, where a convolution has far more positions than a second moment needs.
-    fn sampled(&self, rows: &Tensor<2>) -> Tensor<2> {
-        let [count, width] = rows.dims();
-        let kept = LEAST_ROWS.max(ROWS_PER_COLUMN * width);
-        let every = count / kept;
-        if every < 2 {
-            return rows.clone();
-        }
-        let groups = rows.clone().narrow(0, 0, kept * every);
-        let groups: Tensor<3> = groups.reshape([kept, every, width]);
-        groups.narrow(1, self.batches % every, 1).squeeze_dim(1)
     }
 
     /// `U_l`: all eigenvectors, or the leading ones of wide inputs.
@@ -223,6 +229,11 @@ impl Memory {
         }
         Ok(memory)
     }
+}
+
+/// Whether inputs have a basis of low rank.
+fn is_wide(config: &FoofConfig, width: usize) -> bool {
+    width > 2 * config.rank
 }
 
 /// Adds coefficients to a saved state.

@@ -27,6 +27,7 @@
 //! that falls and is halved with `τ`; they return with the others. Frozen stages keep their weights.
 
 mod decay;
+mod gradient;
 mod memory;
 mod moments;
 mod pass;

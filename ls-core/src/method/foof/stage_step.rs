@@ -4,8 +4,9 @@ use burn::tensor::Tensor;
 
 use super::FoofConfig;
 use super::decay::StepDecay;
+use super::gradient::Gradient;
 use super::memory::Memory;
-use super::moments::{Directions, Moments};
+use super::moments::Moments;
 use crate::linalg::Affine;
 
 /// Width of kernels that take whole steps.
@@ -25,32 +26,6 @@ pub(super) enum StageStep {
     Moved(Affine, Tensor<1>),
 }
 
-/// The two factors of the gradient of a stage's kernel.
-pub(super) struct Gradient {
-    /// Rows of the inputs, `[m, d_in]`.
-    pub rows: Tensor<2>,
-    /// Gradients of the losses of `samples` by the outputs of each row, `[m, d_out]`.
-    pub outputs: Tensor<2>,
-    pub samples: f64,
-    /// Whether the inputs are the samples themselves.
-    pub is_data: bool,
-}
-
-impl Gradient {
-    /// `(A - ā)ᵀ G`, or `Aᵀ G` of data, and `1ᵀ G`, with outputs in the coordinates of `Q`.
-    fn rotated(self, directions: &Directions, mean: &Tensor<2>) -> [Tensor<2>; 2] {
-        let outputs = directions.rotated(self.outputs / self.samples);
-        let bias = outputs.clone().sum_dim(0);
-        let kernel = match self.is_data {
-            // Data come standardised, with a mean of the size of their variation: moments take it off smaller arrays.
-            true => self.rows.transpose().matmul(outputs),
-            // Outputs of deep stages may vary by 1e-4 of their mean, whose product would leave few digits.
-            false => (self.rows - mean.clone()).transpose().matmul(outputs),
-        };
-        [kernel, bias]
-    }
-}
-
 /// Takes a batch into the memory of a stage, and moves its coefficients.
 pub(super) fn stage_step(
     config: &FoofConfig,
@@ -60,7 +35,7 @@ pub(super) fn stage_step(
     length: f64,
     decay: StepDecay,
 ) -> StageStep {
-    if !memory.take_in(config, &gradient.rows, &gradient.outputs, gradient.is_data) {
+    if !memory.take_in(config, &gradient) {
         return StageStep::Unusable;
     }
     let rate = length * width_factor(&kernel);

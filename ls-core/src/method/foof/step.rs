@@ -11,7 +11,7 @@ use super::decay::{FallingDecay, StepDecay};
 use super::memory::{Memory, MemoryValues, push_affine, take_affine};
 use super::pass::Pass;
 use super::snapshot::{SafeWeights, Snapshot};
-use super::stage_step::{Gradient, StageStep, stage_step};
+use super::stage_step::{StageStep, stage_step};
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::linalg::scalar_f64;
@@ -205,12 +205,18 @@ impl Steps {
             label_smoothing: self.config.label_smoothing,
             dropout: Dropout::at(number, self.config.dropout, self.seed),
         };
-        let pass = Pass::new(&parts, batch, regularization)?;
+        let pass = match batch.parts_on_shards() {
+            None => Pass::new(&parts, batch, regularization)?,
+            Some(shards) => {
+                let wanted = |l: usize, dims| self.stages[l].wanted(&self.config, dims, l == 0);
+                Pass::on_shards(network, &self.roles, batch, shards, regularization, wanted)?
+            }
+        };
         let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
         let in_order = pass.loss <= BLOWN_UP * first;
         let moved = if in_order {
-            self.moved(network, &parts, &pass, [length, adam_rate], decay)?
+            self.moved(network, &parts, pass, [length, adam_rate], decay)?
         } else {
             None
         };
@@ -237,28 +243,22 @@ impl Steps {
         length: f64,
         decay: StepDecay,
     ) -> Vec<StageStep> {
-        let (config, inputs, gradients) = (&self.config, &pass.inputs, &pass.gradients);
-        let one = |(l, memory): (usize, &mut Memory)| match parts[l].affine() {
-            Some(stage) => {
-                let rows = stage.rows(inputs[l].clone());
-                let gradient = Gradient {
-                    rows,
-                    outputs: gradients[l].clone(),
-                    samples: inputs[l].dims()[0] as f64,
-                    is_data: l == 0,
-                };
-                stage_step(
+        let (config, factors) = (&self.config, &pass.factors);
+        let one = |(l, memory): (usize, &mut Memory)| {
+            let part = &parts[l];
+            match part.affine().zip(factors.gradient(l, part)) {
+                Some((stage, gradient)) => stage_step(
                     config,
                     memory,
                     stage.coefficients(),
                     gradient,
                     length,
                     decay,
-                )
+                ),
+                None => StageStep::None,
             }
-            None => StageStep::None,
         };
-        match runs_on_host(&pass.inputs[0].device()) {
+        match runs_on_host(&pass.home) {
             true => self.stages.par_iter_mut().enumerate().map(one).collect(),
             false => self.stages.iter_mut().enumerate().map(one).collect(),
         }
@@ -269,14 +269,14 @@ impl Steps {
         &mut self,
         network: &Network,
         parts: &[MethodStage<'_>],
-        pass: &Pass,
+        pass: Pass,
         [length, adam_rate]: [f64; 2],
         decay: StepDecay,
     ) -> Result<Option<Moved>> {
         let mut moved = network.clone();
-        let mut check = Tensor::zeros([1], &pass.inputs[0].device());
+        let mut check = Tensor::zeros([1], &pass.home);
         for (l, step) in self
-            .stage_steps(parts, pass, length, decay)
+            .stage_steps(parts, &pass, length, decay)
             .into_iter()
             .enumerate()
         {
@@ -291,8 +291,7 @@ impl Steps {
         }
         let mut adam = self.adam.clone();
         if let Some(adam) = &mut adam {
-            let gradients = pass.parameter_gradients(parts);
-            moved = adam.step(adam_rate, moved.train(), gradients).valid();
+            moved = adam.step(adam_rate, moved.train(), pass.parameters).valid();
             if let Some(sum) = Snapshot::of(&MethodStage::all(&moved, &self.roles)).absolute_sum() {
                 check = check + sum;
             }

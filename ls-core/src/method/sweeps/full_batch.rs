@@ -31,7 +31,7 @@ use crate::method::backward::{output, response};
 use crate::method::chunks::{for_each_chunk, wave};
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::network::{Network, Replicas};
-use crate::objective::cross_entropy;
+use crate::objective::{cross_entropy, sample_sums};
 use crate::shards::{self, OnDevice, joined};
 use crate::stage::AffineStage;
 
@@ -63,7 +63,7 @@ pub(super) struct FullBatchSettings {
 /// One tensor per chunk.
 type Chunks = Vec<Tensor<2>>;
 
-/// A number for each sample, one tensor per chunk.
+/// Sums of the losses of groups of samples, one tensor per chunk.
 type Losses = Vec<Tensor<1>>;
 
 /// A network with its samples in chunks.
@@ -237,7 +237,7 @@ impl<'a> FullBatch<'a> {
         })
     }
 
-    /// `F + λ/2 Σ ‖W_l‖²` from the cross-entropies of all samples.
+    /// `F + λ/2 Σ ‖W_l‖²` from the cross-entropies of all chunks.
     fn loss(&self, losses: Losses, coefficients: &[Option<Affine>]) -> Result<f64> {
         let decay = self.settings.weight_decay;
         let kernels = coefficients.iter().flatten().map(|stage| &stage.kernel);
@@ -246,15 +246,14 @@ impl<'a> FullBatch<'a> {
             .map(|kernel| (kernel.clone() * kernel.clone()).sum());
         // Leaves the device once per trial: the loss decides whether the step is taken.
         let losses = joined(losses, 0, &self.home);
+        let sums = losses.dims()[0];
         let mut figures = to_f64(joined(
             [losses].into_iter().chain(squares).collect(),
             0,
             &self.home,
         ))?;
-        let squares: f64 = figures.split_off(self.samples).iter().sum();
-        let chunks = figures.chunks(self.settings.chunk.max(1));
-        let sum: f64 = chunks.map(|chunk| chunk.iter().sum::<f64>()).sum();
-        Ok(sum / self.samples as f64 + 0.5 * decay * squares)
+        let squares: f64 = figures.split_off(sums).iter().sum();
+        Ok(figures.iter().sum::<f64>() / self.samples as f64 + 0.5 * decay * squares)
     }
 
     /// `u_1, …, u_L` of a chunk at an iterate.
@@ -333,9 +332,10 @@ impl<'a> FullBatch<'a> {
         }
     }
 
-    /// The cross-entropies of a chunk, still on the device.
+    /// The cross-entropies of a chunk, summed over groups of samples and still on the device.
     fn losses(&self, logits: Tensor<2>, c: usize) -> Tensor<1> {
-        cross_entropy::per_sample(logits, &self.chunks[c].labels)
+        let losses = cross_entropy::per_sample(logits, &self.chunks[c].labels);
+        sample_sums(losses.unsqueeze()).squeeze_dim(0)
     }
 }
 
