@@ -41,6 +41,7 @@ use crate::ui::{Level, Ui};
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     let cli = Cli::parse();
     let ui = Ui::new(Level::new(cli.quiet, cli.verbose));
     if std::env::var_os("BURN_DEVICE").is_some() {

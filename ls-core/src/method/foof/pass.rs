@@ -1,4 +1,6 @@
-//! A forward and a backward pass over one batch, at home or on the devices that share its samples.
+//! A forward and a backward pass over one batch, at once or in pieces, which may be on several devices.
+
+use core::cell::RefCell;
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
@@ -6,14 +8,15 @@ use burn::tensor::{Device, Tensor};
 use super::gradient::{Factors, Gradient, RowSums, Wanted};
 use crate::Result;
 use crate::batch::Batch;
+use crate::device::runs_on_host;
 use crate::linalg::scalar_f64;
-use crate::method::backward::{Backward, Parameters, Regularization, backward, response};
+use crate::method::backward::{Backward, Parameters, Regularization, backward};
+use crate::method::chunks::default_chunk;
 use crate::method::dropout::Dropout;
 use crate::method::stage_role::{MethodStage, StageRole};
 use crate::network::{Network, Replicas};
 use crate::objective::cross_entropy;
 use crate::shards::{at_once, for_each_chunk};
-use crate::stage::AffineStage;
 use crate::update::add_gradients;
 
 /// A forward and a backward pass over a batch.
@@ -37,21 +40,17 @@ pub(super) struct AllFactors {
 }
 
 enum Stages {
-    /// `h_{l-1}`, and `∂ce_n/∂u_{l,n}` or `∂ce_n/∂h_{l,n}`.
-    Samples(Vec<[Tensor<2>; 2]>),
-    /// Their sums over the samples of all devices; `None` for a stage that is not fitted.
+    /// Rows of the inputs and `∂ce_n/∂u_{l,n}`; `None` for a stage that is not fitted.
+    Samples(Vec<Option<[Tensor<2>; 2]>>),
+    /// Their sums over the samples of all devices.
     Sums(Vec<Option<RowSums>>),
 }
 
 impl AllFactors {
     /// The gradient of stage `l`, counted from 0; `None` for one that is not fitted.
-    pub(super) fn gradient(&self, l: usize, part: &MethodStage<'_>) -> Option<Gradient> {
-        let stage = part.affine()?;
+    pub(super) fn gradient(&self, l: usize) -> Option<Gradient> {
         let factors = match &self.stages {
-            Stages::Samples(all) => {
-                let [inputs, outputs] = all[l].clone();
-                Factors::Rows([stage.rows(inputs), outputs])
-            }
+            Stages::Samples(all) => Factors::Rows(all.get(l)?.clone()?),
             Stages::Sums(all) => Factors::Sums(all.get(l)?.clone()?),
         };
         Some(Gradient {
@@ -87,21 +86,21 @@ impl Pass {
         })
     }
 
-    /// Passes over the parts of a batch, each on its device, and adds up at home what their rows sum up to. `wanted` says which second
+    /// Passes over the pieces of a batch, each on its device, and adds up at home what their rows sum up to. `wanted` says which second
     /// moments a stage takes in, for rows, inputs and outputs of the whole batch.
-    pub(super) fn on_shards(
+    pub(super) fn in_pieces(
         network: &Network,
         roles: &[StageRole],
         batch: &Batch,
-        shards: &[Batch],
+        pieces: &[Batch],
         regularization: Regularization,
         wanted: impl Fn(usize, [usize; 3]) -> Wanted + Sync,
     ) -> Result<Self> {
         let (home, samples) = (batch.inputs.device(), batch.len());
         let replicas = Replicas::new(network, home.clone());
-        let devices: Vec<_> = shards.iter().map(|own| own.inputs.device()).collect();
-        let before = |i: usize| shards[..i].iter().map(Batch::len).sum::<usize>();
-        let mut found = Vec::with_capacity(shards.len());
+        let devices: Vec<_> = pieces.iter().map(|own| own.inputs.device()).collect();
+        let before = |i: usize| pieces[..i].iter().map(Batch::len).sum::<usize>();
+        let mut found = Vec::with_capacity(pieces.len());
         for_each_chunk(
             &devices,
             |i| {
@@ -111,9 +110,9 @@ impl Pass {
                     before: before(i),
                     samples,
                 };
-                Ok(ShardSums::new(
+                Ok(PieceSums::new(
                     &parts,
-                    &shards[i],
+                    &pieces[i],
                     position,
                     regularization,
                     &wanted,
@@ -123,7 +122,7 @@ impl Pass {
         )?;
         let parts = MethodStage::all(network, roles);
         let mut parameters = GradientsParams::new();
-        let mut total: Option<ShardSums> = None;
+        let mut total: Option<PieceSums> = None;
         for own in found {
             add_means(&mut parameters, &parts, &own.parameters, samples);
             let own = own.at_home(&home);
@@ -149,27 +148,48 @@ impl Pass {
     }
 }
 
-/// Inputs and gradients of all stages, and what else a pass finds.
+/// Pieces of a batch at most.
+const MOST_PIECES: usize = 16;
+
+/// The pieces in which a batch passes through a network on the processors of this machine; none where it passes at once.
+///
+/// The patches of convolutions are more than the caches hold, and most operations on them keep one core busy. Their number is a power of
+/// two, so that they fill all cores, and does not depend on the number of these, so that a seed gives one history.
+pub(super) fn pieces(network: &Network, batch: &Batch) -> Vec<Batch> {
+    let count = batch.len().div_ceil(default_chunk(network));
+    if count < 2 || !runs_on_host(&batch.inputs.device()) {
+        return Vec::new();
+    }
+    let count = count.next_power_of_two().min(MOST_PIECES);
+    batch.chunks(batch.len().div_ceil(count)).collect()
+}
+
+/// Rows of the inputs and gradients of all stages that are fitted, and what else a pass finds.
 fn passed(
     parts: &[MethodStage<'_>],
     batch: &Batch,
     regularization: Regularization,
-) -> (Vec<[Tensor<2>; 2]>, Backward) {
-    let mut inputs = Vec::with_capacity(parts.len());
+) -> (Vec<Option<[Tensor<2>; 2]>>, Backward) {
+    // The patches of a convolution are formed once, and serve the pass and the gradient.
+    let rows = RefCell::new(vec![None; parts.len()]);
     let mut found = backward(
         parts,
         batch,
         Parameters::Training,
         regularization,
         |l, input| {
-            let coefficients = parts[l].affine().map(AffineStage::coefficients);
-            response(&parts[l], coefficients.as_ref(), input)
+            let Some(stage) = parts[l].affine() else {
+                return parts[l].stage.forward(input.clone());
+            };
+            let own = stage.rows(input.clone());
+            rows.borrow_mut()[l] = Some(own.clone());
+            stage.pre_activations(&stage.coefficients(), own)
         },
-        |input, _| inputs.push(input.clone()),
+        |_, _| (),
     );
     let gradients = core::mem::take(&mut found.gradients);
-    let pairs = inputs.into_iter().zip(gradients);
-    (pairs.map(<[Tensor<2>; 2]>::from).collect(), found)
+    let pairs = rows.into_inner().into_iter().zip(gradients);
+    (pairs.map(|(rows, own)| Some([rows?, own])).collect(), found)
 }
 
 /// Adds gradients of `Σ_n ce_n` by the parameters of all stages to the mean over so many samples.
@@ -193,8 +213,8 @@ struct PartPosition {
     samples: usize,
 }
 
-/// Sums over the samples of one device.
-struct ShardSums {
+/// Sums over the samples of one piece.
+struct PieceSums {
     /// `Σ_n ce_n`, `[1, 1]`.
     losses: Tensor<2>,
     stages: Vec<Option<RowSums>>,
@@ -202,10 +222,10 @@ struct ShardSums {
     parameters: Vec<GradientsParams>,
 }
 
-impl ShardSums {
+impl PieceSums {
     fn new(
         parts: &[MethodStage<'_>],
-        shard: &Batch,
+        piece: &Batch,
         position: PartPosition,
         regularization: Regularization,
         wanted: &impl Fn(usize, [usize; 3]) -> Wanted,
@@ -215,23 +235,19 @@ impl ShardSums {
             dropout: dropout.map(|own: Dropout| own.after(position.before)),
             ..regularization
         };
-        let (stages, found) = passed(parts, shard, regularization);
-        let sums = stages
-            .into_iter()
-            .enumerate()
-            .map(|(l, [inputs, outputs])| {
-                let stage = parts[l].affine()?;
-                let rows = stage.rows(inputs);
-                let per_sample = stage.rows_per_sample();
-                let dims = [
-                    position.samples * per_sample,
-                    rows.dims()[1],
-                    outputs.dims()[1],
-                ];
-                let from = position.before * per_sample;
-                Some(RowSums::new([rows, outputs], wanted(l, dims), from, l == 0))
-            });
-        let losses = cross_entropy::per_sample(found.logits, &shard.labels);
+        let (stages, found) = passed(parts, piece, regularization);
+        let sums = stages.into_iter().enumerate().map(|(l, pair)| {
+            let [rows, outputs] = pair?;
+            let per_sample = parts[l].affine()?.rows_per_sample();
+            let dims = [
+                position.samples * per_sample,
+                rows.dims()[1],
+                outputs.dims()[1],
+            ];
+            let from = position.before * per_sample;
+            Some(RowSums::new([rows, outputs], wanted(l, dims), from, l == 0))
+        });
+        let losses = cross_entropy::per_sample(found.logits, &piece.labels);
         Self {
             stages: sums.collect(),
             losses: losses.sum().unsqueeze(),

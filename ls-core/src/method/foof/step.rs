@@ -1,5 +1,7 @@
 //! One step on a batch, and the memory from step to step.
 
+use std::borrow::Cow;
+
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Tensor;
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::FoofConfig;
 use super::decay::{FallingDecay, StepDecay};
 use super::memory::{Memory, MemoryValues, push_affine, take_affine};
-use super::pass::Pass;
+use super::pass::{Pass, pieces};
 use super::snapshot::{SafeWeights, Snapshot};
 use super::stage_step::{StageStep, stage_step};
 use crate::batch::Batch;
@@ -205,12 +207,15 @@ impl Steps {
             label_smoothing: self.config.label_smoothing,
             dropout: Dropout::at(number, self.config.dropout, self.seed),
         };
-        let pass = match batch.parts_on_shards() {
-            None => Pass::new(&parts, batch, regularization)?,
-            Some(shards) => {
-                let wanted = |l: usize, dims| self.stages[l].wanted(&self.config, dims, l == 0);
-                Pass::on_shards(network, &self.roles, batch, shards, regularization, wanted)?
-            }
+        let pieces = match batch.parts_on_shards() {
+            Some(shards) => Cow::Borrowed(shards),
+            None => Cow::Owned(pieces(network, batch)),
+        };
+        let pass = if pieces.is_empty() {
+            Pass::new(&parts, batch, regularization)?
+        } else {
+            let wanted = |l: usize, dims| self.stages[l].wanted(&self.config, dims, l == 0);
+            Pass::in_pieces(network, &self.roles, batch, &pieces, regularization, wanted)?
         };
         let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
         // A comparison with NaN is false: what is not finite is not in order.
@@ -246,7 +251,7 @@ impl Steps {
         let (config, factors) = (&self.config, &pass.factors);
         let one = |(l, memory): (usize, &mut Memory)| {
             let part = &parts[l];
-            match part.affine().zip(factors.gradient(l, part)) {
+            match part.affine().zip(factors.gradient(l)) {
                 Some((stage, gradient)) => stage_step(
                     config,
                     memory,
