@@ -160,9 +160,9 @@ impl Batch {
         }
     }
 
-    /// Returns the same samples on several devices in full-batch passes of method `exact`, in steps of `foof`, and in measurements. They
-    /// stay at home as well. Parts go to their devices when they are first needed, and stay there; blocks that are picked of the samples
-    /// are in shards, too.
+    /// Returns the same samples on several devices in full-batch passes of method `exact`, in steps of `foof`, in auxiliary passes of
+    /// `alternating` with line searches, and in measurements. They stay at home as well. Parts go to their devices when they are first
+    /// needed, and stay there; blocks that are picked of the samples are in shards, too.
     #[must_use]
     pub fn sharded(self, shards: Shards) -> Self {
         Self {

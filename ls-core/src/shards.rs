@@ -3,7 +3,7 @@
 //! A split in shards ([`Batch::sharded`](crate::batch::Batch::sharded)) keeps its home, the device on which weights and small systems are.
 //! Full-batch passes of `exact` and measurements work on its chunks where they are, with copies of the weights, and sums over chunks are
 //! formed in the order of the chunks. So neither the devices nor their number change a bit of the result, as long as the devices round
-//! alike. A batch of `foof` has one part for each device instead.
+//! alike. The same holds for the auxiliary passes of `alternating`. A batch of `foof` has one part for each device instead.
 
 use core::ops::Range;
 use std::panic::resume_unwind;

@@ -7,15 +7,17 @@ mod common;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use common::differences::{GRAM_STEP, gram_step, line_search};
-use common::mixed::{moderate, output_shape, shapes};
+use common::mixed::{MixedShape, moderate, output_shape, shapes};
 use common::reference::{EPSILON, Problem, ROUNDING_OF_BOUNDS, reach};
-use common::{cases, device, image, pairs, rows, tensor};
+use common::sweeps::{Values, sweep};
+use common::{Shape, cases, device, image, pairs, rows, tensor};
 use ls_core::auxiliary::AuxiliaryStore;
 use ls_core::linalg::Norm;
-use ls_core::method::{Alternating, Method, Separated};
+use ls_core::method::{Alternating, AlternatingConfig, Method, Separated};
 use ls_core::model::{ModelConfig, StagesConfig};
 use ls_core::objective::{Weighting, Weights, measure};
-use ls_core::stage::Init;
+use ls_core::shards::Shards;
+use ls_core::stage::{Activation, Init};
 use ls_core::update::{armijo_pass, restart};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -222,5 +224,49 @@ fn eight_sweeps_over_a_mixed_network_never_raise_the_separated_loss() {
             }
         }
         assert!(last < 0.8 * first, "{what}: no progress, {first} to {last}");
+    }
+}
+
+/// In full batch and in batches; parts hold 256 samples, so that there are three of the split and two of a batch.
+#[test]
+fn variables_in_shards_give_the_same_bits() {
+    let dense = Shape {
+        samples: 600,
+        ..Shape::moderate(Activation::Silu, 51)
+    };
+    let images = moderate(Activation::Tanh, 52).map(|shape| {
+        let shape = MixedShape {
+            samples: 600,
+            ..shape
+        };
+        shape.problem()
+    });
+    for (i, problem) in [&[dense.problem()], &images[..]]
+        .concat()
+        .iter()
+        .enumerate()
+    {
+        for (size, relaxation) in [(None, 1.0), (None, 3.0), (Some(300), 1.0)] {
+            let config = AlternatingConfig {
+                relaxation,
+                auxiliary_passes: 2,
+                ..AlternatingConfig::default()
+            };
+            let shards = Shards::new(vec![device(); 3], vec![1, 3, 1]).unwrap();
+            let [plain, shared] = [problem.batch(), problem.batch().sharded(shards)].map(|split| {
+                let mut model = problem.model();
+                let mut method = Alternating::new(config.clone(), &model.network, &split).unwrap();
+                let found = (0..3).map(|_| {
+                    let figures = sweep(&mut method, &mut model, &split, size);
+                    (figures, method.measure(&mut model, &split).unwrap())
+                });
+                let found: Vec<_> = found.collect();
+                (found, Values::read(&model))
+            });
+            assert!(
+                plain == shared,
+                "network {i}, batches of {size:?}, {relaxation}"
+            );
+        }
     }
 }

@@ -235,7 +235,7 @@ fn a_worker_listens_beyond_this_machine_only_with_a_token() {
 #[test]
 fn devices_that_cannot_share_are_refused_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (
             &["--shares", "measured"],
             "shares = measured is not possible",
@@ -249,8 +249,19 @@ fn devices_that_cannot_share_are_refused_in_one_line() {
             "shares = 1 is not possible",
         ),
         (
-            &["--device", "flex,flex", "--method", "alternating"],
+            &["--device", "flex,flex", "--method", "backprop"],
             "device = flex,flex is not possible",
+        ),
+        (
+            &[
+                "--device",
+                "flex,flex",
+                "--method",
+                "alternating",
+                "--optimizer",
+                "adam",
+            ],
+            "`alternating` without an optimizer share samples among devices; name one device",
         ),
         (
             &["--device", "remote:ws://a"],

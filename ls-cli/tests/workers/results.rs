@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::worker::Worker;
-use crate::{history, list, train, weights};
+use crate::{history, layersep, list, train, weights};
 
 /// Convolutions with pooling, a residual block of each kind, and smooth and piecewise linear activations.
 const STAGES: &str = r#"
@@ -95,6 +95,100 @@ fn exact_on_workers_has_the_history_and_the_weights_of_a_local_run_to_the_bit() 
             assert!(config.contains(devices.as_str()), "{config}");
         }
     }
+}
+
+/// Settings of short runs of `alternating` on three parts of at most 256 samples, or in batches on two: dense networks, and one of
+/// convolutions and residual blocks.
+const ALTERNATING: [&[&str]; 4] = [
+    &["--hidden", "9,8", "--limit", "600", "--sweeps", "4"],
+    &[
+        "--hidden",
+        "9,8",
+        "--limit",
+        "600",
+        "--sweeps",
+        "2",
+        "--batch-size",
+        "300",
+        "--precision",
+        "f64",
+    ],
+    &[
+        "--hidden",
+        "9,8",
+        "--limit",
+        "600",
+        "--sweeps",
+        "2",
+        "--relaxation",
+        "3",
+        "--auxiliary-passes",
+        "2",
+        "--measure-every",
+        "2",
+    ],
+    &[
+        "--model",
+        "stages.toml",
+        "--limit",
+        "520",
+        "--sweeps",
+        "2",
+        "--validation",
+        "20",
+    ],
+];
+
+#[test]
+fn alternating_on_workers_has_the_history_and_the_weights_of_a_local_run_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("stages.toml"), STAGES).unwrap();
+    let workers = Worker::several(4);
+    let places = [
+        ("two", list(&workers[..2]), "1,1"),
+        ("four", list(&workers), "1,1,1,1"),
+        ("mixed", format!("flex,{}", workers[0].name), "1,2"),
+    ];
+    for (i, settings) in ALTERNATING.iter().enumerate() {
+        let settings = [settings, &["--method", "alternating"][..]].concat();
+        let local = format!("local-{i}");
+        train(folder, &local, "flex", &settings);
+        for (name, devices, shares) in &places {
+            let run = format!("{name}-{i}");
+            let more = ["--shares", shares];
+            train(folder, &run, devices, &[&settings[..], &more].concat());
+            assert_eq!(history(folder, &local), history(folder, &run), "{run}");
+            assert_eq!(weights(folder, &local), weights(folder, &run), "{run}");
+        }
+    }
+}
+
+#[test]
+fn alternating_resumes_on_other_devices_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let workers = Worker::several(2);
+    let settings = [
+        "--method",
+        "alternating",
+        "--hidden",
+        "9,8",
+        "--limit",
+        "600",
+    ];
+    let sweeps = |count| [&settings[..], &["--sweeps", count]].concat();
+    train(folder, "local", "flex", &sweeps("6"));
+    train(folder, "moved", &list(&workers), &sweeps("2"));
+    let mixed = format!("flex,{}", workers[1].name);
+    for (devices, count) in [(mixed.as_str(), "4"), ("flex", "5"), (&list(&workers), "6")] {
+        let resume = ["train", "--quiet", "--resume", "moved", "--sweeps", count];
+        let output = layersep(folder, &[&resume[..], &["--device", devices]].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+    }
+    assert_eq!(history(folder, "local"), history(folder, "moved"));
+    assert_eq!(weights(folder, "local"), weights(folder, "moved"));
 }
 
 /// A worker does all that a device does: whole methods run on one. The samples are few enough for one chunk here and there, so that not

@@ -37,15 +37,16 @@ impl RunConfig {
                 return refused("every share must be 1 or more");
             }
         }
-        let shares_samples = matches!(
-            self.method.library(),
-            Some(MethodConfig::Exact(_) | MethodConfig::Foof(_))
-        );
+        let shares_samples = match self.method.library() {
+            Some(MethodConfig::Exact(_) | MethodConfig::Foof(_)) => true,
+            Some(MethodConfig::Alternating(config)) => config.optimizer.is_none(),
+            _ => false,
+        };
         if count > 1 && !shares_samples {
             return Err(Error::InvalidConfig {
                 field: "device",
                 value: self.device.clone(),
-                allowed: "methods `exact` and `foof` alone share their samples among several devices; name one device",
+                allowed: "only `exact`, `foof`, and `alternating` without an optimizer share samples among devices; name one device",
             });
         }
         Ok(())
@@ -55,7 +56,7 @@ impl RunConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::AlternatingConfig;
+    use crate::config::{AlternatingConfig, OptimizerName};
 
     fn config(device: &str, shares: Option<&[u32]>) -> RunConfig {
         RunConfig {
@@ -80,11 +81,14 @@ mod tests {
             let refused = config(device, Some(&shares)).check().unwrap_err();
             assert!(refused.to_string().starts_with("shares = "), "{refused}");
         }
-        let alternating = RunConfig {
-            method: MethodConfig::Alternating(AlternatingConfig::default()).into(),
+        let alternating = |own: AlternatingConfig| RunConfig {
+            method: MethodConfig::Alternating(own).into(),
             ..config("a,b", None)
         };
-        let refused = alternating.check().unwrap_err().to_string();
+        let own = AlternatingConfig::default();
+        assert!(alternating(own.clone()).check().is_ok());
+        let optimizer = alternating(own.with_optimizer(OptimizerName::Adam));
+        let refused = optimizer.check().unwrap_err().to_string();
         assert!(
             refused.starts_with("device = a,b is not possible"),
             "{refused}"

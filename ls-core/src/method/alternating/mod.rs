@@ -1,7 +1,8 @@
 //! Method `alternating`: auxiliary blocks backwards, then weight blocks forwards, each lowering the separated loss.
 //!
 //! With line searches the weights of a stage with the affine view move by a [`GramStep`], those of any other stage,
-//! or of one that is frozen in part, by a [`GradientStep`]. A stage without trainable parameters keeps its weights.
+//! or of one that is frozen in part, by a [`GradientStep`]. A stage without trainable parameters keeps its weights. Of a batch in shards
+//! the auxiliary variables move where their samples are; weights move at home.
 
 mod config;
 mod memory;

@@ -1,13 +1,14 @@
 //! The auxiliary variables of a batch: restart and passes, over parts of the batch at the same time.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::Result;
 use crate::batch::Batch;
 use crate::device::runs_on_host;
 use crate::method::chunks::{default_chunk, for_each_chunk, wave};
-use crate::network::Network;
+use crate::network::{Network, Replicas};
 use crate::objective::Weights;
+use crate::shards::{self, OnDevice, for_each_chunk as for_each_chunk_on_shards};
 use crate::stage::{AffineStage, AnyStage};
 use crate::update::{auxiliary_pass, restart};
 
@@ -36,7 +37,8 @@ pub(super) struct AuxiliaryPhase {
 }
 
 impl AuxiliaryPhase {
-    /// Runs restart and passes on all samples.
+    /// Runs restart and passes on all samples, in parts that are the same for any devices. Those of a batch in shards are on several, at the
+    /// same time, and the variables come home.
     pub(super) fn run(
         self,
         network: &Network,
@@ -45,32 +47,34 @@ impl AuxiliaryPhase {
         batch: &Batch,
     ) -> Result<Variables> {
         let size = part_size(network, batch);
-        let ranges: Vec<_> = (0..batch.len())
-            .step_by(size)
-            .map(|start| (start, size.min(batch.len() - start)))
-            .collect();
+        // Where the selections of the chunks count from does not matter here: rows are taken by position.
+        let chunks = batch.chunks_on_shards(size);
+        let home = batch.inputs.device();
+        let replicas = Replicas::new(network, home.clone());
         let Variables {
             values, lengths, ..
         } = variables;
-        let mut parts = Vec::with_capacity(ranges.len());
-        for_each_chunk(
-            ranges.len(),
-            wave(&batch.inputs.device()),
-            |i| {
-                let narrow = |rows: &Tensor<2>| match ranges.len() {
-                    1 => rows.clone(),
-                    _ => rows.clone().narrow(0, ranges[i].0, ranges[i].1),
-                };
-                let labels = batch.labels.clone();
-                let labels = labels.narrow(0, ranges[i].0, ranges[i].1);
-                let own = Batch::full(narrow(&batch.inputs), labels);
-                let values = values.iter().map(narrow).collect();
-                let lengths = lengths.iter().map(narrow).collect();
-                Ok(self.part(network, weights, values, lengths, &own))
-            },
-            |part| parts.push(part),
-        )?;
-        Ok(joined(parts))
+        let mut parts = Vec::with_capacity(chunks.len());
+        let compute = |i: usize| {
+            let chunk = &chunks[i];
+            let device = chunk.inputs.device();
+            let rows = |all: &Tensor<2>| match chunks.len() {
+                1 => all.clone().on(&device),
+                _ => all.clone().narrow(0, i * size, chunk.len()).on(&device),
+            };
+            let values = values.iter().map(rows).collect();
+            let lengths = lengths.iter().map(rows).collect();
+            Ok(self.part(&replicas.on(&device), weights, values, lengths, chunk))
+        };
+        let take = |part| parts.push(part);
+        if batch.is_sharded() {
+            let devices = chunks.iter().map(|chunk| chunk.inputs.device());
+            let devices: Vec<_> = devices.collect();
+            for_each_chunk_on_shards(&devices, compute, take)?;
+        } else {
+            for_each_chunk(chunks.len(), wave(&home), compute, take)?;
+        }
+        Ok(joined(parts, &home))
     }
 
     fn part(
@@ -124,14 +128,12 @@ fn part_size(network: &Network, batch: &Batch) -> usize {
     }
 }
 
-/// The parts one after the other.
-fn joined(mut parts: Vec<Variables>) -> Variables {
-    if parts.len() == 1 {
-        return parts.remove(0);
-    }
+/// The parts one after the other, at home.
+fn joined(parts: Vec<Variables>, home: &Device) -> Variables {
     let stages = parts.first().map_or(0, |part| part.values.len());
     let column = |of: fn(&Variables) -> &Vec<Tensor<2>>, l: usize| {
-        Tensor::cat(parts.iter().map(|part| of(part)[l].clone()).collect(), 0)
+        let column = parts.iter().map(|part| of(part)[l].clone());
+        shards::joined(column.collect(), 0, home)
     };
     let first: Option<Vec<_>> = parts.iter().map(|part| part.first.clone()).collect();
     Variables {
@@ -139,6 +141,6 @@ fn joined(mut parts: Vec<Variables>) -> Variables {
         lengths: (0..stages).map(|l| column(|own| &own.lengths, l)).collect(),
         first: first
             .filter(|parts| !parts.is_empty())
-            .map(|parts| Tensor::cat(parts, 0)),
+            .map(|parts| shards::joined(parts, 0, home)),
     }
 }
