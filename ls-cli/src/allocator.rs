@@ -1,6 +1,9 @@
 //! The allocator of the process.
 
-#![expect(unsafe_code, reason = "the trait of allocators has no safe methods, and mimalloc is in C")]
+#![expect(
+    unsafe_code,
+    reason = "the trait of allocators has no safe methods, and mimalloc is in C"
+)]
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_long;
