@@ -31,7 +31,7 @@ const FIRST_SHARE: f64 = 0.9;
 
 /// Least damping of the metric of the quasi-Newton steps that follow. Less damping separates the classes along directions in which
 /// the inputs hardly vary, at a cost in test accuracy.
-pub(super) const METRIC_DAMPING: f64 = 3.0;
+pub(super) const METRIC_DAMPING: f64 = 1.5;
 
 /// Name of the sweeps in reports.
 pub(super) const FORM_NAME: &str = "batches";
