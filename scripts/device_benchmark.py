@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times sweeps of `exact` on devices, and Adam steps of PyTorch on the same network; prints Markdown tables.
 
-usage: device_benchmark.py --data-dir MNIST_FOLDER [--devices flex,wgpu,cuda] [--binary PATH | --features wgpu,cuda]
+usage: device_benchmark.py --data-dir MNIST_FOLDER [--devices flex cuda:0 cuda:0,cuda:1] [--binary PATH | --features wgpu,cuda]
 
 On a machine with a GPU, from a checkout, one command builds the program, finds the devices and measures:
 
@@ -35,7 +35,7 @@ SECONDS = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", required=True, type=pathlib.Path, help="folder with the four files of MNIST")
-    parser.add_argument("--devices", help="names as --device takes them; by default all that are present")
+    parser.add_argument("--devices", nargs="+", help="names as --device takes them, also lists with commas; by default all that are present")
     parser.add_argument("--binary", type=pathlib.Path, help="layersep; by default it is built")
     parser.add_argument("--features", default="wgpu", help="features to build with")
     parser.add_argument("--hidden", default="1024x4")
@@ -68,14 +68,14 @@ def train(args, binary, device, folder, prefix=()):
     run = folder / "run"
     command = [*prefix, binary, "train", "--quiet", "--dataset", "mnist", "--data-dir", args.data_dir.resolve()]
     command += ["--hidden", args.hidden, "--method", "exact", "--device", device, "--run", run, "--overwrite"]
-    command += ["--sweeps", args.sweeps, "--checkpoint-every", "1000"]
+    command += ["--sweeps", args.sweeps, "--batch-sweeps", "0", "--checkpoint-every", "1000"]
     if args.limit:
         command += ["--limit", args.limit]
     outcome = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
     if outcome.returncode:
         raise SystemExit(outcome.stderr.strip())
     with open(run / "history.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
     elapsed = [float(row["seconds"]) for row in rows]
     trials = [int(row["accepted"]) + int(row["rejected"]) for row in rows[1:]]
     return [b - a for a, b in zip(elapsed, elapsed[1:])], trials, float(rows[-1]["train_original_loss"])
@@ -111,6 +111,14 @@ def processor_share(args, binary, device, folder):
     return sum(float(e[1]) for e in entries if e and PRODUCT.search(e[2])) / 100
 
 
+def share_of_products(args, binary, device, folder):
+    """Share of matrix products in the time of a device; None for a list of several."""
+    if "," in device:
+        return None
+    on_cpu = device in ("flex", "ndarray")
+    return (processor_share if on_cpu else kernel_share)(args, binary, device, folder)
+
+
 def adam_steps(args, device):
     """Batch sizes with the median seconds of an Adam step of PyTorch."""
     import torch
@@ -143,7 +151,7 @@ def adam_steps(args, device):
 def main():
     args = arguments()
     binary = (args.binary or build(args.features)).resolve()
-    devices = args.devices.split(",") if args.devices else present(binary)
+    devices = args.devices or present(binary)
     print(f"`exact`, full batch, {args.hidden}, {args.limit or 60_000} samples; median of {args.sweeps - WARM_UP} sweeps\n")
     print("| device | sweeps per second | trials per sweep | first sweep, s | original loss at the end | share of matrix products |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -151,8 +159,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             seconds, trials, loss = train(args, binary, device, folder)
-            on_cpu = device in ("flex", "ndarray")
-            share = (processor_share if on_cpu else kernel_share)(args, binary, device, folder)
+            share = share_of_products(args, binary, device, folder)
         rate = 1 / statistics.median(seconds[WARM_UP:])
         tried = statistics.mean(trials[WARM_UP:])
         share = "-" if share is None else f"{100 * share:.0f} %"
