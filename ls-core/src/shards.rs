@@ -59,9 +59,7 @@ impl Shards {
         });
         &self.devices[place.unwrap_or(self.devices.len() - 1)]
     }
-}
 
-impl Shards {
     /// Parts samples among the devices by their shares. Returns the devices that get any, in order, with the consecutive ones of each.
     pub(crate) fn parts(&self, samples: usize) -> Vec<(&Device, Range<usize>)> {
         let total: u128 = self.shares.iter().copied().map(u128::from).sum();

@@ -1,4 +1,4 @@
-//! The gradient of one stage on a batch, from its rows at home or from sums that other devices have formed.
+//! The gradient of one stage on a batch, from its rows, or from sums over the pieces of the batch.
 
 use burn::tensor::{Slice, Tensor};
 
