@@ -75,10 +75,14 @@ def tune_all(layersep, case, entries, selection, progress):
     for entry in entries:
         first = {axis.name: axis.value(axis.start[0]) for axis in entry.rival.axes}
         warm_up(entry, first, problem)
+        fastest = math.inf
 
         def score(setting):
-            run = run_rival(entry, setting, case, problem)
+            nonlocal fastest
+            # In a race a setting that is slower than another one cannot be the best, however its run goes on.
+            run = run_rival(entry, setting, case, problem, fastest)
             progress(f"{case.name}, tuning: {described(entry.name, setting, run, case)}")
+            fastest = min(fastest, run.seconds_to(case.target) if case.target else math.inf)
             return run.score(case)
 
         tuned[entry.name] = tune(entry.rival.axes, score, 0 if selection.is_quick else WIDEST)

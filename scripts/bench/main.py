@@ -43,6 +43,8 @@ def arguments():
     option("--layersep", "the program [default: built from this clone in release mode]", type=Path, metavar="PATH")
     about = "folder for rivals.md and rivals.json, which are replaced [default: rivals]"
     option("--output", about, type=Path, default=Path("rivals"), metavar="DIR")
+    about = "keep the cases that an earlier command has completed in --output, and run the others"
+    option("--resume", about, action="store_true")
     option("--quick", "one seed and tiny budgets, to see that everything runs", action="store_true")
     # The shell script takes it; here it stands for the help.
     about = "a Python with the packages of requirements.txt [default: a virtual environment is made]"
@@ -166,9 +168,14 @@ def main():
             "versions": versions(layersep, ROOT),
             "seeds": seeds,
             "tuning_seed": TUNING_SEED,
+            "options": {"only": options.only, "seconds": options.seconds, "quick": options.quick},
             "cases": [],
         }
         chosen = chosen_cases(options, layersep.data)
+        if options.resume:
+            results["cases"] = table.completed(options.output, results)
+            kept = {case["name"] for case in results["cases"]}
+            chosen = [case for case in chosen if case.name not in kept]
         selection = comparison.Selection(options.only or [""], seeds, TUNING_SEED, options.quick)
         options.output.mkdir(parents=True, exist_ok=True)
         for case in chosen:

@@ -66,15 +66,15 @@ class Run:
         return (self.seconds_to(case.target) if case.target else 0.0, self.loss)
 
 
-def run_rival(entry, setting, case, problem):
-    """Trains a rival with a setting. Only its steps count as seconds, not the measurements."""
+def run_rival(entry, setting, case, problem, most=math.inf):
+    """Trains a rival with a setting, for so many seconds at most. Only its steps count as seconds, not the measurements."""
     is_full = entry.batch == FULL
     size = len(problem.tensors["train.labels"]) if is_full else entry.batch
     trainer = entry.rival.make(problem, setting, size)
     run = Run([(0.0, *figures(trainer.model, problem))])
     limit = run.rows[0][1] * BLOWN_UP
     seconds, done, total = 0.0, 0, problem.steps(is_full) * (case.epochs or 0)
-    while not is_over(case, run) and not getattr(trainer, "is_stuck", False):
+    while not is_over(case, run) and run.seconds < most and not getattr(trainer, "is_stuck", False):
         started = time.perf_counter()
         try:
             for inputs, labels in problem.batches(run.epochs, is_full):

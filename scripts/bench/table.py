@@ -4,6 +4,8 @@ import json
 import math
 from statistics import median
 
+from failure import Failure
+
 
 def summary(case, name, setting, tried, runs):
     """Sums up the runs of a contender as a JSON object."""
@@ -51,6 +53,31 @@ def without_infinities(value):
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def completed(folder, results):
+    """Returns the cases of a `rivals.json` that have all seeds; none where there is no such file. It must come from equal conditions."""
+    path = folder / "rivals.json"
+    if not path.exists():
+        return []
+    try:
+        found = with_infinities(json.loads(path.read_text(encoding="utf-8")))
+        for key in ("machine", "versions", "seeds", "tuning_seed", "options"):
+            # As written and read: null stands for infinite.
+            if without_infinities(found[key]) != results[key]:
+                raise Failure(f"{path} has other {key} than this command; name another folder with --output")
+        return [case for case in found["cases"] if all(one["seeds"] == results["seeds"] for one in case["contenders"])]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{path} is no table of this program ({error!r}); name another folder with --output") from error
+
+
+def with_infinities(value):
+    """Replaces null by infinite numbers, the inverse of `without_infinities`."""
+    if isinstance(value, dict):
+        return {key: with_infinities(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_infinities(inner) for inner in value]
+    return math.inf if value is None else value
 
 
 def markdown(results):

@@ -1,6 +1,5 @@
 //! Drawing of a chart with plotters.
 
-use std::path::Path;
 use std::sync::Once;
 
 use plotters::coord::Shift;
@@ -9,7 +8,7 @@ use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{AxisRange, AxisScale};
-use super::{Chart, Curve};
+use super::{Chart, Curve, png};
 
 /// Colour of axes and texts.
 const INK: RGBColor = RGBColor(74, 80, 88);
@@ -81,14 +80,18 @@ pub(super) fn file_svg(chart: &Chart) -> Result<String, String> {
     svg(chart, FILE, true)
 }
 
-/// Draws a chart into a PNG file with title and legend.
+/// Draws a chart as a PNG file with title and legend.
 ///
 /// # Errors
 /// The message of the backend.
-pub(super) fn draw_png(chart: &Chart, path: &Path) -> Result<(), String> {
+pub(super) fn file_png(chart: &Chart) -> Result<Vec<u8>, String> {
     ensure_font();
-    let area = BitMapBackend::new(path, FILE.size).into_drawing_area();
-    draw(chart, &area, FILE, true).map_err(|error| error.to_string())
+    let (width, height) = FILE.size;
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    let area = BitMapBackend::with_buffer(&mut pixels, FILE.size).into_drawing_area();
+    draw(chart, &area, FILE, true).map_err(|error| error.to_string())?;
+    drop(area);
+    png::encode(width, height, &pixels).map_err(|error| error.to_string())
 }
 
 fn svg(chart: &Chart, dimensions: Dimensions, is_file: bool) -> Result<String, String> {

@@ -18,6 +18,7 @@
 
 mod axis;
 mod drawing;
+pub(crate) mod png;
 
 use std::path::{Path, PathBuf};
 
@@ -181,7 +182,8 @@ impl Chart {
         let (svg, png) = (with_ending(".svg"), with_ending(".png"));
         let text = drawing::file_svg(self).map_err(|error| self.not_drawn(error))?;
         files::write(&svg, text.as_bytes())?;
-        files::write_by(&png, |draft| drawing::draw_png(self, draft))?;
+        let picture = drawing::file_png(self).map_err(|error| self.not_drawn(error))?;
+        files::write(&png, &picture)?;
         Ok([svg, png])
     }
 

@@ -35,28 +35,6 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     replaced().map_err(|error| failed("write", path, error))
 }
 
-/// Writes a file by a program that wants the path of a draft, whose ending is that of the file.
-///
-/// # Errors
-/// [`Error::File`] or [`Error::Disk`] when it cannot be written.
-#[cfg(feature = "chart")]
-pub(crate) fn write_by(
-    path: &Path,
-    program: impl FnOnce(&Path) -> core::result::Result<(), String>,
-) -> Result<()> {
-    let place = replaceable(path).map_err(|error| failed("write", path, error))?;
-    let draft = place.with_extension(match place.extension() {
-        Some(ending) => format!("{DRAFT}.{}", ending.to_string_lossy()),
-        None => DRAFT.into(),
-    });
-    let written = program(&draft).map_err(|reason| Error::file("write", path, reason));
-    let written = written.and_then(|()| {
-        let renamed = change(|| fs::rename(&draft, &place));
-        renamed.map_err(|error| failed("write", path, error))
-    });
-    written.inspect_err(|_| remove_draft(&draft))
-}
-
 /// Writes a file of a folder that is itself a draft: nobody reads it before the folder is renamed.
 ///
 /// # Errors

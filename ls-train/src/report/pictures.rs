@@ -2,11 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use ls_datasets::ImageShape;
 
-use crate::chart::Colour;
+use crate::chart::{self, Colour};
 use crate::{Error, Result};
 
 /// Colour of the lower end of the diverging scale; 0 is white.
@@ -49,14 +47,7 @@ pub(super) fn diverging(values: &[f64], width: usize, largest: f64) -> Result<St
 fn png(width: usize, height: usize, colours: &[u8]) -> Result<String> {
     let failed = |reason: String| Error::file("encode", "a picture of the report", reason);
     let side = |side: usize| u32::try_from(side).map_err(|error| failed(error.to_string()));
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes)
-        .write_image(
-            colours,
-            side(width)?,
-            side(height)?,
-            ExtendedColorType::Rgb8,
-        )
+    let bytes = chart::png::encode(side(width)?, side(height)?, colours)
         .map_err(|error| failed(error.to_string()))?;
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(bytes)))
 }
