@@ -20,6 +20,8 @@ from network import Problem, measure, network
 EPOCHS = 1000
 # Sweeps of a run that only the clock or its target ends.
 ENDLESS = 1_000_000
+# Sweeps of a run that measures their seconds.
+PILOT = 4
 # Exit code of `layersep` after a loss that is not finite.
 FAILED_ON_THE_WAY = 1
 # A run has diverged once its loss exceeds this multiple of the first.
@@ -180,14 +182,28 @@ class Layersep:
 
     def train(self, own, case, seed):
         """Trains a contender of ours."""
-        budget = ["--sweeps", case.epochs or ENDLESS]
+        options = ["--method", own.method, *self.options(case, own.batch, seed)]
+        budget = self.sweeps(own, case, options)
         if case.seconds:
             budget += ["--time-limit", case.seconds]
         if case.target:
             budget += ["--target-loss", case.target]
-        rows, has_failed = self.history(["--method", own.method, *self.options(case, own.batch, seed), *budget])
+        rows, has_failed = self.history([*options, *budget])
         columns = ("seconds", "train_original_loss", "test_accuracy")
         return Run([tuple(row[column] for column in columns) for row in rows], has_failed)
+
+    def sweeps(self, own, case, options):
+        """Returns the options of a run's length. Steps of `foof` fall over it: in a race it is the default, else what fits into the time."""
+        if case.epochs:
+            return ["--sweeps", case.epochs]
+        if own.method != "foof":
+            return ["--sweeps", ENDLESS]
+        if case.is_race:
+            return []
+        rows, _ = self.history([*options, "--sweeps", PILOT])
+        # The first sweep may be another one.
+        each = (rows[PILOT]["seconds"] - rows[1]["seconds"]) / (PILOT - 1)
+        return ["--sweeps", max(1, int(case.seconds / each))]
 
     def first_losses(self, case, seed):
         """Returns training and test loss before the first sweep."""

@@ -29,9 +29,9 @@ use crate::{Error, Result};
 /// A batch's loss above this multiple of the first one's, and of a guess among the classes, is a run that blows up.
 const BLOWN_UP: f64 = 2.0;
 
-/// Batches of a run whose steps have the length of the setting, and the largest factor of shorter runs.
+/// Batches of a run whose steps have the length of the setting, and the factors of much longer and of much shorter runs.
 const USUAL_STEPS: f64 = 2000.0;
-const LONGEST: f64 = 2.5;
+const FACTORS: [f64; 2] = [0.25, 2.5];
 
 /// What is kept between batches.
 pub(super) struct Steps {
@@ -315,11 +315,12 @@ struct Moved {
     adam: Option<ModuleOptimizer>,
 }
 
-/// `min(2.5, √(2000/S))` for a run of `S` batches: short runs need longer steps to get anywhere, and long ones can afford shorter steps,
-/// which end lower.
+/// `√(2000/S)`, from 0.25 to 2.5, for a run of `S` batches: short runs need longer steps to get anywhere, and long ones can afford shorter
+/// steps, which end lower. A run that only its time or its target ends may name any number of sweeps, and has to move all the same.
 fn horizon(total_steps: Option<usize>) -> f64 {
+    let [least, most] = FACTORS;
     let share = |steps: usize| USUAL_STEPS / steps.max(1) as f64;
-    total_steps.map_or(1.0, |steps| share(steps).sqrt().min(LONGEST))
+    total_steps.map_or(1.0, |steps| share(steps).sqrt().clamp(least, most))
 }
 
 /// A fresh Adam for the stages that move along gradients.
