@@ -109,6 +109,23 @@ fn the_defaults_train_two_to_thirty_stages() {
 }
 
 #[test]
+fn a_run_that_names_no_end_keeps_a_quarter_of_its_step() {
+    let split = split();
+    let first_step = |total_steps| {
+        let config = FoofConfig::default();
+        let (mut model, mut foof) = start(2, Activation::Relu, config, total_steps, &split);
+        let figures = foof.sweep(&mut model, &split).expect("a step");
+        figures.number(&STEP).expect("its length")
+    };
+    let usual = first_step(Some(2000));
+    assert_eq!(first_step(None), usual);
+    // Four roundings of f64.
+    let is_share = |steps, share: f64| (first_step(Some(steps)) / usual / share - 1.0).abs() < 1e-15;
+    assert!(is_share(8000, 0.5) && is_share(32_000, 0.25) && is_share(1_000_000_000, 0.25));
+    assert!(is_share(500, 2.0) && is_share(1, 2.5));
+}
+
+#[test]
 fn steps_that_blow_up_are_refused_counted_and_halved() {
     let split = split();
     for step in [1e4, 1e30] {
