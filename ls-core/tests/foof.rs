@@ -120,7 +120,8 @@ fn a_run_that_names_no_end_keeps_a_quarter_of_its_step() {
     let usual = first_step(Some(2000));
     assert_eq!(first_step(None), usual);
     // Four roundings of f64.
-    let is_share = |steps, share: f64| (first_step(Some(steps)) / usual / share - 1.0).abs() < 1e-15;
+    let is_share =
+        |steps, share: f64| (first_step(Some(steps)) / usual / share - 1.0).abs() < 1e-15;
     assert!(is_share(8000, 0.5) && is_share(32_000, 0.25) && is_share(1_000_000_000, 0.25));
     assert!(is_share(500, 2.0) && is_share(1, 2.5));
 }
