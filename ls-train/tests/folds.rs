@@ -58,14 +58,14 @@ fn fold(run: &Path, fold: usize) -> std::path::PathBuf {
     run.join(RunDir::FOLDS).join(fold.to_string())
 }
 
-/// Decays with the accuracies on the fold after their last sweeps, by the rows of a history.
-fn ends(run: &Path) -> Vec<(f64, f64)> {
+/// Decays with the values of a figure on the fold after their last sweeps, by the rows of a history.
+fn ends(run: &Path, figure: &str) -> Vec<(f64, f64)> {
     let table = history(run);
     let decays = table.points("sweep", "weight_decay");
-    let accuracies = table.points("sweep", "validation_accuracy");
+    let values = table.points("sweep", figure);
     // Sweep 0 is measured too, before the first decay.
-    assert_eq!(accuracies.len(), decays.len() + 1);
-    let rows = decays.iter().zip(&accuracies[1..]);
+    assert_eq!(values.len(), decays.len() + 1);
+    let rows = decays.iter().zip(&values[1..]);
     let rows: Vec<_> = rows.map(|(decay, own)| (decay.1, own.1)).collect();
     let ends = rows.chunk_by(|a, b| a.0 == b.0);
     ends.map(|same| *same.last().unwrap()).collect()
@@ -82,29 +82,33 @@ fn weights(network: &Network) -> Vec<f64> {
 }
 
 #[test]
-fn the_decay_with_the_highest_mean_over_the_folds_is_chosen_and_is_the_last_of_the_run() {
+fn the_decay_with_the_lowest_mean_over_the_folds_is_chosen_and_is_the_last_of_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let outcome = go(&tiny(3), &run, Start::New, false).unwrap();
     let choice = outcome.summary.facts.cross_validation.clone().unwrap();
-    let paths = [1, 2, 3].map(|number| ends(&fold(&run, number)));
+    let paths = [1, 2, 3].map(|number| ends(&fold(&run, number), "validation_accuracy"));
+    let losses = [1, 2, 3].map(|number| ends(&fold(&run, number), "validation_calibrated_loss"));
     assert_eq!((choice.folds, choice.decays.len()), (3, 12));
-    let means: Vec<_> = (0..12)
-        .map(|place| paths.iter().map(|path| path[place].1).sum::<f64>() / 3.0)
-        .collect();
+    let means = |paths: &[Vec<(f64, f64)>]| -> Vec<f64> {
+        let mean = |place: usize| paths.iter().map(|path| path[place].1).sum::<f64>() / 3.0;
+        (0..12).map(mean).collect()
+    };
+    let (means, losses) = (means(&paths), means(&losses));
     for (place, own) in choice.decays.iter().enumerate() {
         assert!(paths.iter().all(|path| path[place].0 == own.weight_decay));
         // Sums of three numbers in f64.
         assert!((own.mean_accuracy - means[place]).abs() < 1e-12);
+        assert!((own.mean_calibrated_loss - losses[place]).abs() < 1e-12);
         let spread = paths
             .iter()
             .map(|path| (path[place].1 - means[place]).powi(2));
         assert!((own.standard_deviation.powi(2) - spread.sum::<f64>() / 2.0).abs() < 1e-12);
     }
-    let highest = means.iter().copied().fold(0.0, f64::max);
-    let first = means
+    let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let first = losses
         .iter()
-        .position(|mean| *mean > highest - 1e-12)
+        .position(|mean| *mean < lowest + 1e-12)
         .unwrap();
     assert_eq!(choice.weight_decay, paths[0][first].0);
     // Otherwise nothing would show that the run ends early.
@@ -133,7 +137,7 @@ fn of_two_decays_with_equal_means_the_larger_one_is_chosen() {
         let names = text.lines().find(|line| !line.starts_with('#')).unwrap();
         let column = names
             .split(',')
-            .position(|name| name == "validation_accuracy");
+            .position(|name| name == "validation_calibrated_loss");
         let row = |line: &str| {
             let mut cells: Vec<_> = line.split(',').collect();
             if !line.starts_with('#') && line != names {
@@ -170,7 +174,9 @@ fn a_cross_validation_stopped_after_each_sweep_ends_where_it_would_have() {
         expected.summary.facts.cross_validation
     );
     for number in [1, 2] {
-        assert_eq!(ends(&fold(&parts, number)), ends(&fold(&whole, number)));
+        let [parts, whole] =
+            [&parts, &whole].map(|run| ends(&fold(run, number), "validation_calibrated_loss"));
+        assert_eq!(parts, whole);
     }
     drop(outcome);
     let again = go(&config, &parts, Start::Resume, false).err().unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use ls_core::fit::Stop;
-use ls_core::objective::measure;
+use ls_core::objective::{calibrated_loss, measure};
 use ls_train::config::{
     BackpropConfig, BatchSize, MethodConfig, OptimizerName, RunConfig, Schedule,
 };
@@ -40,18 +40,15 @@ fn go(config: &RunConfig, run: &Path) -> Result<Outcome, Error> {
     )
 }
 
-/// Validation accuracy and loss by sweep.
-fn validation(run: &Path) -> Vec<[f64; 2]> {
+/// Calibrated loss of the validation split by sweep.
+fn calibrated_losses(run: &Path) -> Vec<f64> {
     let text = fs::read_to_string(run.join("history.csv")).unwrap();
     let rows = text.lines().filter(|line| !line.starts_with('#'));
     let mut lines = rows.map(|line| line.split(',').collect::<Vec<_>>());
     let header = lines.next().unwrap();
     let column = |name| header.iter().position(|found| *found == name).unwrap();
-    let columns = ["validation_accuracy", "validation_original_loss"].map(column);
-    let number = |row: &Vec<&str>, column: usize| row[column].parse().unwrap();
-    lines
-        .map(|row| columns.map(|column| number(&row, column)))
-        .collect()
+    let column = column("validation_calibrated_loss");
+    lines.map(|row| row[column].parse().unwrap()).collect()
 }
 
 #[test]
@@ -60,11 +57,8 @@ fn a_run_ends_with_the_weights_that_did_best_on_the_samples_held_out() {
     let run = folder.path().join("run");
     let config = unsteady();
     let outcome = go(&config, &run).unwrap();
-    let rows = validation(&run);
-    let best = (0..rows.len()).min_by(|&a, &b| {
-        let [a, b] = [rows[a], rows[b]];
-        b[0].total_cmp(&a[0]).then(a[1].total_cmp(&b[1]))
-    });
+    let losses = calibrated_losses(&run);
+    let best = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
     let summary = outcome.summary;
     assert_eq!(Some(summary.kept_sweep), best);
     assert!(summary.kept_sweep < summary.sweeps, "nothing was undone");
@@ -77,6 +71,9 @@ fn a_run_ends_with_the_weights_that_did_best_on_the_samples_held_out() {
     let found = summary.validation.as_ref().unwrap();
     assert_eq!(found.accuracy(), of(&held_out).accuracy);
     assert_eq!(found.original_loss(), of(&held_out).original_loss_mean);
+    let calibrated = calibrated_loss(&outcome.network, &held_out).unwrap();
+    assert_eq!(losses[summary.kept_sweep], calibrated);
+    assert!(calibrated <= found.original_loss());
     assert_eq!(summary.test_accuracy(), of(&splits.test).accuracy);
     assert_eq!(summary.train.accuracy(), of(&splits.train).accuracy);
 }

@@ -58,17 +58,20 @@ fn path_table(path: &[PathPoint], kept_sweep: usize) -> String {
     if path.is_empty() {
         return String::new();
     }
-    let mut text = String::from("  weight decay  to sweep  train loss  validation %  test %\n");
+    let mut text = String::from(
+        "  weight decay  to sweep  train loss  calibrated loss  validation %  test %\n",
+    );
     // Sweep 0 is the start, before the first decay.
     let mut ends = path.iter();
     let kept = ends.position(|point| kept_sweep > 0 && point.sweep >= kept_sweep);
     for (place, point) in path.iter().enumerate() {
         let share = |value: Option<f64>| value.map_or_else(|| "-".into(), percent);
         text += &format!(
-            "  {:>12}  {:>8}  {:>10}  {:>12}  {:>6}{}\n",
+            "  {:>12}  {:>8}  {:>10}  {:>15}  {:>12}  {:>6}{}\n",
             number(point.decay),
             point.sweep,
             number(point.original_loss),
+            point.calibrated_loss.map_or_else(|| "-".into(), number),
             share(point.validation_accuracy),
             share(point.test_accuracy),
             if kept == Some(place) { "  kept" } else { "" }
@@ -80,11 +83,12 @@ fn path_table(path: &[PathPoint], kept_sweep: usize) -> String {
 /// Formats a row for each weight decay that the folds chose from.
 fn choice_table(choice: &CrossValidation) -> String {
     let mean = format!("mean of {} folds %", choice.folds);
-    let mut text = format!("  weight decay  {mean:>18}  standard deviation\n");
+    let mut text = format!("  weight decay  calibrated loss  {mean:>18}  standard deviation\n");
     for own in &choice.decays {
         text += &format!(
-            "  {:>12}  {:>18}  {:>18}{}\n",
+            "  {:>12}  {:>15}  {:>18}  {:>18}{}\n",
             number(own.weight_decay),
+            number(own.mean_calibrated_loss),
             percent(own.mean_accuracy),
             percent(own.standard_deviation),
             if own.weight_decay == choice.weight_decay {

@@ -86,7 +86,7 @@ fn every_method_gets_its_charts_and_nothing_else() {
                 "50",
             ],
             &[
-                ("losses", 5),
+                ("losses", 6),
                 ("bound", 1),
                 ("residuals", 1),
                 ("accuracy", 3),
@@ -97,7 +97,7 @@ fn every_method_gets_its_charts_and_nothing_else() {
             "backprop",
             &["--method", "backprop", "--validation", "50"],
             &[
-                ("losses", 3),
+                ("losses", 4),
                 ("accuracy", 3),
                 ("learning-rate", 1),
                 ("trials", 1),

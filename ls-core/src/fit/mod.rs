@@ -44,7 +44,8 @@ pub use batches::Batches;
 pub use config::{FitConfig, FitData};
 pub use observer::{Observer, RunStart, SweepProgress};
 pub use record::{
-    ACCURACY, BOUND_RATIO, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, SEPARATED_LOSS, SweepRecord,
+    ACCURACY, BOUND_RATIO, CALIBRATED_LOSS, CERTIFICATE, ORIGINAL_LOSS, RESIDUAL, SEPARATED_LOSS,
+    SweepRecord,
 };
 pub use state::{BestSweep, FitState, Snapshot};
 pub use stop::{Limits, Stop, StopSignal};
@@ -55,7 +56,7 @@ use crate::batch::Batch;
 use crate::figure::{Figure, Figures};
 use crate::method::{Method, ObjectiveLoss, Separated};
 use crate::network::Network;
-use crate::objective::measure;
+use crate::objective::{calibrated_loss, measure};
 use crate::update::is_noticeable_decrease;
 
 /// Number of sweeps without a noticeable decrease that end a run of a method which promises descent.
@@ -222,9 +223,12 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
                 .map(|split| measure(&self.model.network, None, split))
                 .transpose()
         };
+        let validation = self.data.validation.as_ref();
+        let calibrated = validation.map(|split| calibrated_loss(&self.model.network, split));
         let measured = Measured {
             train,
             validation: plain(&self.data.validation)?,
+            calibrated_loss_mean: calibrated.transpose()?,
             test: plain(&self.data.test)?,
         };
         Ok(SweepRecord::new(

@@ -20,6 +20,15 @@ pub const ACCURACY: Figure = Figure::new("Accuracy")
     .scale(FigureScale::Linear)
     .chart("Accuracy");
 
+/// The least loss that any scale of the logits has on the validation split ([`calibrated_loss`](crate::objective::calibrated_loss)). The
+/// weights of the sweep with the lowest one are kept.
+pub const CALIBRATED_LOSS: Figure = Figure::new("Calibrated loss")
+    .on(SplitName::Validation)
+    .unit("nats")
+    .better(Better::Lower)
+    .chart("Losses")
+    .detail();
+
 /// `S`, mean over the training samples.
 pub const SEPARATED_LOSS: Figure = Figure::new("Separated loss")
     .on(SplitName::Train)
@@ -60,6 +69,8 @@ pub struct SweepRecord {
     pub train: Measurement,
     /// The validation split, by a plain forward pass; `None` without one.
     pub validation: Option<Measurement>,
+    /// The least loss that any scale of the logits has on the validation split, mean over samples; `None` without one.
+    pub calibrated_loss_mean: Option<f64>,
     /// The test split, by a plain forward pass; `None` without one.
     pub test: Option<Measurement>,
     /// Values of all figures, of the measurements and of the method.
@@ -70,6 +81,7 @@ pub struct SweepRecord {
 pub(super) struct Measured {
     pub train: Measurement,
     pub validation: Option<Measurement>,
+    pub calibrated_loss_mean: Option<f64>,
     pub test: Option<Measurement>,
 }
 
@@ -79,6 +91,7 @@ impl SweepRecord {
         let Measured {
             train,
             validation,
+            calibrated_loss_mean,
             test,
         } = measured;
         let splits = [
@@ -92,6 +105,7 @@ impl SweepRecord {
             figures.record(ORIGINAL_LOSS.on(split), measured.original_loss_mean);
             figures.record(ACCURACY.on(split), measured.accuracy);
         }
+        figures.record_some(CALIBRATED_LOSS, calibrated_loss_mean);
         record_separated(&mut figures, &train);
         for &(figure, value) in method.iter() {
             figures.record(figure, value);
@@ -101,6 +115,7 @@ impl SweepRecord {
             elapsed: Duration::from_secs_f64(seconds),
             train,
             validation,
+            calibrated_loss_mean,
             test,
             figures,
         }
@@ -150,6 +165,7 @@ pub(super) fn figures(
     for &split in &splits[1..] {
         figures.extend([ORIGINAL_LOSS.on(split), ACCURACY.on(split)]);
     }
+    figures.extend(validation.then_some(CALIBRATED_LOSS));
     if separated {
         figures.extend((1..=network.hidden()).map(|l| RESIDUAL.at(l)));
     }

@@ -19,7 +19,7 @@ pub struct FitState {
     pub least: f64,
     /// Sweeps since it last fell noticeably.
     pub waited: usize,
-    /// The sweep with the best figures of the validation split, if there is one.
+    /// The sweep with the lowest calibrated loss of the validation split, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<BestSweep>,
 }
@@ -37,35 +37,28 @@ impl Default for FitState {
     }
 }
 
-/// The sweep with the best figures of the validation split.
+/// The sweep with the lowest calibrated loss of the validation split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct BestSweep {
     /// Number of the sweep.
     pub sweep: usize,
-    /// Share of correct validation samples.
-    pub accuracy: f64,
-    /// `F` of the validation split.
-    pub original_loss: f64,
+    /// The least loss that any scale of the logits has on the validation split, mean over samples.
+    pub calibrated_loss_mean: f64,
 }
 
 impl BestSweep {
     /// The sweep of a record, if it has a validation split.
     pub(super) fn of(record: &SweepRecord) -> Option<Self> {
-        let validation = record.validation.as_ref()?;
         Some(Self {
             sweep: record.sweep,
-            accuracy: validation.accuracy,
-            original_loss: validation.original_loss_mean,
+            calibrated_loss_mean: record.calibrated_loss_mean?,
         })
     }
 
-    /// Whether it classifies more samples than the other one, or as many at a lower loss.
+    /// Whether its loss is lower.
     pub(super) fn is_better_than(&self, other: &Self) -> bool {
-        let order = self.accuracy.total_cmp(&other.accuracy);
-        order
-            .then(other.original_loss.total_cmp(&self.original_loss))
-            .is_gt()
+        self.calibrated_loss_mean < other.calibrated_loss_mean
     }
 }
 
@@ -78,6 +71,6 @@ pub struct Snapshot<'a> {
     pub model: &'a Separated,
     /// The method with its memory.
     pub method: &'a dyn Method,
-    /// The network with the best figures of the validation split, if there is one.
+    /// The network with the lowest calibrated loss of the validation split, if there is one.
     pub best: Option<&'a Network>,
 }

@@ -129,11 +129,11 @@ fn path_chart(history: &HistoryTable, choice: Option<&CrossValidation>) -> Optio
     match choice {
         Some(choice) => {
             chart = chart.with_band(fold_band(choice));
-            about += "The mean over the folds has a band of one standard deviation to each side; the decay with the highest mean was \
-                      chosen. The test curve is that of the last run, which ended there.";
+            about += "The mean over the folds has a band of one standard deviation to each side; the decay with the lowest mean of \
+                      calibrated losses was chosen. The test curve is that of the last run, which ended there.";
         }
         None => {
-            about += "The weights that were kept are those that did best on the validation split in any sweep.";
+            about += "The weights that were kept are those with the lowest calibrated loss of the validation split in any sweep.";
         }
     }
     Some(ReportChart {

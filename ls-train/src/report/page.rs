@@ -97,8 +97,9 @@ fn choice(run: &RunSection) -> Vec<(Vec<String>, bool)> {
         return Vec::new();
     };
     let rows = choice.decays.iter().map(|own| {
+        let numbers = [own.weight_decay, own.mean_calibrated_loss].map(number);
         let shares = [own.mean_accuracy, own.standard_deviation].map(format::percent);
-        let cells = [number(own.weight_decay)].into_iter().chain(shares);
+        let cells = numbers.into_iter().chain(shares);
         (cells.collect(), own.weight_decay == choice.weight_decay)
     });
     rows.collect()

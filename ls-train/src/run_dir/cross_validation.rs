@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::history_table::HistoryTable;
 use super::penalty_path::penalty_path;
 
-/// Means that differ by less are equal: their sums were only rounded in another order.
+/// Means whose relative difference is less are equal: their sums were only rounded in another order.
 const ROUNDING: f64 = 1e-12;
 
 /// The choice of a weight decay from a path by folds.
@@ -13,7 +13,7 @@ const ROUNDING: f64 = 1e-12;
 pub struct CrossValidation {
     /// Number of folds.
     pub folds: usize,
-    /// `λ` with the highest mean; the larger one of two with equal means.
+    /// `λ` with the lowest mean of calibrated losses; the larger one of two with equal means.
     pub weight_decay: f64,
     /// Figures of all decays, from the largest to the smallest.
     pub decays: Vec<DecayFigures>,
@@ -24,6 +24,8 @@ pub struct CrossValidation {
 pub struct DecayFigures {
     /// `λ`.
     pub weight_decay: f64,
+    /// Mean over folds of the calibrated loss of the fold, itself a mean over samples.
+    pub mean_calibrated_loss: f64,
     /// Mean over folds of the share of the fold that is right, 0 to 1.
     pub mean_accuracy: f64,
     /// Standard deviation of these shares, with the divisor `folds - 1`.
@@ -37,15 +39,16 @@ impl CrossValidation {
         let figures = |decay: f64| {
             let of_fold = paths.iter().map(|path| {
                 let point = path.iter().find(|point| point.decay == decay)?;
-                point.validation_accuracy
+                Some((point.calibrated_loss?, point.validation_accuracy?))
             });
-            let accuracies = of_fold.collect::<Option<Vec<f64>>>()?;
-            Some(DecayFigures::of(decay, &accuracies))
+            let (losses, accuracies): (Vec<_>, Vec<_>) =
+                of_fold.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+            Some(DecayFigures::of(decay, &losses, &accuracies))
         };
         let first = paths.first()?.iter();
         let decays: Vec<_> = first.filter_map(|point| figures(point.decay)).collect();
         let best = decays.iter().copied().reduce(|best, next| {
-            match next.mean_accuracy > best.mean_accuracy + ROUNDING {
+            match next.mean_calibrated_loss < best.mean_calibrated_loss * (1.0 - ROUNDING) {
                 true => next,
                 false => best,
             }
@@ -59,13 +62,14 @@ impl CrossValidation {
 }
 
 impl DecayFigures {
-    fn of(weight_decay: f64, accuracies: &[f64]) -> Self {
+    fn of(weight_decay: f64, losses: &[f64], accuracies: &[f64]) -> Self {
         let count = accuracies.len() as f64;
         let mean = accuracies.iter().sum::<f64>() / count;
         let squares = accuracies.iter().map(|value| (value - mean).powi(2));
         let variance = squares.sum::<f64>() / (count - 1.0);
         Self {
             weight_decay,
+            mean_calibrated_loss: losses.iter().sum::<f64>() / count,
             mean_accuracy: mean,
             standard_deviation: variance.sqrt(),
         }

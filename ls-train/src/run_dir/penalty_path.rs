@@ -1,7 +1,7 @@
 //! The path of weight decays that a run went down, from its history.
 
 use ls_core::figure::SplitName;
-use ls_core::fit::{ACCURACY, ORIGINAL_LOSS};
+use ls_core::fit::{ACCURACY, CALIBRATED_LOSS, ORIGINAL_LOSS};
 use ls_core::method::WEIGHT_DECAY;
 
 use super::columns::SWEEP;
@@ -16,6 +16,8 @@ pub struct PathPoint {
     pub sweep: usize,
     /// `F` of the training split, mean over samples.
     pub original_loss: f64,
+    /// Calibrated loss of the validation split, mean over samples.
+    pub calibrated_loss: Option<f64>,
     /// Share of the validation split that is right, 0 to 1.
     pub validation_accuracy: Option<f64>,
     /// Share of the test split that is right, 0 to 1.
@@ -40,6 +42,7 @@ pub fn penalty_path(history: &HistoryTable) -> Vec<PathPoint> {
             decay,
             sweep: sweep as usize,
             original_loss: at(sweep, ORIGINAL_LOSS.on(SplitName::Train).key())?,
+            calibrated_loss: at(sweep, CALIBRATED_LOSS.key()),
             validation_accuracy: accuracy(sweep, SplitName::Validation),
             test_accuracy: accuracy(sweep, SplitName::Test),
         })

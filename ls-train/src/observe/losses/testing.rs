@@ -51,6 +51,7 @@ pub(super) fn record(sweep: usize, figures: Figures) -> SweepRecord {
             separated: None,
         },
         validation: None,
+        calibrated_loss_mean: None,
         test: None,
         figures,
     }
