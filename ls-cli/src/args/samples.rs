@@ -33,7 +33,7 @@ pub(crate) struct SampleArgs {
     /// Use only the first N training samples
     #[arg(long, value_name = "N", value_parser = count::<u64>())]
     limit: Option<u64>,
-    /// Hold out N of the training samples, chosen by the seed, and end with the weights that did best on them
+    /// Hold out N of the training samples, chosen by the seed, and end with the weights whose calibrated loss on them is lowest
     #[arg(long, value_name = "N", value_parser = count::<usize>())]
     validation: Option<usize>,
     /// With --path: choose the decay by K folds of the training samples, 2 to 20, then train on all of them; takes the time of K + 1 paths

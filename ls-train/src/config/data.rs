@@ -27,7 +27,8 @@ pub struct DataConfig {
     /// Use only the first training samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// Hold so many of them out, chosen by the seed: the run then ends with the weights that did best on them.
+    /// Hold so many of them out, chosen by the seed: the run then ends with the weights whose calibrated loss on them
+    /// is lowest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<usize>,
     /// Cut them into so many folds, chosen by the seed, by which the decay of a path is chosen.
