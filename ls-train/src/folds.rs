@@ -14,8 +14,8 @@ use crate::{Error, Result};
 /// Chooses the weight decay of a plan with `folds` by cross-validation, and trains on all samples down to it.
 ///
 /// The folds are full runs in `folds/1`, `folds/2` … of the run folder, each down the whole path. The last run goes down to the decay with
-/// the lowest mean of the folds' calibrated losses, the larger one of two with equal means; it ends there, and its weights are those of the run
-/// folder. In all this takes up to as long as one path for each fold, and one more.
+/// the lowest mean of the folds' calibrated losses, the larger one of two with equal means; it ends there, and its weights are those of the
+/// run folder. In all this takes up to as long as one path for each fold, and one more.
 ///
 /// `splits` makes the samples of a plan, which names the fold to hold out, and `session` the surroundings of one run, always with the same
 /// folder and start. Where the session resumes, runs that have ended are kept, and the one that was stopped goes on.
