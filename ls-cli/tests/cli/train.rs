@@ -112,6 +112,15 @@ fn folds_choose_a_decay_which_the_table_and_the_report_mark() {
     assert!(layersep(folder.path(), &["report", "r"]).status.success());
     let page = fs::read_to_string(folder.path().join("r/report.html")).unwrap();
     assert!(page.contains("mean over folds") && page.contains("<td>chosen</td>"));
+    // Every row has as many cells as the head.
+    let table = page.split("<h3>Weight decay chosen").nth(1).unwrap();
+    let table = table.split("</table>").next().unwrap();
+    let cells = |row: &str| row.matches("<t").count() - row.matches("<tr").count();
+    let rows: Vec<_> = table.lines().filter(|row| row.contains("<tr>")).collect();
+    assert_eq!(rows.len(), 13);
+    for row in rows {
+        assert_eq!(cells(row.split("<thead>").last().unwrap()), 5, "{row}");
+    }
 }
 
 #[test]
