@@ -61,12 +61,12 @@ def completed(folder, results):
     if not path.exists():
         return []
     try:
-        found = with_infinities(json.loads(path.read_text(encoding="utf-8")))
+        found = json.loads(path.read_text(encoding="utf-8"))
         for key in ("machine", "versions", "seeds", "tuning_seed", "options"):
-            # As written and read: null stands for infinite.
-            if without_infinities(found[key]) != results[key]:
+            if found[key] != results[key]:
                 raise Failure(f"{path} has other {key} than this command; name another folder with --output")
-        return [case for case in found["cases"] if all(one["seeds"] == results["seeds"] for one in case["contenders"])]
+        cases = with_infinities(found["cases"])
+        return [case for case in cases if all(one["seeds"] == results["seeds"] for one in case["contenders"])]
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(f"{path} is no table of this program ({error!r}); name another folder with --output") from error
 

@@ -52,11 +52,10 @@ pub use stop::{Limits, Stop, StopSignal};
 
 use record::Measured;
 
-use crate::batch::Batch;
 use crate::figure::{Figure, Figures};
 use crate::method::{Method, ObjectiveLoss, Separated};
 use crate::network::Network;
-use crate::objective::{calibrated_loss, measure};
+use crate::objective::{measure, measure_calibrated};
 use crate::update::is_noticeable_decrease;
 
 /// Number of sweeps without a noticeable decrease that end a run of a method which promises descent.
@@ -217,19 +216,18 @@ impl<'a, E: From<crate::Error>> Fit<'a, E> {
             true => self.method.measure(&mut self.model, &self.data.train)?,
             false => measure(&self.model.network, None, &self.data.train)?,
         };
-        let plain = |split: &Option<Batch>| {
-            let split = split.as_ref();
-            split
-                .map(|split| measure(&self.model.network, None, split))
-                .transpose()
-        };
+        let network = &self.model.network;
         let validation = self.data.validation.as_ref();
-        let calibrated = validation.map(|split| calibrated_loss(&self.model.network, split));
+        let validation = validation.map(|split| measure_calibrated(network, split));
+        let (validation, calibrated_loss_mean) = validation.transpose()?.unzip();
+        let test = self.data.test.as_ref();
         let measured = Measured {
             train,
-            validation: plain(&self.data.validation)?,
-            calibrated_loss_mean: calibrated.transpose()?,
-            test: plain(&self.data.test)?,
+            validation,
+            calibrated_loss_mean,
+            test: test
+                .map(|split| measure(network, None, split))
+                .transpose()?,
         };
         Ok(SweepRecord::new(
             sweep,

@@ -1,10 +1,11 @@
 //! The loss of a network whose logits are scaled as suits a split best.
 
-use super::CHUNK;
+use super::Measurement;
+use super::measure::measure_with;
 use crate::Result;
 use crate::batch::Batch;
 use crate::linalg::to_f64;
-use crate::network::{Network, Replicas};
+use crate::network::Network;
 
 /// Steps of Newton's method, or of the search for a bracket, at most.
 const STEPS: usize = 100;
@@ -22,25 +23,32 @@ const LARGEST_SCALE: f64 = 1e6;
 /// more of them. This figure is free of that, and unlike the accuracy it tells networks apart that make equally many mistakes.
 ///
 /// # Errors
-/// [`crate::Error::Device`] when the logits cannot be read.
+/// As [`measure`](super::measure).
 pub fn calibrated_loss(network: &Network, split: &Batch) -> Result<f64> {
-    let replicas = Replicas::new(network, split.inputs.device());
+    Ok(measure_calibrated(network, split)?.1)
+}
+
+/// Returns the figures of a split and its [`calibrated_loss`], by one forward pass.
+///
+/// # Errors
+/// As [`measure`](super::measure).
+pub(crate) fn measure_calibrated(network: &Network, split: &Batch) -> Result<(Measurement, f64)> {
+    let classes = network.classes();
     let mut margins = Vec::new();
-    for chunk in split.chunks_on_shards(CHUNK) {
-        let network = replicas.on(&chunk.inputs.device());
-        let logits = network.forward(chunk.inputs.clone());
-        let [samples, classes] = logits.dims();
+    let measurement = measure_with(network, None, split, |(logits, chunk)| {
         let own = logits
             .clone()
             .gather(1, chunk.labels.clone().unsqueeze_dim(1));
-        let found = to_f64(logits - own.expand([samples, classes]))?;
-        margins.extend(found.chunks(classes).map(<[f64]>::to_vec));
-    }
-    Ok(least_loss(&margins))
+        let dims = logits.dims();
+        margins.push(to_f64(logits - own.expand(dims)));
+    })?;
+    let margins = margins.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let rows: Vec<_> = margins.chunks(classes).collect();
+    Ok((measurement, least_loss(&rows)))
 }
 
 /// The minimum over `β ≥ 0` of the mean of `log Σ_j e^{β d_j}` over rows of margins `d_j = z_j - z_y`, a convex function.
-fn least_loss(rows: &[Vec<f64>]) -> f64 {
+fn least_loss(rows: &[&[f64]]) -> f64 {
     let [at_zero, slope, _] = value_and_derivatives(rows, 0.0);
     if slope.is_nan() || slope >= 0.0 {
         return at_zero;
@@ -71,7 +79,7 @@ fn least_loss(rows: &[Vec<f64>]) -> f64 {
 }
 
 /// The mean of `log Σ_j e^{β d_j}` and its first two derivatives by `β`.
-fn value_and_derivatives(rows: &[Vec<f64>], scale: f64) -> [f64; 3] {
+fn value_and_derivatives(rows: &[&[f64]], scale: f64) -> [f64; 3] {
     let mut sums = [0.0; 3];
     for row in rows {
         // The own class has the margin 0, so that the largest is 0 or more.
@@ -95,11 +103,15 @@ fn value_and_derivatives(rows: &[Vec<f64>], scale: f64) -> [f64; 3] {
 mod tests {
     use super::*;
 
-    fn rows(logits: &[[f64; 3]]) -> Vec<Vec<f64>> {
-        let margins = logits.iter().enumerate();
-        margins
-            .map(|(n, row)| row.iter().map(|z| z - row[n % 3]).collect())
+    /// Margins of logits whose labels are 0, 1, 2, 0, …, times a factor.
+    fn margins(logits: &[[f64; 3]], factor: f64) -> Vec<[f64; 3]> {
+        let rows = logits.iter().enumerate();
+        rows.map(|(n, row)| row.map(|z| factor * (z - row[n % 3])))
             .collect()
+    }
+
+    fn rows(margins: &[[f64; 3]]) -> Vec<&[f64]> {
+        margins.iter().map(<[f64; 3]>::as_slice).collect()
     }
 
     #[test]
@@ -110,26 +122,22 @@ mod tests {
             [-1.0, 0.0, 1.5],
             [0.2, 0.9, 0.1],
         ];
-        let margins = rows(&logits);
-        let grid = (1..40_000).map(|i| value_and_derivatives(&margins, 1e-3 * f64::from(i))[0]);
+        let own = margins(&logits, 1.0);
+        let grid = (1..40_000).map(|i| value_and_derivatives(&rows(&own), 1e-3 * f64::from(i))[0]);
         let expected = grid.fold(f64::INFINITY, f64::min);
         for factor in [1e-3, 1.0, 50.0] {
-            let scaled: Vec<Vec<f64>> = margins
-                .iter()
-                .map(|row| row.iter().map(|d| factor * d).collect())
-                .collect();
             // The grid is 1e-3 wide: a second derivative below 1 makes it exact to 1e-6.
-            let found = least_loss(&scaled);
+            let found = least_loss(&rows(&margins(&logits, factor)));
             assert!(found <= expected + 1e-12 && found > expected - 1e-6);
         }
     }
 
     #[test]
     fn no_mistake_gives_no_loss_and_wrong_logits_are_worth_a_guess() {
-        let right = rows(&[[5.0, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 3.0]]);
-        assert!(least_loss(&right) < 1e-12);
-        let wrong = rows(&[[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]]);
+        let right = margins(&[[5.0, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 3.0]], 1.0);
+        assert!(least_loss(&rows(&right)) < 1e-12);
+        let wrong = margins(&[[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]], 1.0);
         // One logarithm.
-        assert!((least_loss(&wrong) - 3f64.ln()).abs() < 1e-15);
+        assert!((least_loss(&rows(&wrong)) - 3f64.ln()).abs() < 1e-15);
     }
 }

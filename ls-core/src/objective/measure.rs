@@ -165,6 +165,16 @@ pub fn measure(
     auxiliary: Option<(&AuxiliaryStore, &Weights)>,
     split: &Batch,
 ) -> Result<Measurement> {
+    measure_with(network, auxiliary, split, |_| ())
+}
+
+/// As [`measure`], and hands the logits of each chunk, in their order, to `see`.
+pub(super) fn measure_with(
+    network: &Network,
+    auxiliary: Option<(&AuxiliaryStore, &Weights)>,
+    split: &Batch,
+    mut see: impl FnMut((Tensor<2>, &Batch)),
+) -> Result<Measurement> {
     let home = split.inputs.device();
     let chunks = split.chunks_on_shards(CHUNK);
     let replicas = Replicas::new(network, home.clone());
@@ -178,16 +188,20 @@ pub fn measure(
             (term_rows(&network, &values, chunk), weights)
         });
         let losses = cross_entropy::per_sample(logits.clone(), &chunk.labels);
-        let correct = cross_entropy::correct(logits, &chunk.labels);
-        SampleFigures::new(losses, correct, separated)
+        let correct = cross_entropy::correct(logits.clone(), &chunk.labels);
+        (SampleFigures::new(losses, correct, separated), logits)
     };
     let mut found = Vec::with_capacity(chunks.len());
+    let mut add = |(own, logits)| {
+        see((logits, &chunks[found.len()]));
+        found.push(own);
+    };
     if split.is_sharded() {
         let devices = chunks.iter().map(|chunk| chunk.inputs.device());
         let devices: Vec<_> = devices.collect();
-        for_each_chunk(&devices, |c| Ok(figures(&chunks[c])), |own| found.push(own))?;
+        for_each_chunk(&devices, |c| Ok(figures(&chunks[c])), add)?;
     } else {
-        found.extend(chunks.iter().map(figures));
+        chunks.iter().for_each(|chunk| add(figures(chunk)));
     }
     let weights = auxiliary.map(|(_, weights)| weights);
     Measurement::new(found, weights, &home)

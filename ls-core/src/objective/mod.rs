@@ -12,6 +12,7 @@ mod sample_sums;
 mod weighting;
 
 pub use calibration::calibrated_loss;
+pub(crate) use calibration::measure_calibrated;
 pub(crate) use measure::{CHUNK, SampleFigures};
 pub use measure::{Measurement, SampleTerms, SeparatedFigures, measure, sample_terms};
 pub use output_loss::OutputLoss;
