@@ -7,6 +7,7 @@ use common::report::Report;
 use common::{Random, device, tensor};
 use ls_core::batch::{Batch, index_tensor};
 use ls_core::figure::Figures;
+use ls_core::linalg::Affine;
 use ls_core::method::{Foof, FoofConfig, Method, STEP, Separated};
 use ls_core::model::MlpConfig;
 use ls_core::objective::measure;
@@ -156,4 +157,34 @@ fn steps_that_blow_up_are_refused_counted_and_halved() {
         // Half of chance, ln 3.
         assert!(loss < 0.55, "it recovers: {loss}");
     }
+}
+
+#[test]
+fn after_refused_first_steps_there_are_weights_to_return_to_nevertheless() {
+    let split = split();
+    // The first step would keep weights, and later ones would not in this run.
+    let config = FoofConfig {
+        refresh: 1000,
+        ..FoofConfig::default()
+    };
+    let (mut model, mut method) = start(2, Activation::Relu, config, None, &split);
+    let good = model.network.stages()[0].affine().unwrap().coefficients();
+    let set_kernel = |model: &mut Separated, factor: f32| {
+        let stage = model.network.stage_mut(0).affine_mut().unwrap();
+        stage.set_coefficients(Affine {
+            kernel: good.kernel.clone() * factor,
+            bias: good.bias.clone(),
+        });
+    };
+    let steps = SAMPLES / BATCH;
+    set_kernel(&mut model, f32::INFINITY);
+    assert_eq!(sweep(&mut method, &mut model, &split).rejected(), steps);
+    set_kernel(&mut model, 1.0);
+    assert_eq!(sweep(&mut method, &mut model, &split).rejected(), 0);
+    let before = original_loss(&model, &split);
+    set_kernel(&mut model, 1e6);
+    assert_eq!(sweep(&mut method, &mut model, &split).rejected(), 1);
+    let after = original_loss(&model, &split);
+    // The weights kept are those of the sweep before, which short steps have moved little.
+    assert!(after < 1.1 * before, "{after} after {before}");
 }

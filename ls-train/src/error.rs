@@ -167,13 +167,15 @@ pub enum Error {
         /// A file that would be replaced.
         file: &'static str,
     },
-    /// A run that is to go on has ended, and nothing more is asked of it. Nothing was changed.
+    /// A run that is to go on has ended, and nothing more is asked of it.
     #[error("{} has ended: {reason}", path.display())]
     RunEnded {
         /// The folder.
         path: PathBuf,
         /// The limit that it has reached, and how to go further, in words.
         reason: String,
+        /// Remarks on damaged files of its folds, which have been restored; otherwise nothing was changed.
+        notes: Vec<String>,
     },
     /// There is no run.
     #[error("{} holds no run: there is no config.toml", path.display())]

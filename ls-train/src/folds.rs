@@ -70,9 +70,11 @@ pub fn train_folds<'a>(
         start: Start::Resume,
         ..last
     };
-    let mut outcome = Training::new(&plan, all).chosen_by(choice).run(last)?;
-    outcome.notes.splice(..0, notes);
-    Ok(outcome)
+    let mut outcome = Training::new(&plan, all).chosen_by(choice).run(last);
+    if let Ok(Outcome { notes: own, .. }) | Err(Error::RunEnded { notes: own, .. }) = &mut outcome {
+        own.splice(..0, notes);
+    }
+    outcome
 }
 
 /// The number of folds of a plan for all of them.

@@ -162,6 +162,7 @@ impl RunEnd {
             return Err(Error::RunEnded {
                 path: run.path().into(),
                 reason: self.reason,
+                notes: Vec::new(),
             });
         }
         let sweep = checkpoint.state().sweep;

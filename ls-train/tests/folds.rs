@@ -88,22 +88,27 @@ fn the_decay_with_the_lowest_mean_over_the_folds_is_chosen_and_is_the_last_of_th
     let outcome = go(&tiny(3), &run, Start::New, false).unwrap();
     let choice = outcome.summary.facts.cross_validation.clone().unwrap();
     let paths = [1, 2, 3].map(|number| ends(&fold(&run, number), "validation_accuracy"));
-    let losses = [1, 2, 3].map(|number| ends(&fold(&run, number), "validation_calibrated_loss"));
+    let loss_paths =
+        [1, 2, 3].map(|number| ends(&fold(&run, number), "validation_calibrated_loss"));
     assert_eq!((choice.folds, choice.decays.len()), (3, 12));
     let means = |paths: &[Vec<(f64, f64)>]| -> Vec<f64> {
         let mean = |place: usize| paths.iter().map(|path| path[place].1).sum::<f64>() / 3.0;
         (0..12).map(mean).collect()
     };
-    let (means, losses) = (means(&paths), means(&losses));
+    let (means, losses) = (means(&paths), means(&loss_paths));
     for (place, own) in choice.decays.iter().enumerate() {
         assert!(paths.iter().all(|path| path[place].0 == own.weight_decay));
         // Sums of three numbers in f64.
         assert!((own.mean_accuracy - means[place]).abs() < 1e-12);
         assert!((own.mean_calibrated_loss - losses[place]).abs() < 1e-12);
-        let spread = paths
-            .iter()
-            .map(|path| (path[place].1 - means[place]).powi(2));
-        assert!((own.standard_deviation.powi(2) - spread.sum::<f64>() / 2.0).abs() < 1e-12);
+        let spread = |paths: &[Vec<(f64, f64)>], mean: f64| {
+            let squares = paths.iter().map(|path| (path[place].1 - mean).powi(2));
+            squares.sum::<f64>() / 2.0
+        };
+        let of_losses = spread(&loss_paths, losses[place]);
+        assert!((own.calibrated_loss_deviation.powi(2) - of_losses).abs() < 1e-12);
+        let of_shares = spread(&paths, means[place]);
+        assert!((own.accuracy_deviation.powi(2) - of_shares).abs() < 1e-12);
     }
     let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
     let first = losses
@@ -220,6 +225,16 @@ fn a_history_of_a_fold_that_was_cut_is_restored_with_a_note_and_a_fold_that_is_g
     assert_eq!(std::fs::read_to_string(&table).unwrap(), whole);
     assert_eq!(weights(&outcome.network), weights_of_the_whole);
     drop(outcome);
+    // The last run is whole, and the fold is mentioned nevertheless.
+    std::fs::write(&table, &whole[..=end]).unwrap();
+    match go(&saved, &run, Start::Resume, false) {
+        Err(Error::RunEnded { notes, .. }) => {
+            assert_eq!(notes.len(), 1);
+            assert!(notes[0].starts_with("fold 2: history.csv was damaged"));
+        }
+        other => panic!("{:?}", other.err()),
+    }
+    assert_eq!(std::fs::read_to_string(&table).unwrap(), whole);
     std::fs::remove_dir_all(fold(&run, 1)).unwrap();
     let gone = go(&saved, &run, Start::Resume, false).err().unwrap();
     assert!(gone.to_string().contains("the fold is gone"), "{gone}");

@@ -323,18 +323,27 @@ fn a_folder_left_by_a_kill_takes_a_new_run_and_somebody_elses_does_not() {
     fs::write(run.join("lock"), "").unwrap();
     fs::write(run.join("config.draft"), "schema = ").unwrap();
     go(&config, &run, Start::New, true).unwrap();
-    let foreign = folder.path().join("foreign");
-    fs::create_dir(&foreign).unwrap();
-    fs::write(foreign.join("notes.txt"), "keep me").unwrap();
-    for start in [Start::New, Start::Overwrite] {
-        let refused = go(&config, &foreign, start, true);
-        assert!(matches!(refused, Err(Error::NotARun { .. })));
+    // Other programs have files and folders of these names.
+    for name in [
+        "notes.txt",
+        "config.toml",
+        "model.safetensors",
+        "checkpoints/epoch-1",
+        "logs/today",
+        "config.draft",
+    ] {
+        let foreign = folder.path().join(name.replace('/', "-"));
+        let file = foreign.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "keep me").unwrap();
+        for start in [Start::New, Start::Overwrite] {
+            let refused = go(&config, &foreign, start, true);
+            assert!(matches!(refused, Err(Error::NotARun { .. })), "{name}");
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "keep me");
+        let count = fs::read_dir(&foreign).unwrap().count();
+        assert_eq!(count, 1, "nothing is added to {name}");
     }
-    assert_eq!(
-        fs::read_dir(&foreign).unwrap().count(),
-        1,
-        "nothing is added"
-    );
 }
 
 #[test]

@@ -19,11 +19,21 @@ pub(crate) struct SetArgs {
 }
 
 impl SetArgs {
+    /// Returns whether a key outside of all tables is overridden.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        let mut assignments = self.assignments.iter();
+        assignments.any(|own| own.tables.is_empty() && own.key == key)
+    }
+
     /// Returns the configuration with the given keys in place of its own.
     ///
     /// # Errors
     /// Exit code 2 for a key or a value that configurations do not have.
     pub(crate) fn apply(&self, mut config: RunConfig) -> Result<RunConfig, Failure> {
+        // A configuration that a table cannot hold is refused with the other wrong values.
+        if self.assignments.is_empty() {
+            return Ok(config);
+        }
         let unwritten = |error| Failure::new(format!("cannot write the configuration: {error}"));
         let mut table = Table::try_from(&config).map_err(unwritten)?;
         // A later key may complete an earlier one, so that only failures without a success after them count.

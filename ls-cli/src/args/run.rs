@@ -199,10 +199,9 @@ impl RunArgs {
             config.batch_size = method.usual_batch_size();
         }
         let mut config = self.set.apply(config)?;
-        let is_open = self.config.is_none() && self.sweeps.is_none();
+        let is_open = self.config.is_none() && self.sweeps.is_none() && !self.set.names("sweeps");
         let usual = config.method.library().and_then(MethodConfig::usual_sweeps);
-        let is_usual = config.sweeps == RunConfig::default().sweeps;
-        set(&mut config.sweeps, usual.filter(|_| is_open && is_usual));
+        set(&mut config.sweeps, usual.filter(|_| is_open));
         Ok(config)
     }
 

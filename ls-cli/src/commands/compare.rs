@@ -255,6 +255,11 @@ impl CompareArgs {
             Some(_) => Budget::Sweeps,
             None => Budget::Seconds,
         };
+        for (place, rate) in self.rates.iter().enumerate() {
+            if self.rates[..place].contains(rate) {
+                return Err(Failure::new(format!("--rates names {rate} twice")));
+            }
+        }
         let mut contenders: Vec<Contender> = Vec::new();
         for entrant in &self.methods {
             if contenders.iter().any(|other| other.name == entrant.text) {

@@ -240,6 +240,9 @@ impl TrainArgs {
             // Scripts resume a run until it has ended; that it has is no failure.
             Err(error @ ls_train::Error::RunEnded { .. }) => {
                 self.show(&RunDir::read_summary(run)?, run, ui)?;
+                if let ls_train::Error::RunEnded { notes, .. } = &error {
+                    notes.iter().for_each(|note| ui.note(note));
+                }
                 ui.note(&error.to_string());
                 Ok(ExitCode::SUCCESS)
             }

@@ -82,15 +82,18 @@ fn path_table(path: &[PathPoint], kept_sweep: usize) -> String {
 
 /// Formats a row for each weight decay that the folds chose from.
 fn choice_table(choice: &CrossValidation) -> String {
-    let mean = format!("mean of {} folds %", choice.folds);
-    let mut text = format!("  weight decay  calibrated loss  {mean:>18}  standard deviation\n");
+    let mut text = format!(
+        "  weight decay        calibrated loss     accuracy %  (means of {} folds ± standard deviation)\n",
+        choice.folds
+    );
     for own in &choice.decays {
+        let losses = [own.mean_calibrated_loss, own.calibrated_loss_deviation].map(number);
+        let shares = [own.mean_accuracy, own.accuracy_deviation].map(percent);
         text += &format!(
-            "  {:>12}  {:>15}  {:>18}  {:>18}{}\n",
+            "  {:>12}  {:>21}  {:>13}{}\n",
             number(own.weight_decay),
-            number(own.mean_calibrated_loss),
-            percent(own.mean_accuracy),
-            percent(own.standard_deviation),
+            losses.join(" ± "),
+            shares.join(" ± "),
             if own.weight_decay == choice.weight_decay {
                 "  chosen"
             } else {

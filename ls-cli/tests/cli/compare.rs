@@ -76,6 +76,7 @@ fn mistakes_leave_no_folder() {
     assert_snapshot!("compare-batch", compare(&["--methods", "exact@0"]));
     assert_snapshot!("compare-seconds", compare(&["--seconds", "0"]));
     assert_snapshot!("compare-rate", compare(&["--rates", "-1"]));
+    assert_snapshot!("compare-rate-twice", compare(&["--rates", "0.1,0.2,0.1"]));
     assert_snapshot!("compare-no-data", compare(&["--dataset", "mnist"]));
     let left = fs::read_dir(path.join("runs")).map_or(0, Iterator::count);
     assert_eq!(left, 0);

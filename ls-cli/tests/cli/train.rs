@@ -52,11 +52,23 @@ fn a_path_of_decays_needs_samples_to_choose_by_and_ends_with_a_table() {
         decay.contains("weight-decay has no meaning with path"),
         "{decay}"
     );
+    let short = refused(&[
+        "--validation",
+        "40",
+        "--sweeps",
+        "24",
+        "--batch-sweeps",
+        "13",
+    ]);
+    assert!(short.contains("twelve more than batch-sweeps"), "{short}");
+    // The number is that of --set, not the usual one of a path.
     let output = layersep(
         folder.path(),
-        &[&path[..], &["--validation", "40", "--sweeps", "24"]].concat(),
+        &[&path[..], &["--validation", "40", "--set", "sweeps=24"]].concat(),
     );
     assert!(output.status.success());
+    let config = fs::read_to_string(folder.path().join("r/config.toml")).unwrap();
+    assert!(config.contains("sweeps = 24\n"), "{config}");
     let text = String::from_utf8(output.stdout).unwrap();
     let table = text.split("validation %").nth(1).unwrap();
     let rows = table
@@ -107,7 +119,7 @@ fn folds_choose_a_decay_which_the_table_and_the_report_mark() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let table = text.split("mean of 2 folds %").nth(1).unwrap();
+    let table = text.split("means of 2 folds").nth(1).unwrap();
     assert_eq!(table.matches("  chosen\n").count(), 1, "{text}");
     assert!(layersep(folder.path(), &["report", "r"]).status.success());
     let page = fs::read_to_string(folder.path().join("r/report.html")).unwrap();
@@ -119,7 +131,7 @@ fn folds_choose_a_decay_which_the_table_and_the_report_mark() {
     let rows: Vec<_> = table.lines().filter(|row| row.contains("<tr>")).collect();
     assert_eq!(rows.len(), 13);
     for row in rows {
-        assert_eq!(cells(row.split("<thead>").last().unwrap()), 5, "{row}");
+        assert_eq!(cells(row.split("<thead>").last().unwrap()), 4, "{row}");
     }
 }
 

@@ -62,6 +62,13 @@ macro_rules! methods {
                 }
             }
 
+            /// Returns the least number of sweeps of a run.
+            pub fn least_sweeps(&self) -> usize {
+                match self {
+                    $(Self::$variant(settings) => settings.least_sweeps(),)+
+                }
+            }
+
             /// Checks that a run of so many sweeps is long enough for the method.
             ///
             /// # Errors

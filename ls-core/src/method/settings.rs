@@ -59,6 +59,11 @@ pub trait MethodSettings:
         BatchSize::Full
     }
 
+    /// Returns the least number of sweeps of a run.
+    fn least_sweeps(&self) -> usize {
+        1
+    }
+
     /// Checks that a run of so many sweeps is long enough for the method.
     ///
     /// # Errors

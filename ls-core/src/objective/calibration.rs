@@ -20,7 +20,8 @@ const LARGEST_SCALE: f64 = 1e6;
 /// on that very split.
 ///
 /// A network that separates its training samples grows ever surer of itself, and then loses more on each mistake, whether or not it makes
-/// more of them. This figure is free of that, and unlike the accuracy it tells networks apart that make equally many mistakes.
+/// more of them. This figure is free of that, and unlike the accuracy it tells networks apart that make equally many mistakes. It is not a
+/// number where a logit is not finite.
 ///
 /// # Errors
 /// As [`measure`](super::measure).

@@ -18,9 +18,13 @@ impl Exponent {
         let points = points.iter().filter(|(x, y)| *x > 0.0 && *y > 0.0);
         let mut logarithms: Vec<_> = points.map(|(x, y)| (x.ln(), y.ln())).collect();
         logarithms.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut sizes = logarithms.iter().rev().map(|point| point.0);
+        let largest = sizes.next()?;
+        let second = sizes.find(|&size| size < largest)?;
+        let start = logarithms.partition_point(|point| point.0 < second);
         Some(Self {
             all: slope(&logarithms)?,
-            largest: slope(&logarithms[logarithms.len() - 2..])?,
+            largest: slope(&logarithms[start..])?,
         })
     }
 }
@@ -48,6 +52,15 @@ mod tests {
             assert!((found.all - power).abs() < 1e-12, "{found:?}");
             assert!((found.largest - power).abs() < 1e-12, "{found:?}");
         }
+    }
+
+    #[test]
+    fn sizes_that_were_measured_twice_count_twice() {
+        let points = [(1.0, 1.0), (10.0, 10.0), (100.0, 900.0), (100.0, 1100.0)];
+        let found = Exponent::fit(&points).unwrap();
+        // The mean of the logarithms at 100 is that of √(900 · 1100).
+        let expected = (99e4_f64.sqrt() / 10.0).log10();
+        assert!((found.largest - expected).abs() < 1e-12, "{found:?}");
     }
 
     #[test]

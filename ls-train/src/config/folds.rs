@@ -61,7 +61,6 @@ impl RunConfig {
                 None => Ok(()),
             };
         };
-        self.check_path()?;
         if !FOLDS.contains(&folds) {
             return Err(refused("folds", folds, "it must be from 2 to 20"));
         }

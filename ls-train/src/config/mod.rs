@@ -286,6 +286,15 @@ impl RunConfig {
     fn check_numbers(&self) -> Result<()> {
         positive_count("sweeps", self.sweeps)?;
         positive_count("measure-every", self.measure_every)?;
+        for (field, value) in [("seed", self.seed), ("sweeps", self.sweeps as u64)] {
+            if i64::try_from(value).is_err() {
+                return Err(Error::InvalidConfig {
+                    field,
+                    value: value.to_string(),
+                    allowed: "it must be at most 9223372036854775807, the largest number of a TOML file",
+                });
+            }
+        }
         for (field, count) in [
             ("limit", self.data.limit),
             ("validation", self.data.validation),

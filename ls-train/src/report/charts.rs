@@ -155,7 +155,7 @@ fn fold_means(choice: &CrossValidation) -> Vec<(f64, f64)> {
 fn fold_band(choice: &CrossValidation) -> Band {
     let decays = choice.decays.iter().rev();
     let points = decays.map(|own| {
-        let ends = [-1.0, 1.0].map(|side| own.mean_accuracy + side * own.standard_deviation);
+        let ends = [-1.0, 1.0].map(|side| own.mean_accuracy + side * own.accuracy_deviation);
         (own.weight_decay, 100.0 * ends[0], 100.0 * ends[1])
     });
     Band {

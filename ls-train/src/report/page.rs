@@ -97,10 +97,14 @@ fn choice(run: &RunSection) -> Vec<(Vec<String>, bool)> {
         return Vec::new();
     };
     let rows = choice.decays.iter().map(|own| {
-        let numbers = [own.weight_decay, own.mean_calibrated_loss].map(number);
-        let shares = [own.mean_accuracy, own.standard_deviation].map(format::percent);
-        let cells = numbers.into_iter().chain(shares);
-        (cells.collect(), own.weight_decay == choice.weight_decay)
+        let losses = [own.mean_calibrated_loss, own.calibrated_loss_deviation].map(number);
+        let shares = [own.mean_accuracy, own.accuracy_deviation].map(format::percent);
+        let cells = [
+            number(own.weight_decay),
+            losses.join(" ± "),
+            shares.join(" ± "),
+        ];
+        (cells.to_vec(), own.weight_decay == choice.weight_decay)
     });
     rows.collect()
 }

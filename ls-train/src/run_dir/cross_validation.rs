@@ -26,10 +26,12 @@ pub struct DecayFigures {
     pub weight_decay: f64,
     /// Mean over folds of the calibrated loss of the fold, itself a mean over samples.
     pub mean_calibrated_loss: f64,
+    /// Standard deviation of these losses over the folds, with the divisor `folds - 1`.
+    pub calibrated_loss_deviation: f64,
     /// Mean over folds of the share of the fold that is right, 0 to 1.
     pub mean_accuracy: f64,
     /// Standard deviation of these shares, with the divisor `folds - 1`.
-    pub standard_deviation: f64,
+    pub accuracy_deviation: f64,
 }
 
 impl CrossValidation {
@@ -63,15 +65,22 @@ impl CrossValidation {
 
 impl DecayFigures {
     fn of(weight_decay: f64, losses: &[f64], accuracies: &[f64]) -> Self {
-        let count = accuracies.len() as f64;
-        let mean = accuracies.iter().sum::<f64>() / count;
-        let squares = accuracies.iter().map(|value| (value - mean).powi(2));
-        let variance = squares.sum::<f64>() / (count - 1.0);
+        let (mean_calibrated_loss, calibrated_loss_deviation) = mean_and_deviation(losses);
+        let (mean_accuracy, accuracy_deviation) = mean_and_deviation(accuracies);
         Self {
             weight_decay,
-            mean_calibrated_loss: losses.iter().sum::<f64>() / count,
-            mean_accuracy: mean,
-            standard_deviation: variance.sqrt(),
+            mean_calibrated_loss,
+            calibrated_loss_deviation,
+            mean_accuracy,
+            accuracy_deviation,
         }
     }
+}
+
+/// `x̄` and `√(Σ (x_i - x̄)² / (n - 1))`.
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values.iter().map(|value| (value - mean).powi(2));
+    (mean, (squares.sum::<f64>() / (count - 1.0)).sqrt())
 }

@@ -28,6 +28,12 @@ fn is_own_draft(name: &OsStr) -> bool {
     files::is_draft(Path::new(name)) && FILES.iter().any(is_of)
 }
 
+/// Returns whether a folder holds a run. Other programs have files called `config.toml`, too.
+fn is_run(folder: &Path) -> bool {
+    let has = |name| folder.join(name).is_file();
+    has(CONFIG) && (has(LOCK) || has(FINGERPRINT))
+}
+
 /// Returns whether a file is one that a run lives by: one of its names beside a configuration, or one in the folders of a run.
 pub(super) fn is_run_file(file: &Path) -> bool {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.into());
@@ -35,10 +41,6 @@ pub(super) fn is_run_file(file: &Path) -> bool {
         return false;
     };
     let parent = parent.canonicalize().unwrap_or_else(|_| parent.into());
-    let is_run = |folder: &Path| {
-        let has = |name| folder.join(name).is_file();
-        has(CONFIG) && (has(LOCK) || has(FINGERPRINT))
-    };
     let is_named = FILES.iter().chain(&[LOCK]).any(|own| name == *own);
     let is_folder = |folder: &Path| {
         let name = folder.file_name();
@@ -70,17 +72,22 @@ fn remove_named(path: &Path, is_to_go: impl Fn(&OsStr) -> bool) -> Result<()> {
 }
 
 /// Refuses a folder with files that no run has written, unless a run is among them.
+///
+/// A name is no proof, as other programs leave `checkpoints` and `model.safetensors`, too. A run writes its lock before all else, so what a
+/// killed process left has one beside it.
 pub(super) fn ensure_no_foreign_files(path: &Path) -> Result<()> {
-    if !path.is_dir() || files::exists(&path.join(CONFIG))? {
+    if !path.is_dir() || is_run(path) {
         return Ok(());
     }
+    let has_lock = files::exists(&path.join(LOCK))?;
+    let is_left = |name: &OsStr| {
+        let mut other = FOLDERS.iter().chain(&[LOCK]);
+        is_own(name) || files::is_draft(Path::new(name)) || other.any(|own| name == *own)
+    };
     let failed = |error| Error::file("read", path, error);
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
-        let mut other = FOLDERS.iter().chain(&[LOCK]);
-        // A process killed while it wrote its first file leaves a draft.
-        let is_draft = files::is_draft(Path::new(&name));
-        if !is_draft && !is_own(&name) && !other.any(|own| name == *own) {
+        if !has_lock || !is_left(&name) {
             return Err(Error::NotARun {
                 path: path.into(),
                 file: name.to_string_lossy().into_owned(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ls_train::Error;
 use ls_train::experiment::{self, Case, ExperimentOptions, ExperimentProgress, RunResult};
 use ls_train::format::number;
 
@@ -22,15 +23,20 @@ pub(in crate::commands) fn run_all(
     let results = experiment::run(cases, options, &mut |progress| {
         ui.progress(&line(progress, started.elapsed()));
     });
-    if options.signal.is_given() {
-        ui.note(&format!(
-            "interrupted; the runs so far are in {}",
-            options.folder.display()
-        ));
-        return Ok(None);
+    match results {
+        Ok(results) => Ok(Some(results)),
+        Err(Error::Interrupted) => {
+            ui.note(&format!(
+                "interrupted; the runs so far are in {}",
+                options.folder.display()
+            ));
+            Ok(None)
+        }
+        Err(error) => {
+            remove_if_empty(options.folder);
+            Err(error.into())
+        }
     }
-    let results = results.inspect_err(|_| remove_if_empty(options.folder))?;
-    Ok(Some(results))
 }
 
 /// Formats the result of one run, with the time that the remaining runs will take.

@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 /// The file that every run folder has.
 const CONFIG_FILE: &str = "config.toml";
 
-/// Ending of the folders of the runs that only chose a learning rate.
-const TUNING: &str = "_seed-0";
-
-/// Returns the run folders of a comparison or an experiment, without those of the search for learning rates; none for other folders.
+/// Returns the run folders of a comparison or an experiment, without those of the search for settings, which lie deeper; none for other
+/// folders.
 pub(in crate::commands) fn runs_of_comparison(folder: &Path) -> Vec<PathBuf> {
     let entries = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -17,13 +15,10 @@ pub(in crate::commands) fn runs_of_comparison(folder: &Path) -> Vec<PathBuf> {
         paths.sort();
         paths
     };
-    let is_final = |run: &PathBuf| {
-        let name = run.file_name().unwrap_or_default().to_string_lossy();
-        !name.ends_with(TUNING) && run.join(CONFIG_FILE).exists()
-    };
+    let is_run = |folder: &PathBuf| folder.join(CONFIG_FILE).exists();
     let cases = entries(&folder.join("runs"));
     let runs = cases.iter().flat_map(|case| entries(case));
-    runs.filter(is_final).collect()
+    runs.filter(is_run).collect()
 }
 
 /// Replaces the folder of a comparison by its run folders.

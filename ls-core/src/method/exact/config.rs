@@ -53,7 +53,7 @@ pub struct ExactConfig {
     /// Pairs of the L-BFGS steps between the fits; 0 for fits alone [default: 20]
     pub history: usize,
     /// First sweeps that are epochs of `foof` in batches of 128, kept only if the loss falls; 0 for none [default: 4 to 10 for 1024 samples or
-    /// more of more than 192 features, or in convolutional networks, and at most half of the run]
+    /// more of more than 192 features or in convolutional networks, and at most half of the run]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_sweeps: Option<usize>,
     /// Arrays that are kept between the passes of a sweep: `recomputed` is slower and takes less memory [default: stored]
@@ -160,9 +160,21 @@ impl MethodSettings for ExactConfig {
         self.path
     }
 
+    fn least_sweeps(&self) -> usize {
+        match (self.path, self.batch_sweeps) {
+            (false, _) => 1,
+            // A start takes half of the run at most.
+            (true, None) => 2 * penalty_path::POINTS,
+            (true, Some(start)) => start + penalty_path::POINTS,
+        }
+    }
+
     fn check_sweeps(&self, sweeps: usize) -> Result<()> {
-        let inside = !self.path || sweeps >= penalty_path::LEAST_RUN_SWEEPS;
-        let allowed = "24 or more with path: twelve decays, and a start in batches before them";
+        let allowed = match self.batch_sweeps {
+            None => "24 or more with path: twelve decays, and a start in batches before them",
+            Some(_) => "twelve more than batch-sweeps with path, one for each decay",
+        };
+        let inside = sweeps >= self.least_sweeps();
         ensure(inside, "sweeps", sweeps as f64, allowed)
     }
 

@@ -9,16 +9,13 @@ use serde::{Deserialize, Serialize};
 pub(super) const ENDS: [f64; 2] = [3e-2, 1e-5];
 
 /// Decays of a path, with equal factors between them.
-const POINTS: usize = 12;
+pub(super) const POINTS: usize = 12;
 
 /// Sweeps of a decay in a run of unknown length.
 const USUAL_SWEEPS: usize = 6;
 
 /// Sweeps of a run down a path that names no number: three times as long as another run at most.
 pub(super) const RUN_SWEEPS: usize = 84;
-
-/// Sweeps of a run that has one for each decay beside a start of the same length.
-pub(super) const LEAST_RUN_SWEEPS: usize = 2 * POINTS;
 
 /// Most sweeps of a decay: a run ends after ten without a noticeable decrease, and must not end before the path does.
 const MOST_SWEEPS: usize = 9;

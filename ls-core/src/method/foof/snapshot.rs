@@ -28,6 +28,11 @@ impl SafeWeights {
         }
     }
 
+    /// Whether there are none to return to.
+    pub(super) fn is_empty(&self) -> bool {
+        self.coefficients.is_empty() && self.parameters.arrays.is_empty()
+    }
+
     pub(super) fn restore(&self, network: &mut Network, roles: &[StageRole]) {
         let mut coefficients = self.coefficients.iter();
         for (l, &role) in roles.iter().enumerate() {

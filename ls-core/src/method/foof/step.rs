@@ -217,9 +217,14 @@ impl Steps {
             let wanted = |l: usize, dims| self.stages[l].wanted(&self.config, dims, l == 0);
             Pass::in_pieces(network, &self.roles, batch, &pieces, regularization, wanted)?
         };
-        let first = *self.first_loss.get_or_insert(pass.loss.max(pass.guess));
-        // A comparison with NaN is false: what is not finite is not in order.
-        let in_order = pass.loss <= BLOWN_UP * first;
+        let is_finite = pass.loss.is_finite();
+        if is_finite && self.first_loss.is_none() {
+            self.first_loss = Some(pass.loss.max(pass.guess));
+        }
+        let in_order = is_finite
+            && self
+                .first_loss
+                .is_some_and(|first| pass.loss <= BLOWN_UP * first);
         let moved = if in_order {
             self.moved(network, &parts, pass, [length, adam_rate], decay)?
         } else {
@@ -227,7 +232,7 @@ impl Steps {
         };
         let accepted = moved.is_some();
         if let Some(moved) = moved {
-            if refresh {
+            if refresh || self.safe.is_empty() {
                 self.safe = SafeWeights::of(&parts);
             }
             *network = moved.network;

@@ -1,5 +1,6 @@
 //! Limits of the runs of a contender.
 
+use super::plan::UNLIMITED;
 use crate::experiment::Budget;
 
 /// Limit of one run.
@@ -21,8 +22,26 @@ pub(super) struct RunLimits<'a> {
     pub seconds: f64,
     /// Seconds that the first contender took, by seed from 1.
     pub reference: &'a [f64],
-    /// Seconds of one sweep, where the method depends on the length of the run.
-    pub sweep_seconds: Option<f64>,
+    /// Sweeps, where the method depends on the length of the run.
+    pub sweeps: Option<SweepBudget>,
+}
+
+/// How seconds become sweeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SweepBudget {
+    /// Seconds of one sweep.
+    pub seconds: f64,
+    /// Least number of sweeps that the method takes.
+    pub least: usize,
+}
+
+impl SweepBudget {
+    /// Returns the whole sweeps that fit into some seconds.
+    fn within(self, seconds: f64) -> usize {
+        ((seconds / self.seconds) as usize)
+            .max(self.least)
+            .min(UNLIMITED)
+    }
 }
 
 impl RunLimits<'_> {
@@ -38,9 +57,9 @@ impl RunLimits<'_> {
                 first.map_or(self.seconds, |first| times * first)
             }
         };
-        match self.sweep_seconds {
+        match self.sweeps {
             None => Limit::Seconds(seconds),
-            Some(one) => Limit::Sweeps(((seconds / one.max(f64::MIN_POSITIVE)) as usize).max(1)),
+            Some(sweeps) => Limit::Sweeps(sweeps.within(seconds)),
         }
     }
 }
@@ -51,19 +70,24 @@ mod tests {
 
     #[test]
     fn the_limit_follows_the_budget() {
-        let limits = |budget, sweep_seconds| RunLimits {
+        let limits = |budget, sweeps| RunLimits {
             budget,
             seconds: 5.0,
             reference: &[3.0, 4.0],
-            sweep_seconds,
+            sweeps,
         };
         let limit = |budget, seed| limits(budget, None).of(seed);
         assert_eq!(limit(Budget::Seconds, 1), Limit::Seconds(5.0));
         assert_eq!(limit(Budget::Sweeps, 1), Limit::Own);
-        let whole = |budget| limits(budget, Some(0.7)).of(1);
+        let sweeps = |seconds, least| Some(SweepBudget { seconds, least });
+        let whole = |budget| limits(budget, sweeps(0.7, 1)).of(1);
         assert_eq!(whole(Budget::Seconds), Limit::Sweeps(7));
         assert_eq!(whole(Budget::Times(2.0)), Limit::Sweeps(8));
         assert_eq!(whole(Budget::Sweeps), Limit::Own);
+        let within = |seconds, least| limits(Budget::Seconds, sweeps(seconds, least)).of(1);
+        assert_eq!(within(0.7, 24), Limit::Sweeps(24));
+        assert_eq!(within(9.0, 1), Limit::Sweeps(1));
+        assert_eq!(within(0.0, 1), Limit::Sweeps(UNLIMITED));
         assert_eq!(limit(Budget::Times(2.0), 2), Limit::Seconds(8.0));
         // Seeds that the first contender did not run from, the tuning seed among them.
         assert_eq!(limit(Budget::Times(2.0), 0), Limit::Seconds(6.0));

@@ -33,13 +33,16 @@ pub(super) fn write(folder: &Path, results: &[RunResult]) -> Result<()> {
     files::write(&folder.join(MEDIANS), text.as_bytes())
 }
 
-/// Formats the row of a contender. Figures of runs that diverged count as infinite.
+/// Formats the row of a contender. A run that diverged counts with the worst value that a figure can have, and has no certificate.
 fn row(results: &[RunResult]) -> [String; 10] {
-    let figure = |pick: &dyn Fn(&Summary) -> f64| {
-        let summaries = results.iter().map(|result| result.summary.as_ref());
-        median(summaries.map(|summary| summary.map_or(f64::INFINITY, pick)))
+    let summaries = || results.iter().map(|result| result.summary.as_ref());
+    let figure = |worst: f64, pick: fn(&Summary) -> f64| {
+        median(summaries().map(|summary| summary.map_or(worst, pick)))
     };
-    let certificate = match figure(&|s| s.train.get("certificate").unwrap_or(f64::NAN)) {
+    let least = |pick| figure(f64::INFINITY, pick);
+    let share = |pick| format!("{:.2}", 100.0 * figure(0.0, pick));
+    let certificates = summaries().filter_map(|summary| summary?.train.get("certificate"));
+    let certificate = match median(certificates) {
         none if none.is_nan() => "-".into(),
         certificate => format!("{certificate:.2e}"),
     };
@@ -47,13 +50,13 @@ fn row(results: &[RunResult]) -> [String; 10] {
         results[0].case.clone(),
         results[0].contender.clone(),
         results[0].setting.clone(),
-        format!("{:.0}", figure(&|s| s.sweeps as f64)),
-        format!("{:.1}", figure(&|s| s.seconds)),
+        format!("{:.0}", least(|s| s.sweeps as f64)),
+        format!("{:.1}", least(|s| s.seconds)),
         to_targets(results),
-        format!("{:.2e}", figure(&|s| s.train.original_loss())),
+        format!("{:.2e}", least(|s| s.train.original_loss())),
         certificate,
-        format!("{:.2}", 100.0 * figure(&|s| s.train.accuracy())),
-        format!("{:.2}", 100.0 * figure(&|s| s.test_accuracy())),
+        share(|s| s.train.accuracy()),
+        share(Summary::test_accuracy),
     ]
 }
 

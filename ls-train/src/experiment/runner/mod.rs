@@ -26,8 +26,15 @@ use super::{Budget, Case, Contender};
 use crate::Result;
 use crate::config::{MethodConfig, RunConfig};
 use crate::run_dir::HistoryTable;
-use limits::{Limit, RunLimits};
+use limits::{Limit, RunLimits, SweepBudget};
+use single_run::Purpose;
 use table::ResultsTable;
+
+/// Sweeps of the run that measures the seconds of a sweep, at least.
+const PILOT_SWEEPS: usize = 4;
+
+/// Seconds to which a history is rounded.
+const HISTORY_RESOLUTION: f64 = 1e-3;
 
 /// Runs all contenders of all cases; returns the results that represent them, without those of the tuning.
 ///
@@ -37,7 +44,7 @@ use table::ResultsTable;
 ///
 /// `observer` hears of every run. The folder then holds `results.csv` with every run, `arrivals.csv` with its arrivals at targets,
 /// `figures.csv` with the last figures of every run's method, `results.md` with medians over the seeds, a plot of each case from its
-/// first seed (SVG and PNG) and all run folders.
+/// first seed (SVG and PNG) and all run folders, in `runs/CASE`; those that were only tried are in `runs/CASE/search`.
 ///
 /// # Errors
 /// [`Error::ResultsExist`](crate::Error::ResultsExist) for a folder with results, [`Error::InvalidConfig`](crate::Error::InvalidConfig)
@@ -120,8 +127,8 @@ impl Runner<'_> {
         let seeds = 1..=plan::seeds(contender, self.options);
         seeds
             .map(|seed| match known.filter(|result| result.seed == seed) {
-                Some(result) => Ok(result.clone()),
-                None => self.run_setting(case, contender, setting, seed, limits),
+                Some(result) => single_run::keep(result, self.options),
+                None => self.run_setting(Purpose::Result, case, contender, setting, seed, limits),
             })
             .collect()
     }
@@ -143,7 +150,14 @@ impl Runner<'_> {
         let most = settings.len() + tuning::MOST_FURTHER;
         while tuned.len() < settings.len() {
             let setting = settings[tuned.len()].clone();
-            tuned.push(self.run_setting(case, contender, &setting, seed, limits)?);
+            tuned.push(self.run_setting(
+                Purpose::Search,
+                case,
+                contender,
+                &setting,
+                seed,
+                limits,
+            )?);
             let all_done = tuned.len() == settings.len() && settings.len() < most;
             if all_done
                 && contender.widens
@@ -160,6 +174,7 @@ impl Runner<'_> {
     /// Runs one setting from one seed, and records the result.
     fn run_setting(
         &mut self,
+        purpose: Purpose,
         case: &Case,
         contender: &Contender,
         setting: &(String, RunConfig),
@@ -167,7 +182,7 @@ impl Runner<'_> {
         limits: RunLimits<'_>,
     ) -> Result<RunResult> {
         let limit = limits.of(seed);
-        let result = single_run::run(case, contender, setting, seed, limit, self.options)?;
+        let result = single_run::run(purpose, case, contender, setting, seed, limit, self.options)?;
         self.table.append(&result)?;
         self.done += 1;
         (self.observer)(&ExperimentProgress {
@@ -187,40 +202,48 @@ impl Runner<'_> {
     ) -> Result<RunLimits<'r>> {
         let seconds = case.times * self.options.seconds;
         let methods = contender.settings.iter();
-        let mut methods = methods.filter_map(|(_, config)| config.method.library());
-        let depends = methods.any(MethodConfig::depends_on_length);
-        let needs_pilot = depends && contender.budget != Budget::Sweeps;
-        let sweep_seconds = match needs_pilot {
-            true => Some(self.sweep_seconds(case, contender)?),
+        let methods = methods.filter_map(|(_, config)| config.method.library());
+        let depends = methods.clone().any(MethodConfig::depends_on_length);
+        let sweeps = match depends && contender.budget != Budget::Sweeps {
+            true => {
+                let least = methods.map(MethodConfig::least_sweeps).max().unwrap_or(1);
+                let seconds = self.sweep_seconds(case, contender, least)?;
+                Some(SweepBudget { seconds, least })
+            }
             false => None,
         };
         Ok(RunLimits {
             budget: contender.budget,
             seconds,
             reference,
-            sweep_seconds,
+            sweeps,
         })
     }
 
     /// Measures the seconds of a sweep of a contender's first setting, after a first sweep that does not count: it compiles kernels, and
     /// may be another one. Those of the case where the pilot diverges.
-    fn sweep_seconds(&self, case: &Case, contender: &Contender) -> Result<f64> {
-        const SWEEPS: usize = 4;
+    fn sweep_seconds(&self, case: &Case, contender: &Contender, least: usize) -> Result<f64> {
+        let sweeps = least.max(PILOT_SWEEPS);
         let all = case.times * self.options.seconds;
         let Some((_, config)) = contender.settings.first() else {
             return Ok(all);
         };
         let config = RunConfig {
             target_loss: None,
+            patience: None,
             ..config.clone()
         };
         let pilot = ("pilot".to_owned(), config);
-        let (limit, seed) = (Limit::Sweeps(SWEEPS), self.options.tuning_seed);
-        let result = single_run::run(case, contender, &pilot, seed, limit, self.options)?;
+        let (limit, seed) = (Limit::Sweeps(sweeps), self.options.tuning_seed);
+        let purpose = Purpose::Search;
+        let result = single_run::run(purpose, case, contender, &pilot, seed, limit, self.options)?;
         let seconds = HistoryTable::read(&result.run)?.original_losses();
         // Row 0 is the start.
-        Ok(match (seconds.get(1), seconds.get(SWEEPS)) {
-            (Some((first, _)), Some((last, _))) => (last - first) / (SWEEPS - 1) as f64,
+        Ok(match (seconds.get(1), seconds.last()) {
+            (Some((first, _)), Some((last, _))) if seconds.len() > 2 => {
+                let elapsed = (last - first).max(HISTORY_RESOLUTION);
+                elapsed / (seconds.len() - 2) as f64
+            }
             _ => all,
         })
     }

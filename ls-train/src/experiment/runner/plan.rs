@@ -11,16 +11,22 @@ use crate::experiment::{Budget, Case, Contender};
 use crate::{Error, Result};
 
 /// More sweeps than any time limit allows.
-const UNLIMITED: usize = 1_000_000;
+pub(super) const UNLIMITED: usize = 1_000_000;
 
-/// Keeps the contenders whose names begin with `only`.
+/// Keeps the contenders whose names begin with `only`, and the first one of a case where the time of such a contender follows it.
 ///
 /// # Errors
 /// [`Error::InvalidConfig`] when there are none.
 pub(super) fn select(mut cases: Vec<Case>, only: &str) -> Result<Vec<Case>> {
+    let is_selected = |contender: &Contender| contender.name.starts_with(only);
     for case in &mut cases {
+        let follows = |own: &Contender| matches!(own.budget, Budget::Times(_));
+        let mut keeps_first = case
+            .contenders
+            .iter()
+            .any(|own| is_selected(own) && follows(own));
         case.contenders
-            .retain(|contender| contender.name.starts_with(only));
+            .retain(|own| core::mem::take(&mut keeps_first) || is_selected(own));
     }
     if cases.iter().all(|case| case.contenders.is_empty()) {
         return Err(Error::InvalidConfig {
@@ -45,6 +51,7 @@ pub(super) fn check(cases: &[Case], options: &ExperimentOptions<'_>) -> Result<(
         };
         for (_, config) in &contender.settings {
             let plan = plan(config, 1, limit, options)?;
+            plan.config().ensure_one_run()?;
             let folder = plan.config().data.folder.as_deref();
             let is_missing =
                 |source: Source| source.needs_folder() && !folder.is_some_and(Path::exists);
@@ -109,4 +116,33 @@ pub(super) fn plan(
 
 fn contenders(cases: &[Case]) -> impl Iterator<Item = &Contender> {
     cases.iter().flat_map(|case| &case.contenders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contender_that_sets_the_time_of_a_selected_one_stays() {
+        let contender =
+            |name: &str, budget| Contender::fixed(name, RunConfig::default()).within(budget);
+        let case = || {
+            let own = [
+                contender("exact", Budget::Sweeps),
+                contender("sgd", Budget::Seconds),
+                contender("adam", Budget::Times(2.0)),
+            ];
+            Case::new("case", own.into())
+        };
+        let names = |only| {
+            let cases = select(vec![case()], only).unwrap();
+            let names = contenders(&cases).map(|own| own.name.clone());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(names("adam"), ["exact", "adam"]);
+        assert_eq!(names("sgd"), ["sgd"]);
+        assert_eq!(names("exact"), ["exact"]);
+        assert_eq!(names(""), ["exact", "sgd", "adam"]);
+        assert!(select(vec![case()], "soap").is_err());
+    }
 }

@@ -1,5 +1,6 @@
 //! One run of an experiment.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ls_core::Error::{NotFinite, NotPositiveDefinite};
@@ -15,11 +16,24 @@ use crate::observe::CheckpointRule;
 use crate::run_dir::HistoryTable;
 use crate::{Error, Result, Session, train};
 
+/// Sub-folder of a case with the runs of a search.
+const SEARCH: &str = "search";
+
+/// What a run is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It represents its contender.
+    Result,
+    /// It helps to choose a setting or a number of sweeps.
+    Search,
+}
+
 /// Trains a contender with one of its settings from a seed. A divergence is a result and no error.
 ///
 /// # Errors
 /// [`Error::Interrupted`] for an interruption, and all other errors of [`train`].
 pub(super) fn run(
+    purpose: Purpose,
     case: &Case,
     contender: &Contender,
     (setting, config): &(String, RunConfig),
@@ -27,11 +41,11 @@ pub(super) fn run(
     limit: Limit,
     options: &ExperimentOptions<'_>,
 ) -> Result<RunResult> {
-    let run = options
-        .folder
-        .join("runs")
-        .join(&case.name)
-        .join(folder_name(&contender.name, setting, seed));
+    let mut parent = case_folder(options, &case.name);
+    if purpose == Purpose::Search {
+        parent.push(SEARCH);
+    }
+    let run = parent.join(folder_name(&contender.name, setting, seed));
     let plan = plan::plan(config, seed, limit, options)?;
     let splits = Splits::load(&plan, &options.device)?;
     let session = Session {
@@ -61,6 +75,24 @@ pub(super) fn run(
         arrivals,
         run,
     })
+}
+
+/// Moves a run of the search that represents its contender to the others that do.
+///
+/// # Errors
+/// [`Error::File`] when the system refuses.
+pub(super) fn keep(result: &RunResult, options: &ExperimentOptions<'_>) -> Result<RunResult> {
+    let name = folder_name(&result.contender, &result.setting, result.seed);
+    let run = case_folder(options, &result.case).join(name);
+    fs::rename(&result.run, &run).map_err(|error| Error::file("move", &result.run, error))?;
+    Ok(RunResult {
+        run,
+        ..result.clone()
+    })
+}
+
+fn case_folder(options: &ExperimentOptions<'_>, case: &str) -> PathBuf {
+    options.folder.join("runs").join(case)
 }
 
 /// Returns the name of a run's folder, such as `adam@50_rate-0.01_seed-1`.

@@ -108,7 +108,7 @@ fn largest(values: &[Option<f64>]) -> String {
     let known = values.iter().enumerate();
     let known = known.filter_map(|(l, value)| Some((l + 1, (*value)?)));
     match known.max_by(|(_, a), (_, b)| a.total_cmp(b)) {
-        Some((stage, value)) => format!("largest {} at {stage}", format::number(value)),
+        Some((stage, value)) => format!("max {} at {stage}", format::number(value)),
         None => "-".into(),
     }
 }
@@ -187,7 +187,7 @@ mod tests {
         let mut values = [Some(1.0); 100];
         values[70] = Some(1e4);
         let shown = screen(25, 5, |area, buffer| residuals(&values, area, buffer));
-        assert_eq!(shown[0].trim_end(), "largest 10000.00 at 71");
+        assert_eq!(shown[0].trim_end(), "max 10000.00 at 71");
         // Four stages in each column.
         assert_eq!(shown[1].chars().position(|cell| cell != ' '), Some(17));
         assert_eq!(shown[4].trim_end(), "1                     100");
