@@ -52,9 +52,13 @@ impl FallingDecay {
         }
     }
 
-    /// `λ` of the first step.
-    pub(super) fn first(&self) -> f64 {
-        self.first
+    /// `λ` of the fits before the first step. The usual decay has no part in them: where gradients vanish, smaller weights alone would lower
+    /// the penalized loss, and end all signals.
+    pub(super) fn of_fits(&self) -> f64 {
+        match self.share.is_infinite() {
+            true => self.first,
+            false => 0.0,
+        }
     }
 
     /// The decay of a step where the schedule of the steps has come to a factor.
@@ -114,7 +118,8 @@ mod tests {
             // f64 arithmetic of a few operations.
             assert!((decay.at(course).value - expected).abs() < 1e-12);
         }
-        assert_eq!(FallingDecay::given(0.1).down_to(0.3).first(), 0.3);
+        assert_eq!(FallingDecay::given(0.1).down_to(0.3).of_fits(), 0.3);
+        assert_eq!(FallingDecay::usual(100).of_fits(), 0.0);
         assert_eq!((usual(10_000), usual(100)), (3e-3, 0.01));
     }
 

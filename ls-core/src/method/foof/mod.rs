@@ -254,7 +254,7 @@ impl Foof {
 
     /// One sweep of full-batch fits on the first batch.
     fn start(&self, network: &mut Network, batch: &Batch) -> Result<()> {
-        let fits = SweepSettings::plain_fits(self.steps.decay().first());
+        let fits = SweepSettings::plain_fits(self.steps.decay().of_fits());
         let mut model = Separated::new(network.clone());
         let batch = Batch::full(batch.inputs.clone(), batch.labels.clone());
         FullBatchSweeps::new(&fits, network).sweep(&mut model, &batch)?;
